@@ -1,0 +1,117 @@
+// swift-tools-version: 6.2
+
+import PackageDescription
+
+/// One library target of ours: its name, what it may import, and (in tests) what it may read.
+func module(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+    .target(name: name, dependencies: dependencies)
+}
+
+func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+    .testTarget(name: name, dependencies: ["TestSupport"] + dependencies)
+}
+
+/// A thin shim over a system library, or kernels that Swift cannot write as well.
+func shim(_ name: String, flags: [String] = [], links: [String] = []) -> Target {
+    .target(
+        name: name, path: "Sources/C/\(name)",
+        cSettings: flags.isEmpty ? [] : [.unsafeFlags(flags)],
+        linkerSettings: links.map { .linkedLibrary($0) })
+}
+
+let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
+let metrics = Target.Dependency.product(name: "Metrics", package: "swift-metrics")
+let tracing = Target.Dependency.product(name: "Tracing", package: "swift-distributed-tracing")
+let sqlite = Target.Dependency.product(name: "GRDB", package: "GRDB.swift")
+let lifecycle = Target.Dependency.product(
+    name: "ServiceLifecycle", package: "swift-service-lifecycle")
+let telemetry = [logging, metrics, tracing]
+
+let package = Package(
+    name: "heptad",
+    platforms: [.macOS(.v26)],
+    dependencies: [
+        .package(
+            url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.0", traits: []),
+        .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
+        .package(url: "https://github.com/jpsim/Yams", from: "6.2.0"),
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
+        .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
+        .package(url: "https://github.com/apple/swift-distributed-tracing", from: "1.7.0"),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+    ],
+    targets: [
+        // The executable and the composition root.
+        .executableTarget(
+            name: "heptad",
+            dependencies: ["Appliance"]),
+        module(
+            "Appliance",
+            [
+                "Core", "Storage", "Egress", "LocalModels", "WebChat", "Gateway", "Orchestration",
+                "Retrieval", "Inference", "Observability", "Accounting", "Yams", lifecycle,
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ] + telemetry),
+
+        // The seven layers. Each imports Core, its support targets, and no other layer.
+        module("WebChat", ["Core", "CWeb"]),
+        module(
+            "Gateway",
+            [
+                "Core", "Storage", "COpenSSL", sqlite, lifecycle,
+                .product(name: "Hummingbird", package: "hummingbird"),
+            ] + telemetry),
+        module("Orchestration", ["Core", "Storage", sqlite, lifecycle] + telemetry),
+        module(
+            "Retrieval", ["Core", "Storage", "COpenBLAS", "CXML", sqlite, lifecycle] + telemetry),
+        module("Inference", ["Core", "Egress", "LocalModels", lifecycle] + telemetry),
+        module("Observability", ["Core", "Storage", sqlite, lifecycle] + telemetry),
+        module("Accounting", ["Core", "Storage", sqlite, lifecycle] + telemetry),
+
+        // What layers stand on.
+        module("Core", [tracing]),
+        module("Storage", ["Core", sqlite, logging]),
+        module("Egress", ["Core", "CCurl"] + telemetry),
+        module("LocalModels", ["Core", "CKernels", "COpenBLAS"]),
+
+        // C: shims over system libraries, SIMD kernels, and the embedded web client.
+        shim("CWeb"),
+        // Kernels are optimised in debug builds too: the tests run a real model.
+        shim("CKernels", flags: ["-O3"]),
+        shim("CCurl", links: ["curl"]),
+        shim("COpenSSL", links: ["crypto"]),
+        shim("COpenBLAS", links: ["openblas"]),
+        shim("CXML", flags: ["-I/usr/include/libxml2"], links: ["xml2"]),
+
+        // Tests.
+        .target(
+            name: "TestSupport", dependencies: ["Core", "Storage", sqlite],
+            path: "Tests/TestSupport"),
+        tests("CoreTests", ["Core"]),
+        tests("StorageTests", ["Storage"]),
+        tests("EgressTests", ["Egress"]),
+        tests("LocalModelsTests", ["LocalModels"]),
+        tests("WebChatTests", ["WebChat"]),
+        tests("GatewayTests", ["Gateway"]),
+        tests("OrchestrationTests", ["Orchestration"]),
+        tests("RetrievalTests", ["Retrieval"]),
+        tests("InferenceTests", ["Inference", "Egress"]),
+        tests("ObservabilityTests", ["Observability"]),
+        tests("AccountingTests", ["Accounting"]),
+        tests("ApplianceTests", ["Appliance"]),
+        tests("ArchitectureTests", []),
+    ],
+    cLanguageStandard: .gnu2x
+)
+
+// The same flags for every Swift target; C targets have settings of their own.
+for target in package.targets where !(target.path ?? "").hasPrefix("Sources/C/") {
+    target.swiftSettings = [
+        .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
+        .enableUpcomingFeature("InternalImportsByDefault"),
+        .enableUpcomingFeature("MemberImportVisibility"),
+        .enableUpcomingFeature("ExistentialAny"),
+        .treatAllWarnings(as: .error),
+    ]
+}

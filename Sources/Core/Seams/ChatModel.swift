@@ -1,0 +1,44 @@
+/// A language model, as those who need answers see it. Made by Inference, wrapped by Accounting.
+package protocol ChatModel: Sendable {
+    /// Chooses who answers and opens the call. Throws while an HTTP status can still say so:
+    /// `invalid`, `budgetExceeded`, `notFound` for an unknown model, `tooLarge` for a prompt that
+    /// does not fit, `rateLimited`, `upstream`, `unavailable`, `timeout`.
+    func open(_ request: ChatRequest) async throws -> ChatCall
+
+    /// The models that can be named in a request, in the order of the configuration. The first is
+    /// the default.
+    func models() async -> [ModelCard]
+
+    /// How many tokens each text has for this model: exact for local models, an estimate from above
+    /// for hosted ones. Throws `notFound` for an unknown model.
+    func countTokens(_ texts: [String], model: String) async throws -> [Int]
+}
+
+/// A call that is open and has not begun to stream. Either `run` it, once, or `abandon` it: a call
+/// that is dropped keeps its funds reserved until the reservation expires.
+package struct ChatCall: Sendable {
+    package typealias Emit = (ChatEvent) async throws -> Void
+
+    /// Who will answer, as `provider/model`.
+    package let candidate: String
+    private let runner: @Sendable (_ emit: Emit) async throws -> Completion
+    private let abandoner: @Sendable () async -> Void
+
+    package init(
+        candidate: String,
+        run: @escaping @Sendable (_ emit: Emit) async throws -> Completion,
+        abandon: @escaping @Sendable () async -> Void = {}
+    ) {
+        self.candidate = candidate
+        runner = run
+        abandoner = abandon
+    }
+
+    /// Streams the answer through `emit`, one event at a time: the next is not read before `emit`
+    /// returns, which is all the back-pressure there is. Cancelling the task, or throwing from
+    /// `emit`, ends the call upstream; what it used until then is settled all the same.
+    package func run(_ emit: Emit) async throws -> Completion { try await runner(emit) }
+
+    /// Gives the call up before it runs.
+    package func abandon() async { await abandoner() }
+}

@@ -1,0 +1,143 @@
+/// One message of a conversation, as a model is shown it.
+package struct ChatMessage: Hashable, Codable, Sendable {
+    package enum Role: String, Codable, Sendable { case system, user, assistant, tool }
+
+    package let role: Role
+    package let text: String
+
+    package init(_ role: Role, _ text: String) {
+        self.role = role
+        self.text = text
+    }
+}
+
+/// How a model picks its words. Nil means the model's own default.
+package struct SamplingOptions: Hashable, Codable, Sendable {
+    package var temperature: Double?
+    package var topK: Int?
+    package var topP: Double?
+    package var minP: Double?
+    package var seed: UInt64?
+    /// Text that ends the answer and is not part of it; at most `stopMax` strings.
+    package var stop: [String]
+    package var outputTokensMax: Int?
+
+    package static let stopMax = 16
+
+    package init(
+        temperature: Double? = nil, topK: Int? = nil, topP: Double? = nil, minP: Double? = nil,
+        seed: UInt64? = nil, stop: [String] = [], outputTokensMax: Int? = nil
+    ) {
+        self.temperature = temperature
+        self.topK = topK
+        self.topP = topP
+        self.minP = minP
+        self.seed = seed
+        self.stop = stop
+        self.outputTokensMax = outputTokensMax
+    }
+}
+
+/// One call of a model, by its public name.
+package struct ChatRequest: Codable, Sendable {
+    package let principal: Principal
+    package var model: String
+    package var messages: [ChatMessage]
+    package var sampling: SamplingOptions
+    /// What the call is for, in the ledger and the trace: `turn`, `api`, `title`.
+    package let purpose: String
+    package let conversationID: Identifier?
+
+    package init(
+        principal: Principal, model: String, messages: [ChatMessage],
+        sampling: SamplingOptions = SamplingOptions(), purpose: String,
+        conversationID: Identifier? = nil
+    ) {
+        self.principal = principal
+        self.model = model
+        self.messages = messages
+        self.sampling = sampling
+        self.purpose = purpose
+        self.conversationID = conversationID
+    }
+}
+
+/// What a running call emits, in order.
+package enum ChatEvent: Hashable, Codable, Sendable {
+    /// The next piece of the answer: whole characters, never half a UTF-8 sequence.
+    case text(String)
+}
+
+/// How a call ended, and what it took.
+package struct Completion: Hashable, Codable, Sendable {
+    package enum FinishReason: String, Codable, Sendable { case stop, length, contentFilter }
+
+    /// The candidate that answered, as `provider/model`.
+    package let candidate: String
+    package let finishReason: FinishReason
+    package let usage: TokenUsage
+    /// What was booked for the call. Zero until Accounting has settled it.
+    package var cost: Picodollars
+    /// Open to first piece of text; nil when there was none.
+    package let firstTokenMilliseconds: Double?
+    package let totalMilliseconds: Double
+
+    package init(
+        candidate: String, finishReason: FinishReason, usage: TokenUsage,
+        cost: Picodollars = .zero, firstTokenMilliseconds: Double?, totalMilliseconds: Double
+    ) {
+        self.candidate = candidate
+        self.finishReason = finishReason
+        self.usage = usage
+        self.cost = cost
+        self.firstTokenMilliseconds = firstTokenMilliseconds
+        self.totalMilliseconds = totalMilliseconds
+    }
+}
+
+/// A model as a user picks it.
+package struct ModelCard: Hashable, Codable, Sendable {
+    /// The public name, as a request names it.
+    package let name: String
+    /// What serves it, in the order tried, each as `provider/model`.
+    package let candidates: [String]
+    /// Tokens that prompt and answer may have together, for the smallest candidate.
+    package let contextTokens: Int
+    package let outputTokensMax: Int
+    package let isLocal: Bool
+    /// Of the first candidate; nil until Accounting has added it, or where no price is known.
+    package var price: TokenPrice?
+
+    package init(
+        name: String, candidates: [String], contextTokens: Int, outputTokensMax: Int,
+        isLocal: Bool, price: TokenPrice? = nil
+    ) {
+        self.name = name
+        self.candidates = candidates
+        self.contextTokens = contextTokens
+        self.outputTokensMax = outputTokensMax
+        self.isLocal = isLocal
+        self.price = price
+    }
+}
+
+/// Picodollars for one token of each kind, and the day the price was last checked.
+package struct TokenPrice: Hashable, Codable, Sendable {
+    package let input: Picodollars
+    package let cacheRead: Picodollars
+    package let cacheWrite: Picodollars
+    package let output: Picodollars
+    /// `2026-08-01`, or `configured` for a price from the configuration file.
+    package let asOf: String
+
+    package init(
+        input: Picodollars, cacheRead: Picodollars, cacheWrite: Picodollars, output: Picodollars,
+        asOf: String
+    ) {
+        self.input = input
+        self.cacheRead = cacheRead
+        self.cacheWrite = cacheWrite
+        self.output = output
+        self.asOf = asOf
+    }
+}

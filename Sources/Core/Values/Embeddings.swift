@@ -1,0 +1,45 @@
+/// Texts to be embedded by one model.
+package struct EmbeddingRequest: Codable, Sendable {
+    package let principal: Principal
+    /// The public name; nil for the configured default.
+    package let model: String?
+    package let texts: [String]
+    package let purpose: String
+
+    package init(principal: Principal, model: String? = nil, texts: [String], purpose: String) {
+        self.principal = principal
+        self.model = model
+        self.texts = texts
+        self.purpose = purpose
+    }
+}
+
+/// One unit-length vector for each text, in the texts' order.
+package struct Embeddings: Codable, Sendable {
+    /// The candidate that made them, as `provider/model`: vectors of different models never mix.
+    package let candidate: String
+    package let dimensions: Int
+    /// Row after row, `count x dimensions`.
+    package let values: [Float]
+    package let usage: TokenUsage
+    package var cost: Picodollars
+
+    package init(
+        candidate: String, dimensions: Int, values: [Float], usage: TokenUsage,
+        cost: Picodollars = .zero
+    ) {
+        self.candidate = candidate
+        self.dimensions = dimensions
+        self.values = values
+        self.usage = usage
+        self.cost = cost
+    }
+
+    package var count: Int { dimensions == 0 ? 0 : values.count / dimensions }
+
+    /// The vector of the text at `index`; empty when there is none.
+    package subscript(index: Int) -> ArraySlice<Float> {
+        guard index >= 0, index < count else { return [] }
+        return values[index * dimensions..<(index + 1) * dimensions]
+    }
+}

@@ -1,0 +1,142 @@
+/// A set of documents with one owner.
+package struct Collection: Hashable, Codable, Sendable {
+    package let id: Identifier
+    package let name: String
+    package let documentCount: Int
+    package let passageCount: Int
+    package let createdAt: Timestamp
+
+    package init(
+        id: Identifier, name: String, documentCount: Int, passageCount: Int, createdAt: Timestamp
+    ) {
+        self.id = id
+        self.name = name
+        self.documentCount = documentCount
+        self.passageCount = passageCount
+        self.createdAt = createdAt
+    }
+}
+
+/// A document as its owner sees it in a list.
+package struct DocumentSummary: Hashable, Codable, Sendable {
+    package enum State: String, Codable, Sendable { case pending, ready, failed }
+
+    package let id: Identifier
+    package let collectionID: Identifier
+    package let name: String
+    package let mediaType: String
+    package let byteCount: Int
+    package let passageCount: Int
+    package let state: State
+    /// The sentence that says why, when `state` is `failed`.
+    package let failure: String?
+    package let createdAt: Timestamp
+
+    package init(
+        id: Identifier, collectionID: Identifier, name: String, mediaType: String, byteCount: Int,
+        passageCount: Int, state: State, failure: String?, createdAt: Timestamp
+    ) {
+        self.id = id
+        self.collectionID = collectionID
+        self.name = name
+        self.mediaType = mediaType
+        self.byteCount = byteCount
+        self.passageCount = passageCount
+        self.state = state
+        self.failure = failure
+        self.createdAt = createdAt
+    }
+}
+
+/// A file on its way in.
+package struct Upload: Codable, Sendable {
+    package let name: String
+    /// As the sender says; empty where it did not. The name's extension decides then.
+    package let mediaType: String
+    package let bytes: [UInt8]
+    /// Nil means the principal's default collection, made when it is first needed.
+    package let collectionID: Identifier?
+
+    package init(name: String, mediaType: String, bytes: [UInt8], collectionID: Identifier?) {
+        self.name = name
+        self.mediaType = mediaType
+        self.bytes = bytes
+        self.collectionID = collectionID
+    }
+}
+
+/// What an accepted upload is called, and the job that indexes it.
+package struct Ingestion: Hashable, Codable, Sendable {
+    package let documentID: Identifier
+    package let jobID: Identifier
+
+    package init(documentID: Identifier, jobID: Identifier) {
+        self.documentID = documentID
+        self.jobID = jobID
+    }
+}
+
+/// A piece of a document: what is searched, handed to a model, and cited.
+package struct Passage: Hashable, Codable, Sendable {
+    package let id: Identifier
+    package let documentID: Identifier
+    package let documentName: String
+    /// Headings from the title down; empty for text without any.
+    package let headings: [String]
+    package let text: String
+    /// Offsets in Unicode scalars of the document's extracted text, end exclusive.
+    package let start: Int
+    package let end: Int
+
+    package init(
+        id: Identifier, documentID: Identifier, documentName: String, headings: [String],
+        text: String, start: Int, end: Int
+    ) {
+        self.id = id
+        self.documentID = documentID
+        self.documentName = documentName
+        self.headings = headings
+        self.text = text
+        self.start = start
+        self.end = end
+    }
+}
+
+/// A question to the knowledge base.
+package struct SearchRequest: Codable, Sendable {
+    package let principal: Principal
+    package let text: String
+    /// Empty means all of the principal's collections.
+    package let collectionIDs: [Identifier]
+    package let limit: Int
+
+    package init(principal: Principal, text: String, collectionIDs: [Identifier], limit: Int) {
+        self.principal = principal
+        self.text = text
+        self.collectionIDs = collectionIDs
+        self.limit = limit
+    }
+}
+
+/// A passage that was found, and why.
+package struct SearchHit: Hashable, Codable, Sendable {
+    package let passage: Passage
+    /// Fused by reciprocal rank; comparable within one result only.
+    package let score: Double
+    /// Place in the keyword lane, from 1; nil where it did not match.
+    package let keywordRank: Int?
+    /// Place in the vector lane, from 1; nil where it was not among the nearest.
+    package let vectorRank: Int?
+    /// Cosine of question and passage, where the vector lane saw it.
+    package let similarity: Double?
+
+    package init(
+        passage: Passage, score: Double, keywordRank: Int?, vectorRank: Int?, similarity: Double?
+    ) {
+        self.passage = passage
+        self.score = score
+        self.keywordRank = keywordRank
+        self.vectorRank = vectorRank
+        self.similarity = similarity
+    }
+}

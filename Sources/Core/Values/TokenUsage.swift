@@ -1,0 +1,26 @@
+/// The tokens one model call read and wrote, cut into parts that are each priced once.
+/// Total input is `freshInput + cacheRead + cacheWrite`.
+package struct TokenUsage: Hashable, Codable, Sendable {
+    package var freshInput: Int
+    package var cacheRead: Int
+    package var cacheWrite: Int
+    package var output: Int
+    /// How many of `output` were reasoning: already in `output`, never priced again.
+    package var reasoning: Int
+    /// True where the provider did not say and the counts are ours.
+    package var isEstimated: Bool
+
+    package init(
+        freshInput: Int = 0, cacheRead: Int = 0, cacheWrite: Int = 0, output: Int = 0,
+        reasoning: Int = 0, isEstimated: Bool = false
+    ) {
+        self.freshInput = freshInput
+        self.cacheRead = cacheRead
+        self.cacheWrite = cacheWrite
+        self.output = output
+        self.reasoning = reasoning
+        self.isEstimated = isEstimated
+    }
+
+    package var input: Int { freshInput + cacheRead + cacheWrite }
+}

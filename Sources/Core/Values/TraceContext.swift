@@ -1,0 +1,32 @@
+import Instrumentation
+package import ServiceContextModule
+import Tracing
+
+/// The trace that the current task belongs to, asked of whatever tracer is installed.
+package enum TraceContext {
+    /// 32 hexadecimal digits, or nil where nothing traces. Works with any tracer that speaks W3C
+    /// Trace Context, since it reads what the tracer would send to the next server.
+    package static var currentTraceID: String? {
+        traceID(of: ServiceContext.current ?? .topLevel)
+    }
+
+    package static func traceID(of context: ServiceContext) -> String? {
+        guard let header = headers(of: context)["traceparent"] else { return nil }
+        let parts = header.split(separator: "-")
+        guard parts.count >= 4, parts[1].utf8.count == 32 else { return nil }
+        return String(parts[1])
+    }
+
+    /// The headers that carry the trace to another server: `traceparent`, and `tracestate` if any.
+    package static func headers(of context: ServiceContext) -> [String: String] {
+        var headers: [String: String] = [:]
+        InstrumentationSystem.instrument.inject(context, into: &headers, using: HeaderInjector())
+        return headers
+    }
+}
+
+private struct HeaderInjector: Injector {
+    func inject(_ value: String, forKey key: String, into carrier: inout [String: String]) {
+        carrier[key] = value
+    }
+}

@@ -1,0 +1,157 @@
+/// A chat as its owner sees it in a list.
+package struct ChatSummary: Hashable, Codable, Sendable {
+    package let id: Identifier
+    package let title: String
+    package let createdAt: Timestamp
+    package let updatedAt: Timestamp
+
+    package init(id: Identifier, title: String, createdAt: Timestamp, updatedAt: Timestamp) {
+        self.id = id
+        self.title = title
+        self.createdAt = createdAt
+        self.updatedAt = updatedAt
+    }
+}
+
+/// One message of a chat, as it is kept.
+package struct ChatEntry: Hashable, Codable, Sendable {
+    package let id: Identifier
+    package let role: ChatMessage.Role
+    package let text: String
+    package let createdAt: Timestamp
+    /// The turn that wrote it, for an answer; also while it is still being written.
+    package let turnID: Identifier?
+    package let turnState: TurnState?
+    /// Nil for a question, and until the answer is complete.
+    package let outcome: TurnOutcome?
+
+    package init(
+        id: Identifier, role: ChatMessage.Role, text: String, createdAt: Timestamp,
+        turnID: Identifier? = nil, turnState: TurnState? = nil, outcome: TurnOutcome? = nil
+    ) {
+        self.id = id
+        self.role = role
+        self.text = text
+        self.createdAt = createdAt
+        self.turnID = turnID
+        self.turnState = turnState
+        self.outcome = outcome
+    }
+}
+
+/// Where a turn stands. `interrupted` is one that was running when the process died.
+package enum TurnState: String, Codable, Sendable {
+    case running, completed, cancelled, failed, interrupted
+}
+
+/// A question that begins a turn.
+package struct TurnRequest: Codable, Sendable {
+    package let principal: Principal
+    package let chatID: Identifier
+    package let question: String
+    /// Nil means the configured default.
+    package let model: String?
+    /// Nil means all of the principal's collections; empty means none is searched.
+    package let collectionIDs: [Identifier]?
+    package let sampling: SamplingOptions
+
+    package init(
+        principal: Principal, chatID: Identifier, question: String, model: String?,
+        collectionIDs: [Identifier]?, sampling: SamplingOptions = SamplingOptions()
+    ) {
+        self.principal = principal
+        self.chatID = chatID
+        self.question = question
+        self.model = model
+        self.collectionIDs = collectionIDs
+        self.sampling = sampling
+    }
+}
+
+/// A turn that has begun: the gateway may still answer with its identifiers.
+package struct TurnStarted: Hashable, Codable, Sendable {
+    package let turnID: Identifier
+    package let questionID: Identifier
+    package let answerID: Identifier
+
+    package init(turnID: Identifier, questionID: Identifier, answerID: Identifier) {
+        self.turnID = turnID
+        self.questionID = questionID
+        self.answerID = answerID
+    }
+}
+
+/// One line of a turn's log. Numbers start at 1 and have no gaps.
+package struct TurnEvent: Hashable, Codable, Sendable {
+    package let number: Int
+    package let kind: TurnEventKind
+
+    package init(number: Int, kind: TurnEventKind) {
+        self.number = number
+        self.kind = kind
+    }
+}
+
+package enum TurnEventKind: Hashable, Codable, Sendable {
+    /// What was found for the question, numbered as the answer cites it: the first is `[1]`.
+    case passages([Passage])
+    /// The next piece of the answer.
+    case text(String)
+    /// Something the reader should know, in a sentence: what was left out, what was fallen back to.
+    case notice(String)
+    /// The last event of every turn.
+    case ended(TurnOutcome)
+}
+
+/// How a turn ended. `text` is the whole answer as it is kept, with its citation marks: it replaces
+/// what was streamed.
+package struct TurnOutcome: Hashable, Codable, Sendable {
+    package let state: TurnState
+    package let text: String
+    package let citations: [Citation]
+    /// The sentences of all `notice` events.
+    package let notices: [String]
+    /// Nil where no model was called, or it failed before it used anything.
+    package let completion: Completion?
+    /// The sentence for the user when `state` is `failed`.
+    package let failure: String?
+    /// W3C trace id, 32 hexadecimal digits.
+    package let traceID: String?
+    package let totalMilliseconds: Double
+
+    package init(
+        state: TurnState, text: String, citations: [Citation], notices: [String],
+        completion: Completion?, failure: String?, traceID: String?, totalMilliseconds: Double
+    ) {
+        self.state = state
+        self.text = text
+        self.citations = citations
+        self.notices = notices
+        self.completion = completion
+        self.failure = failure
+        self.traceID = traceID
+        self.totalMilliseconds = totalMilliseconds
+    }
+}
+
+/// What a mark such as `[1]` in an answer stands for.
+package struct Citation: Hashable, Codable, Sendable {
+    package enum Origin: String, Codable, Sendable {
+        /// The model wrote the mark.
+        case model
+        /// The server found the passage that supports the sentence.
+        case attributed
+        /// The answer is the passage itself.
+        case quoted
+    }
+
+    package let number: Int
+    package let passage: Passage
+    package let origin: Origin
+
+    package init(number: Int, passage: Passage, origin: Origin) {
+        self.number = number
+        self.passage = passage
+        self.origin = origin
+    }
+}
