@@ -67,7 +67,7 @@ let package = Package(
             "Retrieval", ["Core", "Storage", "COpenBLAS", "CXML", sqlite, lifecycle] + telemetry),
         module("Inference", ["Core", "Egress", "LocalModels", lifecycle] + telemetry),
         module("Observability", ["Core", "Storage", sqlite, lifecycle] + telemetry),
-        module("Accounting", ["Core", "Storage", sqlite, lifecycle] + telemetry),
+        module("Accounting", ["Core", "Storage", "CPrices", sqlite, lifecycle] + telemetry),
 
         // What layers stand on.
         module("Core", [tracing]),
@@ -75,8 +75,9 @@ let package = Package(
         module("Egress", ["Core", "CCurl"] + telemetry),
         module("LocalModels", ["Core", "CKernels", "COpenBLAS"]),
 
-        // C: shims over system libraries, SIMD kernels, and the embedded web client.
+        // C: shims over system libraries, SIMD kernels, and files embedded in the binary.
         shim("CWeb"),
+        shim("CPrices"),
         // Kernels are optimised in debug builds too: the tests run a real model.
         shim("CKernels", flags: ["-O3"]),
         shim("CCurl", links: ["curl"]),
