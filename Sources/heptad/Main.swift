@@ -1,1 +1,6 @@
-@main struct Main { static func main() {} }
+import Appliance
+
+@main
+struct Main {
+    static func main() async { await HeptadCommand.runMain() }
+}

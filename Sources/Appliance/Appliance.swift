@@ -1,0 +1,69 @@
+import Accounting
+import Core
+import Egress
+import Gateway
+import Inference
+import Logging
+import Observability
+import Orchestration
+import Retrieval
+import ServiceLifecycle
+import WebChat
+
+/// All seven layers, wired. The only place that sees every one of them; it connects and decides
+/// nothing.
+struct Appliance: Sendable {
+    let router: ModelRouter
+    let identity: IdentityStore
+    private let services: [any Service]
+
+    /// Opens every store and maps every model; nothing listens yet.
+    ///
+    /// - Parameter onListening: called once with the host and port that answer.
+    init(
+        _ configuration: Configuration, data: String, models: String, telemetry: Telemetry,
+        operatorToken: String, environment: Environment,
+        onListening: @escaping @Sendable (String, Int) async -> Void
+    ) throws {
+        let client = HTTPClient(configuration.egress)
+        let ledger = try SpendLedger(
+            configuration.accounting, folder: data, environment: environment)
+        router = try ModelRouter(
+            configuration.inference, modelsFolder: models, client: client,
+            environment: environment)
+        // Layers are handed metered models only, so none can forget to account.
+        let model = MeteredModel(router, ledger: ledger)
+        let embedder = MeteredEmbedder(router, ledger: ledger)
+
+        let jobs = try JobStore(folder: data, environment: environment)
+        let library = try Library(
+            configuration.retrieval, folder: data, embedder: embedder, jobs: jobs,
+            environment: environment)
+        let orchestrator = try Orchestrator(
+            configuration.orchestration, folder: data, model: model, embedder: embedder,
+            knowledge: library, environment: environment)
+        identity = try IdentityStore(folder: data, environment: environment)
+        let server = GatewayServer(
+            configuration.gateway,
+            GatewayLayers(
+                assistant: orchestrator, conversations: orchestrator, knowledge: library,
+                catalogue: library, jobs: jobs, model: model, embedder: embedder, ledger: ledger,
+                traces: telemetry.reader, assets: WebClient()),
+            identity: identity, operatorToken: operatorToken, environment: environment,
+            onListening: onListening)
+        // Stopped in reverse: first the door, last what records how it went.
+        services = [
+            telemetry.service, client, JobRunner(store: jobs, handlers: [library]), orchestrator,
+            server,
+        ]
+    }
+
+    /// Serves until a signal or the task's cancellation, then stops in order.
+    func run(stoppingOn signals: [UnixSignal] = [.sigterm, .sigint]) async throws {
+        let group = ServiceGroup(
+            configuration: .init(
+                services: services, gracefulShutdownSignals: signals,
+                logger: Logger(label: "heptad.appliance")))
+        try await group.run()
+    }
+}

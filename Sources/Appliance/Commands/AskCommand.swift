@@ -1,0 +1,89 @@
+import ArgumentParser
+import Core
+import Foundation
+
+struct AskCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "ask", abstract: "Answer one question in the terminal, streamed.",
+        discussion: """
+            Searches your documents and answers with citations, then prints the sources, tokens, \
+            cost and trace. Works while the server runs (through it) and while it does not.
+            """)
+
+    @OptionGroup var common: CommonOptions
+
+    @Argument(help: "The question.")
+    var question: String
+
+    @Option(name: .long, help: "The model to ask. Default: the first configured.")
+    var model: String?
+
+    @Option(name: .long, help: "Act as this user. Default: the owner.")
+    var user: String?
+
+    @Flag(name: .long, help: "Ask the model alone, without searching documents.")
+    var noDocuments = false
+
+    func run() async throws {
+        try await ServerConnection.open(common, as: user) { server in
+            let chat: ChatSummary = try await server.post("/api/chats", [String: String]())
+            var ended: TurnOutcome?
+            var answer = StreamedAnswer()
+            let turn = TurnBody(
+                question: question, model: model, collectionIDs: noDocuments ? [] : nil)
+            try await server.events("/api/chats/\(chat.id)/turns", posting: turn) { event in
+                switch event.name {
+                case "text":
+                    let piece = try server.decode(TextPiece.self, event.data).text
+                    answer.append(Terminal.harmless(piece))
+                case "ended": ended = try server.decode(TurnOutcome.self, event.data)
+                default: break
+                }
+            }
+            guard let ended else {
+                throw Failure(.upstream, "The server closed the stream before the answer ended.")
+            }
+            answer.finish(as: Terminal.harmless(ended.text))
+            show(ended)
+            guard ended.state == .completed else {
+                throw Failure(
+                    .upstream, ended.failure ?? "The answer was \(ended.state.rawValue).")
+            }
+        }
+    }
+
+    /// What the answer rests on, and what it took.
+    private func show(_ outcome: TurnOutcome) {
+        Terminal.say()
+        for citation in outcome.citations {
+            let passage = citation.passage
+            let place = ([passage.documentName] + passage.headings).joined(separator: " > ")
+            Terminal.say(
+                Terminal.harmless("[\(citation.number)] \(place), \(passage.start)-\(passage.end)"))
+        }
+        for notice in outcome.notices { Terminal.say(Terminal.harmless("Note: \(notice)")) }
+        Terminal.say(summary(outcome))
+    }
+
+    private func summary(_ outcome: TurnOutcome) -> String {
+        var parts: [String] = []
+        if let completion = outcome.completion {
+            parts.append(completion.candidate)
+            parts.append("\(completion.usage.input) + \(completion.usage.output) tokens")
+            parts.append(completion.cost == .zero ? "free" : completion.cost.description)
+        }
+        parts.append(String(format: "%.1f s", outcome.totalMilliseconds / 1000))
+        if let trace = outcome.traceID { parts.append("trace \(trace)") }
+        return parts.joined(separator: " · ")
+    }
+}
+
+private struct TurnBody: Encodable {
+    let question: String
+    let model: String?
+    let collectionIDs: [Identifier]?
+}
+
+private struct TextPiece: Decodable {
+    let text: String
+}

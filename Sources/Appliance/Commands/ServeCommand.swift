@@ -1,0 +1,69 @@
+import ArgumentParser
+import Core
+import Foundation
+import Observability
+
+struct ServeCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "serve", abstract: "Start the server.",
+        discussion: "Prints the address, and until the owner's account is set up a one-time link.")
+
+    @OptionGroup var common: CommonOptions
+
+    @Option(name: .long, help: "The address to listen on. Default: 127.0.0.1, this machine only.")
+    var host: String?
+
+    @Option(name: .long, help: "The port to listen on; 0 takes a free one. Default: 8080.")
+    var port: UInt16?
+
+    func run() async throws {
+        var options: [(path: String, value: String)] = []
+        if let host { options.append(("gateway.host", host)) }
+        if let port { options.append(("gateway.port", String(port))) }
+        let configuration = try common.settings(options).root
+
+        let folder = try DataFolder(path: common.dataPath)
+        guard try folder.acquire() else {
+            let address = folder.server().map { " at \($0.address)" } ?? ""
+            throw Failure(
+                .conflict,
+                "Another Heptad\(address) serves \(folder.path). Stop it, or choose another --data.")
+        }
+        defer { folder.release() }
+        let telemetry = try Telemetry.install(
+            configuration.observability, folder: folder.path, environment: .system)
+        let running = try RunningAppliance(
+            configuration, folder: folder, models: common.modelsPath, telemetry: telemetry)
+        try await running.serve { appliance, address in
+            Banner(
+                data: folder.path, models: appliance.router.inventory, address: address,
+                setupToken: try? appliance.identity.newSetupToken()
+            ).show()
+        }
+    }
+}
+
+/// What a newcomer sees first.
+struct Banner {
+    let data: String
+    /// A line for each model that was found, or a sentence that says how to get one.
+    let models: [String]
+    let address: String
+    /// Nil once the owner's account has a password.
+    let setupToken: String?
+
+    func show() {
+        let place = URL(fileURLWithPath: data).standardizedFileURL.path
+        Terminal.say("Heptad \(HeptadVersion.current)\n")
+        Terminal.say("  data     \(place)")
+        for (index, model) in models.enumerated() {
+            Terminal.say("  \(index == 0 ? "models " : "       ")  \(model)")
+        }
+        Terminal.say("  address  \(address)")
+        if let setupToken {
+            Terminal.say("\nOpen once to set up the owner's account (30 minutes):")
+            Terminal.say("  \(address)/#/setup/\(setupToken)")
+        }
+        Terminal.say()
+    }
+}

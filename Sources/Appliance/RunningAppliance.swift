@@ -1,0 +1,69 @@
+import Core
+import Foundation
+import Observability
+import ServiceLifecycle
+
+/// An appliance that serves a data folder this process has acquired.
+struct RunningAppliance: Sendable {
+    private let configuration: Configuration
+    private let folder: DataFolder
+    private let models: String
+    private let telemetry: Telemetry
+
+    init(
+        _ configuration: Configuration, folder: DataFolder, models: String, telemetry: Telemetry
+    ) throws {
+        self.configuration = configuration
+        self.folder = folder
+        self.models = models
+        self.telemetry = telemetry
+    }
+
+    /// Serves until a signal or cancellation. `ready` is called once, when the address answers and
+    /// `server.json` says so.
+    func serve(
+        stoppingOn signals: [UnixSignal] = [.sigterm, .sigint],
+        ready: @escaping @Sendable (Appliance, String) async throws -> Void
+    ) async throws {
+        let token = Self.operatorToken()
+        let listening = AsyncStream<(String, Int)>.makeStream(bufferingPolicy: .bufferingNewest(1))
+        let appliance = try Appliance(
+            configuration, data: folder.path, models: models, telemetry: telemetry,
+            operatorToken: token, environment: .system,
+            onListening: { host, port in listening.continuation.yield((host, port)) })
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask {
+                defer { listening.continuation.finish() }
+                try await appliance.run(stoppingOn: signals)
+            }
+            for await (host, port) in listening.stream {
+                let local = "http://\(Self.reachable(host)):\(port)"
+                try folder.announce(
+                    .init(
+                        pid: ProcessInfo.processInfo.processIdentifier, address: local,
+                        token: token))
+                let shown = configuration.gateway.publicUrl
+                try await ready(appliance, shown.isEmpty ? local : shown)
+                break
+            }
+            try await group.waitForAll()
+        }
+    }
+
+    /// An address of this machine for what listens on `host`.
+    private static func reachable(_ host: String) -> String {
+        switch host {
+        case "0.0.0.0", "": "127.0.0.1"
+        case "::": "[::1]"
+        default: host.contains(":") ? "[\(host)]" : host
+        }
+    }
+
+    private static func operatorToken() -> String {
+        var generator = SystemRandomNumberGenerator()
+        return (0..<4).map { _ in
+            let word = String(generator.next(), radix: 16)
+            return String(repeating: "0", count: 16 - word.count) + word
+        }.joined()
+    }
+}
