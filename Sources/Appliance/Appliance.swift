@@ -15,14 +15,16 @@ import WebChat
 struct Appliance: Sendable {
     let router: ModelRouter
     let identity: IdentityStore
-    private let services: [any Service]
+    private let group: ServiceGroup
 
     /// Opens every store and maps every model; nothing listens yet.
     ///
-    /// - Parameter onListening: called once with the host and port that answer.
+    /// - Parameters:
+    ///   - signals: what asks the process to stop, in order.
+    ///   - onListening: called once with the host and port that answer.
     init(
         _ configuration: Configuration, data: String, models: String, telemetry: Telemetry,
-        operatorToken: String, environment: Environment,
+        operatorToken: String, stoppingOn signals: [UnixSignal], environment: Environment,
         onListening: @escaping @Sendable (String, Int) async -> Void
     ) throws {
         let client = HTTPClient(configuration.egress)
@@ -52,18 +54,18 @@ struct Appliance: Sendable {
             identity: identity, operatorToken: operatorToken, environment: environment,
             onListening: onListening)
         // Stopped in reverse: first the door, last what records how it went.
-        services = [
-            telemetry.service, client, JobRunner(store: jobs, handlers: [library]), orchestrator,
-            server,
-        ]
+        group = ServiceGroup(
+            configuration: .init(
+                services: [
+                    telemetry.service, client, JobRunner(store: jobs, handlers: [library]),
+                    orchestrator, server,
+                ],
+                gracefulShutdownSignals: signals, logger: Logger(label: "heptad.appliance")))
     }
 
-    /// Serves until a signal or the task's cancellation, then stops in order.
-    func run(stoppingOn signals: [UnixSignal] = [.sigterm, .sigint]) async throws {
-        let group = ServiceGroup(
-            configuration: .init(
-                services: services, gracefulShutdownSignals: signals,
-                logger: Logger(label: "heptad.appliance")))
-        try await group.run()
-    }
+    /// Serves until a signal, `stop`, or the task's cancellation, then stops in order.
+    func run() async throws { try await group.run() }
+
+    /// Asks a running appliance to stop in order.
+    func stop() async { await group.triggerGracefulShutdown() }
 }

@@ -12,7 +12,7 @@ struct RunningAppliance: Sendable {
 
     init(
         _ configuration: Configuration, folder: DataFolder, models: String, telemetry: Telemetry
-    ) throws {
+    ) {
         self.configuration = configuration
         self.folder = folder
         self.models = models
@@ -29,12 +29,12 @@ struct RunningAppliance: Sendable {
         let listening = AsyncStream<(String, Int)>.makeStream(bufferingPolicy: .bufferingNewest(1))
         let appliance = try Appliance(
             configuration, data: folder.path, models: models, telemetry: telemetry,
-            operatorToken: token, environment: .system,
+            operatorToken: token, stoppingOn: signals, environment: .system,
             onListening: { host, port in listening.continuation.yield((host, port)) })
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask {
                 defer { listening.continuation.finish() }
-                try await appliance.run(stoppingOn: signals)
+                try await appliance.run()
             }
             for await (host, port) in listening.stream {
                 let local = "http://\(Self.reachable(host)):\(port)"

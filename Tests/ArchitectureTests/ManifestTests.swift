@@ -3,14 +3,17 @@ import Testing
 
 /// What the manifest may link, and what the repository may hold at its top.
 @Suite struct ManifestTests {
-    private let manifest = (try? String(
-        contentsOf: Repository.root.appendingPathComponent("Package.swift"), encoding: .utf8)) ?? ""
+    private let manifest =
+        (try? String(
+            contentsOf: Repository.root.appendingPathComponent("Package.swift"), encoding: .utf8))
+        ?? ""
 
     @Test("Of Hummingbird, only the product Hummingbird is linked, with no traits")
     func hummingbird() {
         let products = manifest.matches(of: /name: "(\w+)", package: "hummingbird"/).map(\.1)
         #expect(products == ["Hummingbird"])
-        #expect(manifest.contains(/hummingbird-project\/hummingbird", from: "[\d.]+", traits: \[\]/))
+        #expect(
+            manifest.contains(/hummingbird-project\/hummingbird", from: "[\d.]+", traits: \[\]/))
     }
 
     @Test("Packages come by name and version")

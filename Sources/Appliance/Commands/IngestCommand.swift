@@ -102,7 +102,8 @@ struct IngestCommand: AsyncParsableCommand {
                 if values?.isRegularFile == true { found.append(file.path) }
                 guard found.count <= filesMax else {
                     throw Failure(
-                        .tooLarge, "\(path) holds more than \(filesMax) files; add its folders singly.")
+                        .tooLarge,
+                        "\(path) holds more than \(filesMax) files; add its folders singly.")
                 }
             }
             files += found.sorted()

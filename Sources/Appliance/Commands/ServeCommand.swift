@@ -23,16 +23,17 @@ struct ServeCommand: AsyncParsableCommand {
         let configuration = try common.settings(options).root
 
         let folder = try DataFolder(path: common.dataPath)
-        guard try folder.acquire() else {
+        guard try await acquire(folder) else {
             let address = folder.server().map { " at \($0.address)" } ?? ""
             throw Failure(
                 .conflict,
-                "Another Heptad\(address) serves \(folder.path). Stop it, or choose another --data.")
+                "Another Heptad\(address) serves \(folder.path). Stop it, or choose another --data."
+            )
         }
         defer { folder.release() }
         let telemetry = try Telemetry.install(
             configuration.observability, folder: folder.path, environment: .system)
-        let running = try RunningAppliance(
+        let running = RunningAppliance(
             configuration, folder: folder, models: common.modelsPath, telemetry: telemetry)
         try await running.serve { appliance, address in
             Banner(
@@ -41,6 +42,17 @@ struct ServeCommand: AsyncParsableCommand {
             ).show()
         }
     }
+
+    /// A command beside us holds the folder for a moment to see whether anyone serves it.
+    private func acquire(_ folder: DataFolder) async throws -> Bool {
+        for _ in 0..<Self.acquisitionsMax {
+            if try folder.acquire() { return true }
+            try await Task.sleep(for: .milliseconds(50))
+        }
+        return false
+    }
+
+    private static let acquisitionsMax = 10
 }
 
 /// What a newcomer sees first.

@@ -50,7 +50,8 @@ enum Terminal {
         String(
             String.UnicodeScalarView(
                 text.unicodeScalars.filter {
-                    $0 == "\n" || $0 == "\t" || ($0.value >= 0x20 && !(0x7F...0x9F).contains($0.value))
+                    $0 == "\n" || $0 == "\t"
+                        || ($0.value >= 0x20 && !(0x7F...0x9F).contains($0.value))
                 }))
     }
 

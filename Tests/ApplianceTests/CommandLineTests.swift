@@ -1,0 +1,99 @@
+import Foundation
+import TestSupport
+import Testing
+
+@Suite struct CommandLineTests {
+    @Test("The version and the help are there for a newcomer")
+    func help() async throws {
+        let folder = try TemporaryFolder()
+        let version = try await HeptadBinary.run(["version"], in: folder)
+        #expect(version.exitCode == 0 && version.output.hasPrefix("heptad "))
+        let help = try await HeptadBinary.run(["--help"], in: folder)
+        for command in ["serve", "ask", "ingest", "user", "key", "config", "doctor", "version"] {
+            #expect(help.output.contains("  \(command) "), "\(command)")
+        }
+    }
+
+    @Test("An unknown key stops every command with its line and the nearest key")
+    func unknownKey() async throws {
+        let folder = try TemporaryFolder()
+        try "gateway:\n  prot: 8081\n".write(
+            toFile: folder.path + "/heptad.yaml", atomically: true, encoding: .utf8)
+        for command in [["config", "check"], ["serve"], ["ask", "x"]] {
+            let result = try await HeptadBinary.run(command, in: folder)
+            #expect(result.exitCode == 1)
+            #expect(result.errors.contains("heptad.yaml, line 2"))
+            #expect(result.errors.contains("Did you mean `port`?"))
+        }
+    }
+
+    @Test("The example configuration is good, and says nothing but the defaults")
+    func example() async throws {
+        let folder = try TemporaryFolder()
+        let example = HeptadBinary.root.appendingPathComponent("heptad.example.yaml").path
+        let plain = try await HeptadBinary.run(["config", "show"], in: folder)
+        let shown = try await HeptadBinary.run(["config", "show", "--config", example], in: folder)
+        #expect(shown.exitCode == 0, "\(shown.errors)")
+        #expect(Self.values(shown.output) == Self.values(plain.output))
+    }
+
+    /// The lines without what they say of where a value came from.
+    private static func values(_ text: String) -> [String] {
+        text.split(separator: "\n").map { $0.components(separatedBy: "  # ")[0] }
+    }
+
+    @Test("Without models the server starts and the banner names the command that fetches them")
+    func noModels() async throws {
+        let folder = try TemporaryFolder()
+        let server = try await ServerUnderTest(in: folder, models: false)
+        let chat = try await server.call("POST", "/api/chats", json: [:]).json["id"] as? String
+        let refused = try await server.call(
+            "POST", "/api/chats/\(chat ?? "")/turns", json: ["question": "Hello?"])
+        #expect(refused.status >= 400 && refused.text.contains("make models"), "\(refused.text)")
+        try await server.stop()
+    }
+
+    @Test("Users and keys are made beside a running server, and a revoked key stops at once")
+    func keys() async throws {
+        let folder = try TemporaryFolder()
+        let server = try await ServerUnderTest(in: folder, models: false)
+        let added = try await HeptadBinary.run(
+            ["user", "add", "erin"], in: folder, input: "correct horse battery\n")
+        #expect(added.exitCode == 0, "\(added.errors)")
+        let created = try await HeptadBinary.run(
+            ["key", "create", "laptop", "--user", "erin"], in: folder)
+        let key = created.output.firstMatch(of: /hp_\S+/).map { String($0.0) } ?? ""
+        #expect(try await server.call("GET", "/api/session", key: key).status == 200)
+
+        let listed = try await HeptadBinary.run(["key", "list", "--user", "erin"], in: folder)
+        #expect(listed.output.contains("laptop") && !listed.output.contains(key))
+        let id =
+            listed.output.firstMatch(of: /[0-9a-f]{8}-[0-9a-f-]{27}/).map { String($0.0) } ?? ""
+        let revoked = try await HeptadBinary.run(
+            ["key", "revoke", id, "--user", "erin"], in: folder)
+        #expect(revoked.exitCode == 0, "\(revoked.errors)")
+        #expect(try await server.call("GET", "/api/session", key: key).status == 401)
+        try await server.stop()
+    }
+
+    @Test("Two servers never share a data folder")
+    func oneServer() async throws {
+        let folder = try TemporaryFolder()
+        let server = try await ServerUnderTest(in: folder, models: false)
+        let second = try await HeptadBinary.run(["serve", "--port", "0"], in: folder)
+        #expect(second.exitCode == 1)
+        #expect(second.errors.contains(server.address))
+        try await server.stop()
+    }
+
+    @Test("The doctor and the health check tell a running server from none")
+    func health() async throws {
+        let folder = try TemporaryFolder()
+        #expect(try await HeptadBinary.run(["healthcheck"], in: folder).exitCode == 1)
+        let server = try await ServerUnderTest(in: folder, models: false)
+        #expect(try await HeptadBinary.run(["healthcheck"], in: folder).exitCode == 0)
+        let doctor = try await HeptadBinary.run(["doctor"], in: folder)
+        #expect(doctor.output.contains(server.address), "\(doctor.output)\(doctor.errors)")
+        try await server.stop()
+    }
+}
