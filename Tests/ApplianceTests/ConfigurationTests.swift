@@ -15,9 +15,12 @@ private struct Sample: Section, Equatable {
         var allowedHosts: [String] = ["a"]
     }
 
+    enum Policy: String, Codable { case ask, refuse }
+
     struct Provider: Section, Equatable {
         var kind = "local"
         var apiKey = ""
+        var policy = Policy.ask
     }
 }
 
@@ -46,6 +49,7 @@ private struct Sample: Section, Equatable {
             providers:
               far:
                 kind: openai
+                policy: refuse
                 api_key: ${KEY}!
               near:
                 api_key: file:/run/secret
@@ -56,7 +60,7 @@ private struct Sample: Section, Equatable {
         var expected = Sample()
         expected.server = .init(host: "::1", bodyBytesMax: 77, allowedHosts: ["b", "c"])
         expected.providers = [
-            "far": .init(kind: "openai", apiKey: "s3cret!"), "near": .init(apiKey: "from file"),
+            "far": .init(kind: "openai", apiKey: "s3cret!", policy: .refuse), "near": .init(apiKey: "from file"),
         ]
         #expect(settings.root == expected)
         #expect(settings.origins["server.allowed_hosts"] == .file(line: 4))
@@ -88,6 +92,7 @@ private struct Sample: Section, Equatable {
             ("server:\n  host: file:/nope", "the file /nope cannot be read"),
             ("providers:\n  x:\n    knd: y", "line 3: there is no setting `providers.x.knd`."),
             ("server:\n  host: a\n  host: b", "`host` is there twice, in the group at line 2."),
+            ("providers:\n  x:\n    policy: maybe", "`providers.x.policy` has a value"),
             ("server: {", "not valid YAML"),
             ("- 1", "The file must be a group of settings"),
         ])

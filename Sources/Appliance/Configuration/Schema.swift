@@ -36,6 +36,9 @@ indirect enum Schema {
         case let value as Int: return .leaf(.integer, .integer(value))
         case let value as Double: return .leaf(.number, .number(value))
         case let value as [String]: return .leaf(.strings, .list(value.map { .string($0) }))
+        // A choice, such as an enum of words; the decoder knows which there are.
+        case let value as any RawRepresentable<String>:
+            return .leaf(.string, .string(value.rawValue))
         case let value as any SectionMap: return .map(reflect(type(of: value).entry))
         default:
             let children = Mirror(reflecting: value).children

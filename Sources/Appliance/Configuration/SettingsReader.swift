@@ -49,6 +49,12 @@ struct SettingsReader {
             let json = try JSONEncoder().encode(SettingsJSON(tree: tree, schema: schema))
             let root = try JSONDecoder().decode(Root.self, from: json)
             return Settings(root: root, tree: tree, schema: schema, origins: origins)
+        } catch DecodingError.dataCorrupted(let context) {
+            let path = context.codingPath.map { Schema.snakeCase($0.stringValue) }
+            let key = path.joined(separator: ".")
+            throw Failure(
+                .invalid, "\(fileName): `\(key)` has a value that it cannot have.",
+                cause: context.debugDescription)
         } catch {
             throw Failure(.invalid, "\(fileName) cannot be read as settings.", cause: error)
         }
