@@ -60,7 +60,8 @@ private struct Sample: Section, Equatable {
         var expected = Sample()
         expected.server = .init(host: "::1", bodyBytesMax: 77, allowedHosts: ["b", "c"])
         expected.providers = [
-            "far": .init(kind: "openai", apiKey: "s3cret!", policy: .refuse), "near": .init(apiKey: "from file"),
+            "far": .init(kind: "openai", apiKey: "s3cret!", policy: .refuse),
+            "near": .init(apiKey: "from file"),
         ]
         #expect(settings.root == expected)
         #expect(settings.origins["server.allowed_hosts"] == .file(line: 4))
