@@ -2,11 +2,10 @@
 // runs on. Nothing here allocates on a hot path, and nothing here reads a file.
 #pragma once
 
+#include "Encoder.h"
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-
-#include "Encoder.h"
 
 // How a row of weights is stored, numbered as GGUF numbers it. Blocks are 32 weights:
 // Q4_0 {half d; 16 bytes}, Q4_1 {half d, m; 16 bytes}, Q8_0 {half d; 32 bytes}. The low nibbles of

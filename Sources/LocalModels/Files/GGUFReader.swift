@@ -1,0 +1,44 @@
+import Core
+
+/// Reads the numbers and strings of a GGUF file in order. Each read checks that the bytes are there.
+struct GGUFReader {
+    let file: MappedModel
+    private(set) var offset = 0
+
+    init(_ file: MappedModel) { self.file = file }
+
+    var bytesLeft: Int { file.bytes.count - offset }
+
+    mutating func number<T: BitwiseCopyable>(_ type: T.Type, _ what: String) throws -> T {
+        let range = try bytes(MemoryLayout<T>.size, what)
+        return file.bytes.loadUnaligned(fromByteOffset: range.lowerBound, as: T.self)
+    }
+
+    /// A count or length, at most `limit`.
+    mutating func count(_ what: String, limit: Int) throws -> Int {
+        let value = UInt64(littleEndian: try number(UInt64.self, what))
+        guard value <= UInt64(limit) else { throw damaged("\(what) is \(value)") }
+        return Int(value)
+    }
+
+    mutating func string(_ what: String, limit: Int = GGUF.stringBytesMax) throws -> String {
+        let range = try stringBytes(what, limit: limit)
+        return String(decoding: file.bytes[range], as: UTF8.self)
+    }
+
+    /// Where a string's bytes are.
+    mutating func stringBytes(_ what: String, limit: Int = GGUF.stringBytesMax) throws
+        -> Range<Int>
+    {
+        let length = try count("the length of \(what)", limit: limit)
+        return try bytes(length, what)
+    }
+
+    mutating func bytes(_ count: Int, _ what: String) throws -> Range<Int> {
+        guard count <= bytesLeft else { throw damaged("it ends in the middle of \(what)") }
+        defer { offset += count }
+        return offset..<offset + count
+    }
+
+    func damaged(_ what: String) -> Failure { GGUF.damaged(file.name, what) }
+}

@@ -1,0 +1,114 @@
+import Core
+import Foundation
+import Testing
+
+@testable import LocalModels
+
+@Suite(
+    "SmolLM2 against the reference", .serialized,
+    .enabled(if: ChatReference.isThere, Comment(rawValue: ChatReference.howToFetch)))
+struct ChatReferenceTests {
+    @Test("Every text has the reference's tokens")
+    func tokens() throws {
+        let model = try ChatReference.model.get()
+        let items = try ChatReference.read(ChatReference.Tokenized.self, "llm_tokenizer.json").items
+        #expect(items.count == 100)
+        for item in items {
+            #expect(model.tokens(of: item.text) == item.ids, "\(item.text.debugDescription)")
+        }
+    }
+
+    @Test("The chat template gives the reference's prompts")
+    func template() throws {
+        let model = try ChatReference.model.get()
+        let items = try ChatReference.read(ChatReference.Greedy.self, "llm_greedy.json").items
+        let chats = items.filter { $0.messages != nil }
+        #expect(chats.count == 6)
+        for item in chats {
+            let messages = (item.messages ?? []).compactMap { message in
+                ChatMessage.Role(rawValue: message.role).map { ChatMessage($0, message.content) }
+            }
+            #expect(try model.prompt(for: messages) == item.prompt_ids)
+        }
+    }
+
+    /// The arithmetic is f32 as the reference's, and keys and values are kept in half precision:
+    /// logits of 13 to 35 stay within 0.02 where llama.cpp's own are up to 0.47 away.
+    @Test("The ten best logits are those of an exact forward pass")
+    func logits() async throws {
+        let model = try ChatReference.model.get()
+        let items = try ChatReference.read(ChatReference.Logits.self, "llm_logits.json").items
+        for item in items {
+            let logits = try await model.inspect { session in
+                session.reset()
+                _ = session.begin(item.prompt_ids, isCancelled: { false })
+                return Array(session.logits())
+            }
+            let differences = zip(item.f32_top_ids, item.f32_top_logits).map {
+                abs(logits[$0] - $1)
+            }
+            let worst = differences.max() ?? .infinity
+            #expect(worst < 0.02, "\(item.text)")
+        }
+    }
+
+    @Test("Reading token by token gives the logits of reading at once")
+    func stepwise() async throws {
+        let model = try ChatReference.model.get()
+        let items = try ChatReference.read(ChatReference.Logits.self, "llm_logits.json").items
+        let prompt = try #require(items.last).prompt_ids
+        let difference = try await model.inspect { session in
+            session.reset()
+            _ = session.begin(prompt, isCancelled: { false })
+            let atOnce = Array(session.logits())
+            session.reset()
+            for token in prompt { _ = session.add(token, isCancelled: { false }) }
+            return zip(atOnce, session.logits()).map { abs($0 - $1) }.max() ?? .infinity
+        }
+        #expect(difference < 0.02)
+    }
+
+    @Test("Greedy answers are the exact ones until the reference itself is in doubt")
+    func greedy() async throws {
+        let model = try ChatReference.model.get()
+        let items = try ChatReference.read(ChatReference.Greedy.self, "llm_greedy.json").items
+        for item in items {
+            let count = min(24, item.f32_output_ids.count)
+            let made = try await model.greedyTokens(after: item.prompt_ids, count: count)
+            #expect(made == Array(item.f32_output_ids.prefix(count)), "\(item.text)")
+            // llama.cpp rounds activations to 8 bits, so only a clear choice must be the same.
+            let clear = item.top2_gap.firstIndex { $0 < 0.3 } ?? item.output_ids.count
+            let compared = min(clear, count, item.output_ids.count)
+            #expect(made.prefix(compared) == item.output_ids.prefix(compared), "\(item.text)")
+        }
+    }
+
+    @Test("A text of 512 tokens surprises it as much as an exact forward pass")
+    func surprise() async throws {
+        let model = try ChatReference.model.get()
+        let reference = try ChatReference.read(ChatReference.Surprise.self, "llm_nll.json")
+        let surprise = try await model.inspect { $0.surprise(at: reference.ids) }
+        #expect(surprise.count == reference.f32_nll.count)
+        let mean = surprise.reduce(0, +) / Double(surprise.count)
+        #expect(abs(mean - reference.f32_mean_nll) < 0.0005 * reference.f32_mean_nll)
+    }
+}
+
+extension LocalChatModel {
+    /// The most likely token, `count` times, end tokens included.
+    func greedyTokens(after prompt: [Int32], count: Int) async throws -> [Int32] {
+        let sampling = SamplingOptions(temperature: 0)
+        let sampler = try Sampler(sampling, random: { 0 })
+        return try await inspect { [sampler] session in
+            var sampler = sampler
+            _ = session.begin(prompt, isCancelled: { false })
+            var made: [Int32] = []
+            while made.count < count {
+                let token = session.pick(&sampler)
+                made.append(token)
+                _ = session.add(token, isCancelled: { false })
+            }
+            return made
+        }
+    }
+}
