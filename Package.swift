@@ -3,8 +3,10 @@
 import PackageDescription
 
 /// One library target of ours: its name, what it may import, and (in tests) what it may read.
-func module(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
-    .target(name: name, dependencies: dependencies)
+func module(_ name: String, _ dependencies: [Target.Dependency] = [], excluding: [String] = [])
+    -> Target
+{
+    .target(name: name, dependencies: dependencies, exclude: excluding)
 }
 
 func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
@@ -67,7 +69,10 @@ let package = Package(
             "Retrieval", ["Core", "Storage", "COpenBLAS", "CXML", sqlite, lifecycle] + telemetry),
         module("Inference", ["Core", "Egress", "LocalModels", lifecycle] + telemetry),
         module("Observability", ["Core", "Storage", sqlite, lifecycle] + telemetry),
-        module("Accounting", ["Core", "Storage", "CPrices", sqlite, lifecycle] + telemetry),
+        // The price book is not a resource: CPrices embeds it.
+        module(
+            "Accounting", ["Core", "Storage", "CPrices", sqlite, lifecycle] + telemetry,
+            excluding: ["prices.json"]),
 
         // What layers stand on.
         module("Core", [tracing]),
@@ -98,8 +103,8 @@ let package = Package(
         tests("OrchestrationTests", ["Orchestration"]),
         tests("RetrievalTests", ["Retrieval"]),
         tests("InferenceTests", ["Inference", "Egress"]),
-        tests("ObservabilityTests", ["Observability"]),
-        tests("AccountingTests", ["Accounting"]),
+        tests("ObservabilityTests", ["Observability", sqlite, lifecycle] + telemetry),
+        tests("AccountingTests", ["Accounting", sqlite]),
         tests("ApplianceTests", ["Appliance"]),
         tests("ArchitectureTests", []),
     ],

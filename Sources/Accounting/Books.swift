@@ -1,0 +1,121 @@
+import Core
+import GRDB
+
+/// The double-entry books, inside one transaction. Every method writes legs that sum to zero, or
+/// throws and leaves the rollback to its caller.
+struct Books {
+    let database: Database
+
+    /// Whose legs they are.
+    enum Account {
+        case spent(user: Identifier, month: String, candidate: String)
+        case payable(provider: String)
+        case held(user: Identifier)
+        case reserved
+
+        fileprivate var key: StatementArguments {
+            switch self {
+            case .spent(let user, let month, let candidate):
+                ["spent", user.description, month, candidate]
+            case .payable(let provider): ["payable", provider, "", ""]
+            case .held(let user): ["held", user.description, "", ""]
+            case .reserved: ["reserved", "", "", ""]
+            }
+        }
+    }
+
+    /// What a leg moves: money, and the calls and tokens it was spent on.
+    struct Amounts: Hashable {
+        var picodollars = Picodollars.zero
+        var calls = 0
+        var inputTokens = 0
+        var outputTokens = 0
+
+        func adding(_ other: Amounts) throws -> Amounts {
+            Amounts(
+                picodollars: try picodollars.adding(other.picodollars),
+                calls: calls + other.calls,
+                inputTokens: inputTokens + other.inputTokens,
+                outputTokens: outputTokens + other.outputTokens)
+        }
+
+        var negated: Amounts {
+            Amounts(
+                picodollars: Picodollars(-picodollars.rawValue), calls: -calls,
+                inputTokens: -inputTokens, outputTokens: -outputTokens)
+        }
+    }
+
+    /// Writes the two legs: `amounts` more on `debit`, as much less on `credit`.
+    func move(_ amounts: Amounts, debit: Account, credit: Account, transfer: Identifier) throws {
+        try post(amounts, to: debit, transfer: transfer)
+        try post(amounts.negated, to: credit, transfer: transfer)
+    }
+
+    func balance(of account: Account) throws -> Amounts {
+        let id = try Int64.fetchOne(
+            database.cachedStatement(sql: Self.accountSQL), arguments: account.key)
+        return try id.map(balance(account:)) ?? Amounts()
+    }
+
+    /// What the user spent in the month, with all candidates together.
+    func spent(by user: Identifier, in month: String) throws -> Picodollars {
+        try lines(of: user, in: month).reduce(.zero) { try $0.adding($1.cost) }
+    }
+
+    /// What the user spent in the month, by candidate.
+    func lines(of user: Identifier, in month: String) throws -> [Spend.Line] {
+        let statement = try database.cachedStatement(sql: Self.monthSQL)
+        return try Row.fetchAll(statement, arguments: [user, month]).map { row in
+            Spend.Line(
+                candidate: row["candidate"], calls: row["calls_after"],
+                inputTokens: row["input_tokens_after"], outputTokens: row["output_tokens_after"],
+                cost: row["picodollars_after"])
+        }
+    }
+
+    private func post(_ amounts: Amounts, to account: Account, transfer: Identifier) throws {
+        let id = try self.id(of: account)
+        let after = try balance(account: id).adding(amounts)
+        try database.cachedStatement(sql: Self.postSQL).execute(arguments: [
+            transfer, id, amounts.picodollars, amounts.calls, amounts.inputTokens,
+            amounts.outputTokens, after.picodollars, after.calls, after.inputTokens,
+            after.outputTokens,
+        ])
+    }
+
+    private func id(of account: Account) throws -> Int64 {
+        let statement = try database.cachedStatement(sql: Self.accountSQL)
+        if let id = try Int64.fetchOne(statement, arguments: account.key) { return id }
+        try database.execute(
+            sql: "INSERT INTO accounts (kind, owner, month, candidate) VALUES (?, ?, ?, ?)",
+            arguments: account.key)
+        return database.lastInsertedRowID
+    }
+
+    private func balance(account id: Int64) throws -> Amounts {
+        let statement = try database.cachedStatement(sql: Self.balanceSQL)
+        guard let row = try Row.fetchOne(statement, arguments: [id]) else { return Amounts() }
+        return Amounts(
+            picodollars: row["picodollars_after"], calls: row["calls_after"],
+            inputTokens: row["input_tokens_after"], outputTokens: row["output_tokens_after"])
+    }
+
+    private static let accountSQL = """
+        SELECT id FROM accounts WHERE kind = ? AND owner = ? AND month = ? AND candidate = ?
+        """
+    static let balanceSQL = """
+        SELECT * FROM postings WHERE account_id = ? ORDER BY id DESC LIMIT 1
+        """
+    static let monthSQL = """
+        SELECT accounts.candidate, postings.* FROM accounts JOIN postings ON postings.id =
+            (SELECT max(id) FROM postings WHERE account_id = accounts.id)
+        WHERE accounts.kind = 'spent' AND accounts.owner = ? AND accounts.month = ?
+        ORDER BY accounts.candidate
+        """
+    private static let postSQL = """
+        INSERT INTO postings (transfer_id, account_id, picodollars, calls, input_tokens,
+            output_tokens, picodollars_after, calls_after, input_tokens_after, output_tokens_after)
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+        """
+}

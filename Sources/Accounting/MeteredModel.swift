@@ -1,0 +1,89 @@
+package import Core
+import Tracing
+
+/// A model whose every call is paid for. `open` reserves the most that the call may cost and refuses
+/// with `budgetExceeded` what the budget does not allow; `run` books what was used, once, however
+/// the call ends; `abandon` gives the funds back.
+///
+/// - A call that began to run is booked even if it fails or is cancelled before the first word: the
+///   provider has read the prompt. Counts that it did not give are ours, from above, and say so.
+/// - Where the request names no longest answer and the budget's rest does not cover the model's own,
+///   the answer is limited to what it covers, as long as that is `outputTokensMin` tokens or more.
+package struct MeteredModel: ChatModel {
+    private let model: any ChatModel
+    private let ledger: SpendLedger
+
+    /// From then on the ledger's quotes are for this model's calls.
+    package init(_ model: any ChatModel, ledger: SpendLedger) {
+        self.model = model
+        self.ledger = ledger
+        ledger.quoteCalls(of: model)
+    }
+
+    package func open(_ request: ChatRequest) async throws -> ChatCall {
+        let call = CallDetails(request)
+        let (request, hold) = try await reserve(request, call)
+        do {
+            let inner = try await model.open(request)
+            let meter = CallMeter(
+                inner, request: request, call: call, hold: hold, model: model, ledger: ledger)
+            return ChatCall(
+                candidate: inner.candidate, run: { try await meter.run($0) },
+                abandon: { await meter.abandon() })
+        } catch {
+            if let hold { await ledger.void(hold, call) }
+            throw error
+        }
+    }
+
+    /// The inner model's cards, each with the price of its first candidate where one is known.
+    package func models() async -> [ModelCard] {
+        let now = ledger.environment.now()
+        return await model.models().map { card in
+            var card = card
+            card.price = card.candidates.first.flatMap {
+                ledger.prices.bookedPrice(of: $0, now: now).tokenPrice
+            }
+            return card
+        }
+    }
+
+    package func countTokens(_ texts: [String], model name: String) async throws -> [Int] {
+        try await model.countTokens(texts, model: name)
+    }
+
+    /// The request as it is sent, and the funds for it; none for a call that is free.
+    private func reserve(_ request: ChatRequest, _ call: CallDetails) async throws
+        -> (ChatRequest, Hold?)
+    {
+        let estimate = try await CallEstimate(request, model: model, ledger: ledger)
+        guard !estimate.isFree else { return (request, nil) }
+        let most = try estimate.ceiling(outputTokens: estimate.outputTokens)
+        let isOpenEnded = request.sampling.outputTokensMax == nil
+        let shortest =
+            isOpenEnded ? min(estimate.outputTokens, Self.outputTokensMin) : estimate.outputTokens
+        let least = try estimate.ceiling(outputTokens: shortest)
+        let hold = try await withSpan("account reserve") { span in
+            let hold = try await ledger.reserve(
+                call, candidate: estimate.card.candidates.first ?? "", most: most, least: least)
+            span.attributes["heptad.hold.picodollars"] = hold.amount.rawValue
+            return hold
+        }
+        guard hold.amount < most else { return (request, hold) }
+        var limited = request
+        limited.sampling.outputTokensMax = try estimate.outputTokens(for: hold.amount)
+        return (limited, hold)
+    }
+
+    /// The shortest limit that is worth an answer.
+    static let outputTokensMin = 256
+}
+
+extension CallDetails {
+    init(_ request: ChatRequest) {
+        self.init(
+            userID: request.principal.userID, keyID: request.principal.keyID,
+            model: request.model, purpose: request.purpose,
+            conversationID: request.conversationID, traceID: TraceContext.currentTraceID)
+    }
+}

@@ -1,0 +1,84 @@
+import GRDB
+
+/// The tables of `ledger.db`.
+enum Migrations {
+    static var all: DatabaseMigrator {
+        var migrator = DatabaseMigrator()
+        migrator.registerMigration("accounts, transfers and postings") { database in
+            try database.execute(sql: books)
+            for table in ["accounts", "transfers", "postings"] {
+                try database.execute(
+                    sql: """
+                        CREATE TRIGGER \(table)_are_never_changed BEFORE UPDATE ON \(table)
+                        BEGIN SELECT RAISE(ABORT, '\(table) are append-only'); END;
+                        CREATE TRIGGER \(table)_are_never_removed BEFORE DELETE ON \(table)
+                        BEGIN SELECT RAISE(ABORT, '\(table) are append-only'); END;
+                        """)
+            }
+        }
+        return migrator
+    }
+
+    // STRICT, because a sum that leaves 64 bits turns into floating point in a loose table.
+    private static let books = """
+        -- What a user spent with a candidate in a month, what is owed to a provider, and what is held.
+        CREATE TABLE accounts (
+            id INTEGER PRIMARY KEY,
+            kind TEXT NOT NULL CHECK (kind IN ('spent', 'payable', 'held', 'reserved')),
+            owner TEXT NOT NULL,
+            month TEXT NOT NULL,
+            candidate TEXT NOT NULL,
+            UNIQUE (kind, owner, month, candidate)
+        ) STRICT;
+
+        -- One thing that happened. A hold is closed once, and settled once.
+        CREATE TABLE transfers (
+            id TEXT PRIMARY KEY,
+            kind TEXT NOT NULL CHECK (kind IN ('hold', 'settle', 'void', 'expire')),
+            closes TEXT UNIQUE REFERENCES transfers (id),
+            settles TEXT UNIQUE REFERENCES transfers (id),
+            user_id TEXT NOT NULL,
+            key_id TEXT,
+            model TEXT NOT NULL,
+            candidate TEXT NOT NULL,
+            purpose TEXT NOT NULL,
+            conversation_id TEXT,
+            trace_id TEXT,
+            picodollars INTEGER NOT NULL,
+            overrun_picodollars INTEGER NOT NULL DEFAULT 0,
+            fresh_input_tokens INTEGER NOT NULL DEFAULT 0,
+            cache_read_tokens INTEGER NOT NULL DEFAULT 0,
+            cache_write_tokens INTEGER NOT NULL DEFAULT 0,
+            output_tokens INTEGER NOT NULL DEFAULT 0,
+            reasoning_tokens INTEGER NOT NULL DEFAULT 0,
+            is_estimated INTEGER NOT NULL DEFAULT 0,
+            price_as_of TEXT NOT NULL DEFAULT '',
+            created_at INTEGER NOT NULL
+        ) STRICT, WITHOUT ROWID;
+
+        -- The legs of transfers, debits above zero; those of one transfer sum to zero in every unit.
+        -- Each carries the account's balance after it, so that a balance is one row, not a sum.
+        CREATE TABLE postings (
+            id INTEGER PRIMARY KEY,
+            transfer_id TEXT NOT NULL REFERENCES transfers (id),
+            account_id INTEGER NOT NULL REFERENCES accounts (id),
+            picodollars INTEGER NOT NULL,
+            calls INTEGER NOT NULL,
+            input_tokens INTEGER NOT NULL,
+            output_tokens INTEGER NOT NULL,
+            picodollars_after INTEGER NOT NULL,
+            calls_after INTEGER NOT NULL,
+            input_tokens_after INTEGER NOT NULL,
+            output_tokens_after INTEGER NOT NULL
+        ) STRICT;
+        CREATE INDEX postings_by_account ON postings (account_id, id);
+
+        -- The holds that are open now: a worklist, and nothing that the postings do not also say.
+        CREATE TABLE holds (
+            id TEXT PRIMARY KEY REFERENCES transfers (id),
+            user_id TEXT NOT NULL,
+            picodollars INTEGER NOT NULL,
+            created_at INTEGER NOT NULL
+        ) STRICT, WITHOUT ROWID;
+        """
+}

@@ -1,0 +1,73 @@
+import Core
+import Logging
+import Synchronization
+
+/// What every candidate costs: the configuration first, then the book, then the ceiling.
+final class PriceList: Sendable {
+    private let book: PriceBook
+    private let configured: [String: Price]
+    private let unpriced: Price
+    private let policy: AccountingConfiguration.UnpricedPolicy
+    private let warned = Mutex<Set<String>>([])
+    private let logger = Logger(label: "heptad.accounting")
+
+    init(_ configuration: AccountingConfiguration) throws {
+        try configuration.validate()
+        book =
+            configuration.priceBook.isEmpty
+            ? try .builtIn() : try .file(configuration.priceBook)
+        var configured: [String: Price] = [:]
+        for (name, price) in configuration.prices {
+            configured[name.lowercased()] = Price(
+                rates: try price.rates(key: "accounting.prices.\(name)"), asOf: Price.configured)
+        }
+        self.configured = configured
+        unpriced = Price(
+            rates: try configuration.unpriced.rates(key: "accounting.unpriced"),
+            asOf: Price.unknown)
+        policy = configuration.unpricedPolicy
+    }
+
+    /// The price of a candidate written `provider/model`, on the day of `now`. Throws `invalid`
+    /// where none is known and such calls are refused.
+    func price(of candidate: String, now: Timestamp) throws -> Price {
+        let price = lookUp(candidate, now: now)
+        guard !price.isKnown else { return price }
+        guard policy == .ceiling else {
+            throw Failure(
+                .invalid,
+                "No price is known for \(candidate), and calls without one are refused. Set it under"
+                    + " accounting.prices.")
+        }
+        warnOnce(candidate)
+        return price
+    }
+
+    /// Like `price`, for what has been called already: never refused.
+    func bookedPrice(of candidate: String, now: Timestamp) -> Price { lookUp(candidate, now: now) }
+
+    /// What an embedding costs at most, whichever model makes it.
+    var dearestEmbedding: Price { book.dearestEmbedding ?? unpriced }
+
+    private func lookUp(_ candidate: String, now: Timestamp) -> Price {
+        let slash = candidate.firstIndex(of: "/") ?? candidate.startIndex
+        let provider = String(candidate[..<slash])
+        let model = String(candidate[slash...].drop { $0 == "/" })
+        if let price = configured[candidate.lowercased()] { return price }
+        if let price = configured[provider.lowercased() + "/*"] { return price }
+        if provider == Self.localProvider { return Price(rates: .free, asOf: Price.local) }
+        let day = String(now.description.prefix(10))
+        return book.price(provider: provider, model: model, on: day) ?? unpriced
+    }
+
+    private func warnOnce(_ candidate: String) {
+        let isNew = warned.withLock { $0.count < Self.warningsMax && $0.insert(candidate).inserted }
+        guard isNew else { return }
+        logger.warning(
+            "No price is known: calls are booked at the ceiling until accounting.prices has one.",
+            metadata: ["candidate": "\(candidate)"])
+    }
+
+    static let localProvider = "local"
+    private static let warningsMax = 1000
+}

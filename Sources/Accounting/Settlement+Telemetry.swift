@@ -1,0 +1,24 @@
+import Core
+import Metrics
+import Tracing
+
+/// Runs a settlement in its own span, puts what it cost on the span around it too, and counts it.
+func withSettlementSpan(
+    _ candidate: String, _ settle: () async -> Picodollars
+) async -> Picodollars {
+    let around = ServiceContext.current.flatMap(activeSpan)
+    let cost = await withSpan("account settle") { span in
+        let cost = await settle()
+        span.attributes["heptad.cost.picodollars"] = cost.rawValue
+        return cost
+    }
+    around?.attributes["heptad.cost.picodollars"] = cost.rawValue
+    // A metric is for graphs and may round; the ledger has the exact amount.
+    FloatingPointCounter(label: "heptad.cost.usd", dimensions: [("candidate", candidate)])
+        .increment(by: Double(cost.rawValue) / Double(Picodollars.perDollar))
+    return cost
+}
+
+private func activeSpan(_ context: ServiceContext) -> (any Span)? {
+    InstrumentationSystem.tracer.activeSpan(identifiedBy: context)
+}
