@@ -1,0 +1,152 @@
+// The documents page: collections, what is in them, and the way in.
+
+import {
+  createCollection, listCollections, listDocuments, removeCollection, removeDocument,
+} from "./api.js";
+import { confirmed } from "./dialog.js";
+import { button, element, failureMessage, icon, iconButton } from "./dom.js";
+import { bytes, count, dateTime } from "./format.js";
+import { pause } from "./sse.js";
+import { acceptDrops, documentState, UploadList } from "./upload.js";
+
+const pollMilliseconds = 2000;
+
+export async function showDocuments(main, { signal }) {
+  const page = new DocumentsPage(main, signal);
+  await page.refresh();
+  return { title: "Documents" };
+}
+
+class DocumentsPage {
+  #tabs = element("ul", { class: "tabs", "aria-label": "Collections" });
+  #list = element("div", {});
+  #collections = [];
+  #selected = null;
+  #isPolling = false;
+
+  constructor(main, signal) {
+    this.signal = signal;
+    this.uploads = new UploadList({
+      collectionID: () => this.#selected?.id ?? null,
+      onAccepted: () => this.refresh(), onReady: () => this.refresh(),
+    });
+    const node = element("div", { class: "page" },
+      element("h1", {}, "Documents"),
+      element("p", { class: "lead" },
+        "What Heptad may read to answer you. Only you can search and open them."),
+      this.#tabs, this.#drop(), this.uploads.node, this.#list);
+    acceptDrops(node, (files) => this.uploads.add(files));
+    main.replaceChildren(node);
+  }
+
+  #drop() {
+    const input = element("input", { type: "file", multiple: true, id: "files", class: "quiet",
+      onchange: () => {
+        this.uploads.add([...input.files]);
+        input.value = "";
+      } });
+    return element("div", {}, input, element("label", { class: "drop", for: "files" }, icon("upload"),
+      element("strong", {}, "Drop documents here, or choose them"),
+      element("span", { class: "hint" }, "Text, Markdown or HTML, several at once")));
+  }
+
+  async refresh() {
+    try {
+      this.#collections = await listCollections(this.signal);
+      const isThere = ({ id }) => id === this.#selected?.id;
+      this.#selected = this.#collections.find(isThere) ?? this.#collections[0] ?? null;
+      const documents = this.#selected ? await listDocuments(this.#selected.id, this.signal) : [];
+      this.#drawTabs();
+      this.#drawDocuments(documents);
+      if (documents.some(({ state }) => state === "pending")) this.#poll();
+    } catch (error) {
+      if (this.signal.aborted) return;
+      this.#list.replaceChildren(failureMessage(error, () => this.refresh()));
+    }
+  }
+
+  // A document that was being read before this page was opened has no job here to follow.
+  async #poll() {
+    if (this.#isPolling) return;
+    this.#isPolling = true;
+    await pause(pollMilliseconds, this.signal);
+    this.#isPolling = false;
+    if (!this.signal.aborted) await this.refresh();
+  }
+
+  #drawTabs() {
+    const tabs = this.#collections.map((collection) => element("li", {},
+      button(collection.name, { class: "tab",
+        "aria-pressed": String(collection.id === this.#selected.id),
+        onclick: () => this.#select(collection) },
+      )));
+    this.#tabs.replaceChildren(...tabs, element("li", {}, this.#newCollection()));
+  }
+
+  #select(collection) {
+    this.#selected = collection;
+    this.refresh();
+  }
+
+  #newCollection() {
+    const name = element("input", { name: "name", required: true, maxlength: "100",
+      "aria-label": "Name of the new collection", placeholder: "New collection" });
+    const problem = element("span", { class: "problem", role: "alert" });
+    return element("form", { class: "inline-form", onsubmit: async (event) => {
+      event.preventDefault();
+      try {
+        this.#selected = await createCollection(name.value.trim());
+        await this.refresh();
+      } catch (error) {
+        problem.textContent = error.message;
+      }
+    } }, name, iconButton("plus", "Create the collection", { type: "submit" }), problem);
+  }
+
+  #drawDocuments(documents) {
+    if (!this.#selected) {
+      this.#list.replaceChildren(element("p", { class: "empty" },
+        "Nothing here yet. The first upload makes a collection for it."));
+      return;
+    }
+    this.#list.replaceChildren(
+      element("div", { class: "section-head" },
+        element("h2", {}, this.#selected.name),
+        element("span", { class: "hint" }, `${count(this.#selected.documentCount, "document")}, ${
+          count(this.#selected.passageCount, "passage")}`),
+        button("Delete collection", { class: "link danger-link", onclick: () => this.#removeCollection() })),
+      documents.length
+        ? element("ul", { class: "rows" }, documents.map((document) => this.#row(document)))
+        : element("p", { class: "empty" }, "This collection is empty."));
+  }
+
+  #row(document) {
+    return element("li", { class: `row ${document.state}` },
+      icon("file"),
+      element("div", { class: "row-main" },
+        element("strong", {}, document.name),
+        element("span", { class: "row-state" }, documentState(document))),
+      element("span", { class: "hint row-side" },
+        `${bytes(document.byteCount)} · ${dateTime(document.createdAt)}`),
+      iconButton("trash", `Delete ${document.name}`, { onclick: () => this.#removeDocument(document) }));
+  }
+
+  async #removeDocument(document) {
+    const isSure = await confirmed({
+      title: "Delete this document?",
+      text: `“${document.name}” can then no longer be searched. Answers that cite it keep the passage.`,
+      action: "Delete", work: () => removeDocument(document.id),
+    });
+    if (isSure) await this.refresh();
+  }
+
+  async #removeCollection() {
+    const { id, name, documentCount } = this.#selected;
+    const isSure = await confirmed({
+      title: "Delete this collection?",
+      text: `“${name}” and ${count(documentCount, "document")} in it will be gone for good.`,
+      action: "Delete", work: () => removeCollection(id),
+    });
+    if (isSure) await this.refresh();
+  }
+}
