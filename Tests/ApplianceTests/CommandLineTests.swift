@@ -27,21 +27,6 @@ import Testing
         }
     }
 
-    @Test("The example configuration is good, and says nothing but the defaults")
-    func example() async throws {
-        let folder = try TemporaryFolder()
-        let example = HeptadBinary.root.appendingPathComponent("heptad.example.yaml").path
-        let plain = try await HeptadBinary.run(["config", "show"], in: folder)
-        let shown = try await HeptadBinary.run(["config", "show", "--config", example], in: folder)
-        #expect(shown.exitCode == 0, "\(shown.errors)")
-        #expect(Self.values(shown.output) == Self.values(plain.output))
-    }
-
-    /// The lines without what they say of where a value came from.
-    private static func values(_ text: String) -> [String] {
-        text.split(separator: "\n").map { $0.components(separatedBy: "  # ")[0] }
-    }
-
     @Test("Without models the server starts and the banner names the command that fetches them")
     func noModels() async throws {
         let folder = try TemporaryFolder()

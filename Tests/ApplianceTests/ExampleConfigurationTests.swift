@@ -1,0 +1,45 @@
+import Core
+import Foundation
+import Testing
+
+@testable import Appliance
+
+@Suite struct ExampleConfigurationTests {
+    private let example: String
+
+    init() throws {
+        let file = HeptadBinary.root.appendingPathComponent("heptad.example.yaml")
+        example = try String(contentsOf: file, encoding: .utf8)
+    }
+
+    @Test("As it is, the example changes nothing")
+    func untouched() throws {
+        let settings = try SettingsReader().read(Configuration.self, yaml: example)
+        #expect(settings.root == Configuration())
+        #expect(settings.origins.isEmpty)
+    }
+
+    @Test("With every line uncommented it has every key there is, each with its default")
+    func complete() throws {
+        let yaml = example.replacing(/(?m)^( *)#([a-z_]+:)/) { "\($0.1)\($0.2)" }
+        let settings = try SettingsReader().read(Configuration.self, yaml: yaml)
+        #expect(settings.root == Configuration())
+        let known = Self.leaves(of: settings.schema, path: [])
+        #expect(known.subtracting(settings.origins.keys) == [])
+        #expect(known.count > 60)
+    }
+
+    @Test("The defaults are values that the layers accept")
+    func defaults() throws { try Configuration().validate() }
+
+    private static func leaves(of schema: Schema, path: [String]) -> Set<String> {
+        switch schema {
+        case .leaf: [path.joined(separator: ".")]
+        case .map: []
+        case .section(let members):
+            members.reduce(into: []) { all, member in
+                all.formUnion(leaves(of: member.schema, path: path + [member.key]))
+            }
+        }
+    }
+}
