@@ -28,7 +28,7 @@ struct ChatReferenceTests {
             let messages = (item.messages ?? []).compactMap { message in
                 ChatMessage.Role(rawValue: message.role).map { ChatMessage($0, message.content) }
             }
-            #expect(try model.prompt(for: messages) == item.prompt_ids)
+            #expect(try model.prompt(for: messages) == item.promptIds)
         }
     }
 
@@ -41,10 +41,10 @@ struct ChatReferenceTests {
         for item in items {
             let logits = try await model.inspect { session in
                 session.reset()
-                _ = session.begin(item.prompt_ids, isCancelled: { false })
+                _ = session.begin(item.promptIds, isCancelled: { false })
                 return Array(session.logits())
             }
-            let differences = zip(item.f32_top_ids, item.f32_top_logits).map {
+            let differences = zip(item.f32TopIds, item.f32TopLogits).map {
                 abs(logits[$0] - $1)
             }
             let worst = differences.max() ?? .infinity
@@ -56,7 +56,7 @@ struct ChatReferenceTests {
     func stepwise() async throws {
         let model = try ChatReference.model.get()
         let items = try ChatReference.read(ChatReference.Logits.self, "llm_logits.json").items
-        let prompt = try #require(items.last).prompt_ids
+        let prompt = try #require(items.last).promptIds
         let difference = try await model.inspect { session in
             session.reset()
             _ = session.begin(prompt, isCancelled: { false })
@@ -73,13 +73,13 @@ struct ChatReferenceTests {
         let model = try ChatReference.model.get()
         let items = try ChatReference.read(ChatReference.Greedy.self, "llm_greedy.json").items
         for item in items {
-            let count = min(24, item.f32_output_ids.count)
-            let made = try await model.greedyTokens(after: item.prompt_ids, count: count)
-            #expect(made == Array(item.f32_output_ids.prefix(count)), "\(item.text)")
+            let count = min(24, item.f32OutputIds.count)
+            let made = try await model.greedyTokens(after: item.promptIds, count: count)
+            #expect(made == Array(item.f32OutputIds.prefix(count)), "\(item.text)")
             // llama.cpp rounds activations to 8 bits, so only a clear choice must be the same.
-            let clear = item.top2_gap.firstIndex { $0 < 0.3 } ?? item.output_ids.count
-            let compared = min(clear, count, item.output_ids.count)
-            #expect(made.prefix(compared) == item.output_ids.prefix(compared), "\(item.text)")
+            let clear = item.top2Gap.firstIndex { $0 < 0.3 } ?? item.outputIds.count
+            let compared = min(clear, count, item.outputIds.count)
+            #expect(made.prefix(compared) == item.outputIds.prefix(compared), "\(item.text)")
         }
     }
 
@@ -88,9 +88,9 @@ struct ChatReferenceTests {
         let model = try ChatReference.model.get()
         let reference = try ChatReference.read(ChatReference.Surprise.self, "llm_nll.json")
         let surprise = try await model.inspect { $0.surprise(at: reference.ids) }
-        #expect(surprise.count == reference.f32_nll.count)
+        #expect(surprise.count == reference.f32Nll.count)
         let mean = surprise.reduce(0, +) / Double(surprise.count)
-        #expect(abs(mean - reference.f32_mean_nll) < 0.0005 * reference.f32_mean_nll)
+        #expect(abs(mean - reference.f32MeanNll) < 0.0005 * reference.f32MeanNll)
     }
 }
 
