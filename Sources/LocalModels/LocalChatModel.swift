@@ -113,6 +113,9 @@ package final class LocalChatModel: Sendable {
     /// What a text is in tokens, control tokens in it read as plain text.
     func tokens(of text: String) -> [Int32] { tokenizer.tokens(of: text) }
 
+    /// The bytes that tokens add to a text.
+    func bytes(of tokens: [Int32]) -> [UInt8] { tokens.flatMap { tokenizer.bytes(of: $0) } }
+
     /// How many calls wait for the one that runs.
     var waitingCount: Int { line.count }
 
