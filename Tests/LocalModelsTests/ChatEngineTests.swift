@@ -1,4 +1,5 @@
 import Core
+import Dispatch
 import Synchronization
 import TestSupport
 import Testing
@@ -164,7 +165,6 @@ struct ChatEngineTests {
         let task = Task {
             try await model.generate(from: prompt, sampling: .endless) { _ in
                 signal.yield()
-                // Holds the reader up until it is cancelled, so that the engine cannot be done.
                 try await Task.sleep(for: .seconds(60))
             }
         }
@@ -176,17 +176,36 @@ struct ChatEngineTests {
         #expect(generation.outputTokens <= 2)
     }
 
+    @Test("A reader that does not read holds up nobody else")
+    func slowReader() async throws {
+        let model = try TinyModel.model()
+        let prompt = model.tokens(of: "go on")
+        let (began, signal) = AsyncStream.makeStream(of: Void.self)
+        let slow = Task {
+            try await model.generate(from: prompt, sampling: .endless) { _ in
+                signal.yield()
+                try await Task.sleep(for: .seconds(60))
+            }
+        }
+        for await _ in began { break }
+        let (generation, _) = try await model.answer(
+            prompt, SamplingOptions(temperature: 0, outputTokensMax: 2))
+        #expect(generation.outputTokens <= 2)
+        slow.cancel()
+        await #expect(throws: CancellationError.self) { try await slow.value }
+    }
+
     @Test("Calls wait their turn, leave when cancelled, and are refused past the limit")
     func line() async throws {
         let model = try TinyModel.model()
         let prompt = model.tokens(of: "hi")
         let short = SamplingOptions(temperature: 0, outputTokensMax: 2)
         let (began, signal) = AsyncStream.makeStream(of: Void.self)
-        let (released, release) = AsyncStream.makeStream(of: Void.self)
+        let released = DispatchSemaphore(value: 0)
         let first = Task {
-            try await model.generate(from: prompt, sampling: .endless) { _ in
+            try await model.inspect { _ in
                 signal.yield()
-                for await _ in released { break }
+                released.wait()
             }
         }
         for await _ in began { break }
@@ -202,8 +221,8 @@ struct ChatEngineTests {
         await #expect(throws: CancellationError.self) { try await waiting[3].value }
         #expect(model.waitingCount == LocalChatModel.waitingMax - 1)
 
-        release.finish()
-        _ = try await first.value
+        released.signal()
+        try await first.value
         for (place, task) in waiting.enumerated() where place != 3 {
             #expect(try await task.value.outputTokens <= 2)
         }

@@ -11,6 +11,17 @@ enum ChatReference {
 
     static let model = Result { try LocalChatModel(path: path, threads: 0) }
 
+    struct File: Decodable {
+        struct Tensor: Decodable {
+            let name: String
+            let type: String
+            let shape: [Int]
+            let bytes: Int
+            let offset: Int
+        }
+        let tensors: [Tensor]
+    }
+
     struct Tokenized: Decodable {
         struct Item: Decodable {
             let text: String

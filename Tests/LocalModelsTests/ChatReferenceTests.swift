@@ -8,6 +8,20 @@ import Testing
     "SmolLM2 against the reference", .serialized,
     .enabled(if: ChatReference.isThere, Comment(rawValue: ChatReference.howToFetch)))
 struct ChatReferenceTests {
+    @Test("The file's tensors are where the reference finds them")
+    func tensors() throws {
+        let gguf = try GGUF(MappedModel(path: ChatReference.path))
+        let file = try ChatReference.read(ChatReference.File.self, "gguf_smollm2.json")
+        #expect(gguf.tensors.count == file.tensors.count)
+        for expected in file.tensors {
+            let tensor = try #require(gguf.tensors[expected.name])
+            #expect("\(tensor.type)".uppercased() == expected.type.replacing("_", with: ""))
+            #expect(tensor.columns == expected.shape[0])
+            #expect(tensor.rows == (expected.shape.count > 1 ? expected.shape[1] : 1))
+            #expect(tensor.bytes == expected.offset..<expected.offset + expected.bytes)
+        }
+    }
+
     @Test("Every text has the reference's tokens")
     func tokens() throws {
         let model = try ChatReference.model.get()
@@ -91,6 +105,38 @@ struct ChatReferenceTests {
         #expect(surprise.count == reference.f32Nll.count)
         let mean = surprise.reduce(0, +) / Double(surprise.count)
         #expect(abs(mean - reference.f32MeanNll) < 0.0005 * reference.f32MeanNll)
+    }
+
+    @Test("Cancelling ends an answer within a token")
+    func cancelledAnswer() async throws {
+        struct Enough: Error {}
+        let model = try ChatReference.model.get()
+        let prompt = try model.prompt(for: [ChatMessage(.user, "Count to ten thousand.")])
+        let start = ContinuousClock.now
+        await #expect(throws: Enough.self) {
+            // All of it would take 20 s and more.
+            _ = try await model.generate(
+                from: prompt,
+                sampling: SamplingOptions(temperature: 100, topK: 0, outputTokensMax: 8000)
+            ) { _ in throw Enough() }
+        }
+        #expect(ContinuousClock.now - start < .seconds(3))
+    }
+
+    @Test("Cancelling ends the reading of a long prompt")
+    func cancelledPrompt() async throws {
+        let model = try ChatReference.model.get()
+        let prompt = Array(repeating: model.tokens(of: "All work and no play. "), count: 1000)
+            .flatMap { $0 }.prefix(8000)
+        let start = ContinuousClock.now
+        let task = Task {
+            // All of it would take 15 s and more.
+            try await model.generate(from: Array(prompt), sampling: SamplingOptions()) { _ in }
+        }
+        try await Task.sleep(for: .milliseconds(100))
+        task.cancel()
+        await #expect(throws: CancellationError.self) { try await task.value }
+        #expect(ContinuousClock.now - start < .seconds(3))
     }
 }
 
