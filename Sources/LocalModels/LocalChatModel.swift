@@ -80,11 +80,9 @@ package final class LocalChatModel: Sendable {
         _ emit: (String) async throws -> Void
     ) async throws -> Generation {
         let task = try generationTask(prompt, sampling)
-        try await line.enter()
-        defer { line.leave() }
         let handover = Handover()
-        try pool.submit { [self] in
-            handover.end(Result { try session.withLock { try task.run($0, handover) } })
+        try await onEngine { session in
+            handover.end(Result { try task.run(session, handover) })
         }
         return try await withTaskCancellationHandler {
             var refusal: (any Error)?
@@ -113,21 +111,35 @@ package final class LocalChatModel: Sendable {
     /// What a text is in tokens, control tokens in it read as plain text.
     func tokens(of text: String) -> [Int32] { tokenizer.tokens(of: text) }
 
+    /// The bytes that tokens add to a text.
+    func bytes(of tokens: [Int32]) -> [UInt8] { tokens.flatMap { tokenizer.bytes(of: $0) } }
+
     /// How many calls wait for the one that runs.
     var waitingCount: Int { line.count }
 
     /// Runs `body` on the engine's thread. For tests that look at logits.
     func inspect<T: Sendable>(_ body: @escaping @Sendable (Session) -> T) async throws -> T {
+        let (results, result) = AsyncStream.makeStream(of: T.self)
+        try await onEngine { session in
+            result.yield(body(session))
+            result.finish()
+        }
+        for await result in results { return result }
+        throw CancellationError()
+    }
+
+    /// Waits for the caller's turn and starts `job`. The next one in line follows when the job is
+    /// done, not when a slow reader has taken all of its text.
+    private func onEngine(_ job: @escaping @Sendable (Session) -> Void) async throws {
         try await line.enter()
-        defer { line.leave() }
-        return try await withCheckedThrowingContinuation { continuation in
-            do {
-                try pool.submit { [self] in
-                    continuation.resume(returning: session.withLock { body($0) })
-                }
-            } catch {
-                continuation.resume(throwing: error)
+        do {
+            try pool.submit { [self] in
+                session.withLock { job($0) }
+                line.leave()
             }
+        } catch {
+            line.leave()
+            throw error
         }
     }
 

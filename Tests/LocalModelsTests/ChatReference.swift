@@ -11,6 +11,17 @@ enum ChatReference {
 
     static let model = Result { try LocalChatModel(path: path, threads: 0) }
 
+    struct File: Decodable {
+        struct Tensor: Decodable {
+            let name: String
+            let type: String
+            let shape: [Int]
+            let bytes: Int
+            let offset: Int
+        }
+        let tensors: [Tensor]
+    }
+
     struct Tokenized: Decodable {
         struct Item: Decodable {
             let text: String
@@ -27,10 +38,10 @@ enum ChatReference {
         struct Item: Decodable {
             let messages: [Message]?
             let text: String
-            let prompt_ids: [Int32]
-            let output_ids: [Int32]
-            let top2_gap: [Double]
-            let f32_output_ids: [Int32]
+            let promptIds: [Int32]
+            let outputIds: [Int32]
+            let top2Gap: [Double]
+            let f32OutputIds: [Int32]
         }
         let items: [Item]
     }
@@ -38,23 +49,25 @@ enum ChatReference {
     struct Logits: Decodable {
         struct Item: Decodable {
             let text: String
-            let prompt_ids: [Int32]
-            let f32_top_ids: [Int]
-            let f32_top_logits: [Float]
+            let promptIds: [Int32]
+            let f32TopIds: [Int]
+            let f32TopLogits: [Float]
         }
         let items: [Item]
     }
 
     struct Surprise: Decodable {
         let ids: [Int32]
-        let f32_mean_nll: Double
-        let f32_nll: [Double]
+        let f32MeanNll: Double
+        let f32Nll: [Double]
     }
 
     static func read<T: Decodable>(_ type: T.Type, _ name: String) throws -> T {
         let folder = URL(filePath: #filePath).deletingLastPathComponent()
             .deletingLastPathComponent().appending(path: "Fixtures")
-        return try JSONDecoder().decode(
+        let decoder = JSONDecoder()
+        decoder.keyDecodingStrategy = .convertFromSnakeCase
+        return try decoder.decode(
             type, from: Data(contentsOf: folder.appending(path: name)))
     }
 

@@ -8,6 +8,20 @@ import Testing
     "SmolLM2 against the reference", .serialized,
     .enabled(if: ChatReference.isThere, Comment(rawValue: ChatReference.howToFetch)))
 struct ChatReferenceTests {
+    @Test("The file's tensors are where the reference finds them")
+    func tensors() throws {
+        let gguf = try GGUF(MappedModel(path: ChatReference.path))
+        let file = try ChatReference.read(ChatReference.File.self, "gguf_smollm2.json")
+        #expect(gguf.tensors.count == file.tensors.count)
+        for expected in file.tensors {
+            let tensor = try #require(gguf.tensors[expected.name])
+            #expect("\(tensor.type)".uppercased() == expected.type.replacing("_", with: ""))
+            #expect(tensor.columns == expected.shape[0])
+            #expect(tensor.rows == (expected.shape.count > 1 ? expected.shape[1] : 1))
+            #expect(tensor.bytes == expected.offset..<expected.offset + expected.bytes)
+        }
+    }
+
     @Test("Every text has the reference's tokens")
     func tokens() throws {
         let model = try ChatReference.model.get()
@@ -28,7 +42,7 @@ struct ChatReferenceTests {
             let messages = (item.messages ?? []).compactMap { message in
                 ChatMessage.Role(rawValue: message.role).map { ChatMessage($0, message.content) }
             }
-            #expect(try model.prompt(for: messages) == item.prompt_ids)
+            #expect(try model.prompt(for: messages) == item.promptIds)
         }
     }
 
@@ -41,10 +55,10 @@ struct ChatReferenceTests {
         for item in items {
             let logits = try await model.inspect { session in
                 session.reset()
-                _ = session.begin(item.prompt_ids, isCancelled: { false })
+                _ = session.begin(item.promptIds, isCancelled: { false })
                 return Array(session.logits())
             }
-            let differences = zip(item.f32_top_ids, item.f32_top_logits).map {
+            let differences = zip(item.f32TopIds, item.f32TopLogits).map {
                 abs(logits[$0] - $1)
             }
             let worst = differences.max() ?? .infinity
@@ -56,7 +70,7 @@ struct ChatReferenceTests {
     func stepwise() async throws {
         let model = try ChatReference.model.get()
         let items = try ChatReference.read(ChatReference.Logits.self, "llm_logits.json").items
-        let prompt = try #require(items.last).prompt_ids
+        let prompt = try #require(items.last).promptIds
         let difference = try await model.inspect { session in
             session.reset()
             _ = session.begin(prompt, isCancelled: { false })
@@ -73,13 +87,13 @@ struct ChatReferenceTests {
         let model = try ChatReference.model.get()
         let items = try ChatReference.read(ChatReference.Greedy.self, "llm_greedy.json").items
         for item in items {
-            let count = min(24, item.f32_output_ids.count)
-            let made = try await model.greedyTokens(after: item.prompt_ids, count: count)
-            #expect(made == Array(item.f32_output_ids.prefix(count)), "\(item.text)")
+            let count = min(24, item.f32OutputIds.count)
+            let made = try await model.greedyTokens(after: item.promptIds, count: count)
+            #expect(made == Array(item.f32OutputIds.prefix(count)), "\(item.text)")
             // llama.cpp rounds activations to 8 bits, so only a clear choice must be the same.
-            let clear = item.top2_gap.firstIndex { $0 < 0.3 } ?? item.output_ids.count
-            let compared = min(clear, count, item.output_ids.count)
-            #expect(made.prefix(compared) == item.output_ids.prefix(compared), "\(item.text)")
+            let clear = item.top2Gap.firstIndex { $0 < 0.3 } ?? item.outputIds.count
+            let compared = min(clear, count, item.outputIds.count)
+            #expect(made.prefix(compared) == item.outputIds.prefix(compared), "\(item.text)")
         }
     }
 
@@ -88,9 +102,41 @@ struct ChatReferenceTests {
         let model = try ChatReference.model.get()
         let reference = try ChatReference.read(ChatReference.Surprise.self, "llm_nll.json")
         let surprise = try await model.inspect { $0.surprise(at: reference.ids) }
-        #expect(surprise.count == reference.f32_nll.count)
+        #expect(surprise.count == reference.f32Nll.count)
         let mean = surprise.reduce(0, +) / Double(surprise.count)
-        #expect(abs(mean - reference.f32_mean_nll) < 0.0005 * reference.f32_mean_nll)
+        #expect(abs(mean - reference.f32MeanNll) < 0.0005 * reference.f32MeanNll)
+    }
+
+    @Test("Cancelling ends an answer within a token")
+    func cancelledAnswer() async throws {
+        struct Enough: Error {}
+        let model = try ChatReference.model.get()
+        let prompt = try model.prompt(for: [ChatMessage(.user, "Count to ten thousand.")])
+        let start = ContinuousClock.now
+        await #expect(throws: Enough.self) {
+            // All of it would take 20 s and more.
+            _ = try await model.generate(
+                from: prompt,
+                sampling: SamplingOptions(temperature: 100, topK: 0, outputTokensMax: 8000)
+            ) { _ in throw Enough() }
+        }
+        #expect(ContinuousClock.now - start < .seconds(3))
+    }
+
+    @Test("Cancelling ends the reading of a long prompt")
+    func cancelledPrompt() async throws {
+        let model = try ChatReference.model.get()
+        let prompt = Array(repeating: model.tokens(of: "All work and no play. "), count: 1000)
+            .flatMap { $0 }.prefix(8000)
+        let start = ContinuousClock.now
+        let task = Task {
+            // All of it would take 15 s and more.
+            try await model.generate(from: Array(prompt), sampling: SamplingOptions()) { _ in }
+        }
+        try await Task.sleep(for: .milliseconds(100))
+        task.cancel()
+        await #expect(throws: CancellationError.self) { try await task.value }
+        #expect(ContinuousClock.now - start < .seconds(3))
     }
 }
 

@@ -1,6 +1,6 @@
-// Every kernel in plain C. A file for one kind of processor includes this under its own name for
-// KERNEL(...) and its own target flags, so that the compiler vectorises it for that processor, and
-// replaces the dot products of quantised rows by its own.
+// The kernels that plain C says well enough. A file for one kind of processor includes this under
+// its own name for KERNEL(...) and its own target flags, so that the compiler vectorises them for
+// that processor, and adds what it must be told: for each block format, NAME_rows and NAME_expand.
 //
 // KERNEL(name)     the name of a function in this set
 // HALF_IS_NATIVE   1 where the processor converts half-precision numbers itself
@@ -123,87 +123,6 @@ static float KERNEL(dot_bf16)(const uint8_t *row, const float *x, long columns) 
     return sum;
 }
 
-static inline void KERNEL(expand_q4_0)(const uint8_t *block, float *out) {
-    float d = KERNEL(half_at)(block);
-    for (int i = 0; i < 16; i++) {
-        out[i] = d * (float)((block[2 + i] & 15) - 8);
-        out[i + 16] = d * (float)((block[2 + i] >> 4) - 8);
-    }
-}
-
-static inline void KERNEL(expand_q4_1)(const uint8_t *block, float *out) {
-    float d = KERNEL(half_at)(block), m = KERNEL(half_at)(block + 2);
-    for (int i = 0; i < 16; i++) {
-        out[i] = d * (float)(block[4 + i] & 15) + m;
-        out[i + 16] = d * (float)(block[4 + i] >> 4) + m;
-    }
-}
-
-static inline void KERNEL(expand_q8_0)(const uint8_t *block, float *out) {
-    float d = KERNEL(half_at)(block);
-    for (int i = 0; i < 32; i++) out[i] = d * (float)(int8_t)block[2 + i];
-}
-
-static void KERNEL(row_expand)(int type, const uint8_t *row, long columns, float *out) {
-    switch (type) {
-    case KERNEL_F32:
-        memcpy(out, row, (size_t)columns * 4);
-        break;
-    case KERNEL_F16:
-        for (long i = 0; i < columns; i++) out[i] = KERNEL(half_at)(row + 2 * i);
-        break;
-    case KERNEL_BF16:
-        for (long i = 0; i < columns; i++) out[i] = KERNEL(bfloat_at)(row + 2 * i);
-        break;
-    case KERNEL_Q4_0:
-        for (long b = 0; b < columns / BLOCK; b++)
-            KERNEL(expand_q4_0)(row + b * Q4_0_BYTES, out + b * BLOCK);
-        break;
-    case KERNEL_Q4_1:
-        for (long b = 0; b < columns / BLOCK; b++)
-            KERNEL(expand_q4_1)(row + b * Q4_1_BYTES, out + b * BLOCK);
-        break;
-    case KERNEL_Q8_0:
-        for (long b = 0; b < columns / BLOCK; b++)
-            KERNEL(expand_q8_0)(row + b * Q8_0_BYTES, out + b * BLOCK);
-        break;
-    }
-}
-
-static void KERNEL(rows_expand)(int type, const void *rows, size_t row_bytes, long columns,
-                                long count, float *out) {
-    for (long r = 0; r < count; r++)
-        KERNEL(row_expand)(type, (const uint8_t *)rows + r * row_bytes, columns,
-                           out + r * columns);
-}
-
-// The dot product of one quantised row, block by block through a small buffer.
-static float KERNEL(dot_blocks)(int type, const uint8_t *row, const float *x, long columns) {
-    long block_bytes = type == KERNEL_Q4_0   ? Q4_0_BYTES
-                       : type == KERNEL_Q4_1 ? Q4_1_BYTES
-                                             : Q8_0_BYTES;
-    float sum = 0;
-    for (long b = 0; b < columns / BLOCK; b++) {
-        float weights[BLOCK];
-        KERNEL(row_expand)(type, row + b * block_bytes, BLOCK, weights);
-        for (int i = 0; i < BLOCK; i++) sum += weights[i] * x[b * BLOCK + i];
-    }
-    return sum;
-}
-
-static void KERNEL(rows_dot_portable)(int type, const void *rows, size_t row_bytes, const float *x,
-                                      long columns, long count, float *out) {
-    for (long r = 0; r < count; r++) {
-        const uint8_t *row = (const uint8_t *)rows + r * row_bytes;
-        switch (type) {
-        case KERNEL_F32: out[r] = KERNEL(dot_f32)(row, x, columns); break;
-        case KERNEL_F16: out[r] = KERNEL(dot_f16)(row, x, columns); break;
-        case KERNEL_BF16: out[r] = KERNEL(dot_bf16)(row, x, columns); break;
-        default: out[r] = KERNEL(dot_blocks)(type, row, x, columns); break;
-        }
-    }
-}
-
 static void KERNEL(rms_normalise)(const float *x, const float *weight, float epsilon, long count,
                                   float *out) {
     float sum = 0;
@@ -282,9 +201,53 @@ static void KERNEL(attend)(const float *query, const uint16_t *keys, const uint1
     }
 }
 
-#define KERNEL_SET(title, rows_dot_function)                                                      \
+static void q4_0_rows(const uint8_t *, size_t, const float *, long, long, float *);
+static void q4_1_rows(const uint8_t *, size_t, const float *, long, long, float *);
+static void q8_0_rows(const uint8_t *, size_t, const float *, long, long, float *);
+static void q4_0_expand(const uint8_t *, size_t, long, long, float *);
+static void q4_1_expand(const uint8_t *, size_t, long, long, float *);
+static void q8_0_expand(const uint8_t *, size_t, long, long, float *);
+
+static void KERNEL(rows_dot)(int type, const void *rows, size_t row_bytes, const float *x,
+                             long columns, long count, float *out) {
+    const uint8_t *row = rows;
+    switch (type) {
+    case KERNEL_Q4_0: q4_0_rows(row, row_bytes, x, columns, count, out); break;
+    case KERNEL_Q4_1: q4_1_rows(row, row_bytes, x, columns, count, out); break;
+    case KERNEL_Q8_0: q8_0_rows(row, row_bytes, x, columns, count, out); break;
+    case KERNEL_F32:
+        for (long r = 0; r < count; r++) out[r] = KERNEL(dot_f32)(row + r * row_bytes, x, columns);
+        break;
+    case KERNEL_F16:
+        for (long r = 0; r < count; r++) out[r] = KERNEL(dot_f16)(row + r * row_bytes, x, columns);
+        break;
+    case KERNEL_BF16:
+        for (long r = 0; r < count; r++)
+            out[r] = KERNEL(dot_bf16)(row + r * row_bytes, x, columns);
+        break;
+    }
+}
+
+static void KERNEL(rows_expand)(int type, const void *rows, size_t row_bytes, long columns,
+                                long count, float *out) {
+    const uint8_t *row = rows;
+    switch (type) {
+    case KERNEL_Q4_0: q4_0_expand(row, row_bytes, columns, count, out); break;
+    case KERNEL_Q4_1: q4_1_expand(row, row_bytes, columns, count, out); break;
+    case KERNEL_Q8_0: q8_0_expand(row, row_bytes, columns, count, out); break;
+    case KERNEL_F32: memcpy(out, row, (size_t)(columns * count) * 4); break;
+    case KERNEL_F16:
+        for (long i = 0; i < columns * count; i++) out[i] = KERNEL(half_at)(row + 2 * i);
+        break;
+    case KERNEL_BF16:
+        for (long i = 0; i < columns * count; i++) out[i] = KERNEL(bfloat_at)(row + 2 * i);
+        break;
+    }
+}
+
+#define KERNEL_SET(title)                                                                         \
     {                                                                                             \
-        .name = title, .rows_dot = rows_dot_function, .rows_expand = KERNEL(rows_expand),         \
+        .name = title, .rows_dot = KERNEL(rows_dot), .rows_expand = KERNEL(rows_expand),          \
         .rms_normalise = KERNEL(rms_normalise), .rotate = KERNEL(rotate),                         \
         .silu_multiply = KERNEL(silu_multiply), .add = KERNEL(add), .softmax = KERNEL(softmax),   \
         .halves_from_floats = KERNEL(halves_from_floats),                                         \

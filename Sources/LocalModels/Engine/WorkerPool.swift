@@ -10,7 +10,7 @@ import Core
 #endif
 
 /// The threads of one engine: a lead that takes jobs in order, and helpers that share its loops.
-/// They are started by the first job, and sleep between jobs.
+/// They sleep between jobs.
 final class WorkerPool: Sendable {
     static let threadsMax = 64
     /// Serving stays responsive while a model runs: a thread at 10 gets about a tenth of a core

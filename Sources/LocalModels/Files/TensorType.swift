@@ -1,13 +1,13 @@
 import Core
 
-/// How the numbers of a tensor are stored, of the ways that the kernels can read. The raw value is
-/// the one that GGUF and the kernels use.
+/// How the numbers of a tensor are stored, of the ways that the kernels can read: `q41` is GGUF's
+/// Q4_1. The raw value is the one that GGUF and the kernels use.
 enum TensorType: UInt32, Sendable, CaseIterable {
     case f32 = 0
     case f16 = 1
-    case q4_0 = 2
-    case q4_1 = 3
-    case q8_0 = 8
+    case q40 = 2
+    case q41 = 3
+    case q80 = 8
     case bf16 = 30
 
     init(code: UInt32, of tensor: String, in file: String) throws {
@@ -26,9 +26,9 @@ enum TensorType: UInt32, Sendable, CaseIterable {
         switch self {
         case .f32: (1, 4)
         case .f16, .bf16: (1, 2)
-        case .q4_0: (32, 18)
-        case .q4_1: (32, 20)
-        case .q8_0: (32, 34)
+        case .q40: (32, 18)
+        case .q41: (32, 20)
+        case .q80: (32, 34)
         }
     }
 
