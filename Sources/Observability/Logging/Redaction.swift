@@ -1,0 +1,81 @@
+/// Keeps secrets out of logs and traces, by the name they go under and by how they look. It is the
+/// second line: layers do not log secrets in the first place.
+enum Redaction {
+    static let mark = "[redacted]"
+
+    /// Whether a key says that its value is a secret: `password`, `api_key`, `apiKey`,
+    /// `http.request.header.authorization`, `session.token`; but not `input_tokens`.
+    static func isSecret(key: String) -> Bool {
+        let words = words(of: key)
+        if words.contains(where: secretWords.contains) { return true }
+        return zip(words, words.dropFirst()).contains {
+            $1 == "key" && keyWords.contains($0) || $1 == "id" && $0 == "session"
+        }
+    }
+
+    /// The text without what looks like a credential: what follows `Bearer` or `Basic`, what follows
+    /// the `@`-less half of `user:password@host`, and provider keys such as `sk-…`.
+    static func scrubbed(_ text: String) -> String {
+        guard mayHoldSecret(text) else { return text }
+        return text.split(separator: " ", omittingEmptySubsequences: false)
+            .reduce(into: (words: [Substring](), isNext: false)) { result, word in
+                let bare = word.lowercased()
+                let hides = result.isNext && !word.isEmpty || isCredential(word)
+                result.words.append(hides ? hidden(word) : word)
+                result.isNext = bare.hasSuffix("bearer") || bare.hasSuffix("basic")
+            }
+            .words.joined(separator: " ")
+    }
+
+    private static func hidden(_ word: Substring) -> Substring {
+        guard let scheme = word.firstRange(of: "://"), let at = word.lastIndex(of: "@") else {
+            return Substring(mark)
+        }
+        return word[..<scheme.upperBound] + Substring(mark) + word[at...]
+    }
+
+    // Most text has none of these, and is done after one look at its bytes.
+    private static func mayHoldSecret(_ text: String) -> Bool {
+        text.utf8.contains(UInt8(ascii: "@")) || text.contains("earer") || text.contains("asic ")
+            || text.contains("EARER") || prefixes.contains { text.contains($0) }
+    }
+
+    private static func isCredential(_ word: Substring) -> Bool {
+        if let scheme = word.firstRange(of: "://"), let at = word.lastIndex(of: "@"),
+            at > scheme.upperBound
+        {
+            return true
+        }
+        return prefixes.contains { prefix in
+            guard let found = word.firstRange(of: prefix) else { return false }
+            let rest = word[found.upperBound...].prefix {
+                $0.isASCII && ($0.isLetter || $0.isNumber || $0 == "-" || $0 == "_")
+            }
+            return rest.utf8.count >= 16
+        }
+    }
+
+    private static func words(of key: String) -> [String] {
+        var words: [String] = [""]
+        var wasLower = false
+        for character in key.unicodeScalars.prefix(SpanText.keyBytesMax) {
+            let isUpper = ("A"..."Z").contains(character)
+            let isWord =
+                isUpper || ("a"..."z").contains(character) || ("0"..."9").contains(character)
+            if !isWord || isUpper && wasLower { words.append("") }
+            if isWord {
+                words[words.count - 1].unicodeScalars.append(
+                    contentsOf: String(character).lowercased().unicodeScalars)
+            }
+            wasLower = isWord && !isUpper
+        }
+        return words.filter { !$0.isEmpty }
+    }
+
+    private static let secretWords: Set<String> = [
+        "password", "passphrase", "passwd", "secret", "secrets", "authorization", "cookie",
+        "cookies", "credential", "credentials", "apikey", "token", "csrf",
+    ]
+    private static let keyWords: Set<String> = ["api", "secret", "private", "access", "signing"]
+    private static let prefixes = ["sk-", "hpt_", "xai-", "gsk_", "AIza", "ghp_", "AKIA"]
+}

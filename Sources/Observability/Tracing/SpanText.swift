@@ -1,0 +1,93 @@
+import Core
+import Foundation
+import Tracing
+
+/// What is kept of a span's own words: bounded in number and length, and without secrets.
+enum SpanText {
+    static let attributesMax = 64
+    static let keyBytesMax = 128
+    static let valueBytesMax = 1024
+
+    static func name(_ name: String) -> String { clipped(name, to: keyBytesMax) }
+
+    static func value(_ text: String) -> String {
+        clipped(Redaction.scrubbed(text), to: valueBytesMax)
+    }
+
+    /// An object of strings, its keys in order.
+    static func json(_ attributes: SpanAttributes) -> String {
+        var json = JSONLine()
+        for (key, value) in texts(attributes).sorted(by: { $0.key < $1.key }) {
+            json.field(key, value)
+        }
+        return json.text
+    }
+
+    /// An array of events; "" for none.
+    static func json(_ events: [SpanEvent], dropped: Int) -> String {
+        guard !events.isEmpty else { return "" }
+        var kept = events.map { event in
+            TraceSpan.Event(
+                name: name(event.name),
+                at: Timestamp(microseconds: Int64(event.nanosecondsSinceEpoch / 1000)),
+                attributes: texts(event.attributes))
+        }
+        if dropped > 0, let last = kept.last {
+            kept.append(
+                TraceSpan.Event(
+                    name: "events dropped", at: last.at, attributes: ["count": "\(dropped)"]))
+        }
+        guard let data = try? JSONEncoder().encode(kept) else { return "" }
+        return String(decoding: data, as: UTF8.self)
+    }
+
+    private static func texts(_ attributes: SpanAttributes) -> [String: String] {
+        var texts: [String: String] = [:]
+        // swift-format-ignore: ReplaceForEachWithForLoop
+        attributes.forEach { key, value in
+            guard texts.count < attributesMax else { return }
+            texts[clipped(key, to: keyBytesMax)] =
+                Redaction.isSecret(key: key) ? Redaction.mark : Self.value(text(of: value))
+        }
+        if attributes.count > attributesMax {
+            texts["heptad.dropped_attributes"] = "\(attributes.count - attributesMax)"
+        }
+        return texts
+    }
+
+    private static func text(of value: SpanAttribute) -> String {
+        switch value {
+        case .int32(let value): "\(value)"
+        case .int64(let value): "\(value)"
+        case .double(let value): "\(value)"
+        case .bool(let value): "\(value)"
+        case .string(let value): value
+        case .stringConvertible(let value): "\(value)"
+        case .int32Array(let values): joined(values)
+        case .int64Array(let values): joined(values)
+        case .doubleArray(let values): joined(values)
+        case .boolArray(let values): joined(values)
+        case .stringArray(let values): joined(values)
+        case .stringConvertibleArray(let values):
+            values.prefix(attributesMax).map { "\($0)" }.joined(separator: ", ")
+        default: ""
+        }
+    }
+
+    private static func joined<Value>(_ values: [Value]) -> String {
+        values.prefix(attributesMax).map { "\($0)" }.joined(separator: ", ")
+    }
+}
+
+/// At most `bytesMax` bytes of the text, whole characters, with an ellipsis where something is gone.
+func clipped(_ text: String, to bytesMax: Int) -> String {
+    guard text.utf8.count > bytesMax else { return text }
+    var clipped = ""
+    var count = 3
+    for scalar in text.unicodeScalars {
+        count += UTF8.width(scalar)
+        if count > bytesMax { break }
+        clipped.unicodeScalars.append(scalar)
+    }
+    return clipped + "…"
+}
