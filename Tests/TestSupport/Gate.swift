@@ -15,6 +15,8 @@ package final class Gate: Sendable {
     /// How many wait now.
     package var waitingCount: Int { state.withLock { $0.waiting.count } }
 
+    package var isOpen: Bool { state.withLock { $0.isOpen } }
+
     package func open() {
         let waiting = state.withLock { state in
             state.isOpen = true

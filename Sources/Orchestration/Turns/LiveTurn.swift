@@ -14,6 +14,10 @@ final class LiveTurn: Sendable {
         var savedCount: Int
         var stop: StopReason?
         var followerCount = 0
+
+        var isOver: Bool {
+            if case .ended = events.last { true } else { false }
+        }
     }
 
     private let state: Mutex<State>
@@ -53,18 +57,21 @@ final class LiveTurn: Sendable {
         return unsaved
     }
 
-    /// The events after `number`; waits while there are none. Empty when the task is cancelled.
+    /// The events after `number`; waits while there are none. Empty when the turn is over without
+    /// any, or the task is cancelled.
     func events(after number: Int) async -> [TurnEvent] {
         while true {
             let version = bell.version
-            let found = state.withLock { state in
+            let (found, isOver) = state.withLock { state in
                 // A number from outside may be anything, also past the end.
                 let first = min(max(number, 0), state.events.count)
-                return state.events[first...].prefix(Self.eventsPerRead).enumerated().map {
+                let part = state.events[first...].prefix(Self.eventsPerRead)
+                let events = part.enumerated().map {
                     TurnEvent(number: first + $0.offset + 1, kind: $0.element)
                 }
+                return (events, state.isOver)
             }
-            if !found.isEmpty || Task.isCancelled { return found }
+            if !found.isEmpty || isOver || Task.isCancelled { return found }
             await bell.wait(after: version)
         }
     }

@@ -162,6 +162,7 @@ extension Orchestrator: Assistant {
         while true {
             let events = await turn.events(after: number)
             try Task.checkCancellation()
+            if events.isEmpty { return }
             for event in events {
                 try await emit(event)
                 if case .ended = event.kind { return }
