@@ -1,0 +1,94 @@
+/// What becomes of a model's answer, once it is known what supports it.
+enum AnswerVerdict: Equatable {
+    /// It stands, with the marks that were found for its sentences.
+    case keep
+    /// It stands, and the reader is told that no passage supports it.
+    case keepUnsupported
+    /// The best stretch of a passage takes its place.
+    case quote(QuoteReason)
+    /// It stands, and the list that it gave in part follows.
+    case append
+    /// There is neither an answer nor a passage that fits.
+    case nothingFound
+}
+
+enum QuoteReason: Equatable {
+    case noAnswer, refusal, unsupported, incompleteList
+}
+
+/// What the verdict rests on. The rule, in order:
+///
+/// 1. No answer: quote where a passage strongly answers the question, else say nothing was found.
+/// 2. A refusal (`I don't know`): quote where a passage strongly answers, else it stands.
+/// 3. Models that are known to make things up (`quotesPassages`) and that had passages:
+///    - a list is asked for, a passage has it, and the answer lacks one of its items: the list
+///      follows the answer, or takes its place where less than half of its sentences are supported;
+///    - no sentence is supported: quote where a passage strongly answers; else it stands with a
+///      notice.
+/// 4. Everything else stands.
+struct AnswerFacts: Equatable {
+    var hasPassages = true
+    var isEmpty = false
+    var isRefusal = false
+    /// Sentences that say something, and those of them that a passage supports.
+    var sentenceCount = 0
+    var supportedCount = 0
+    /// Whether a passage strongly answers the question.
+    var hasStrongQuotation = false
+    /// Items of the asked-for list that the answer does not name; nil where no list is asked for.
+    var listItemsMissing: Int?
+    var quotesPassages = true
+
+    var verdict: AnswerVerdict {
+        if isEmpty { return hasStrongQuotation ? .quote(.noAnswer) : .nothingFound }
+        guard hasPassages else { return .keep }
+        if isRefusal { return hasStrongQuotation ? .quote(.refusal) : .keep }
+        guard quotesPassages else { return .keep }
+        if let missing = listItemsMissing, missing > 0, hasStrongQuotation {
+            return supportedCount * 2 >= sentenceCount && supportedCount > 0
+                ? .append : .quote(.incompleteList)
+        }
+        guard supportedCount == 0, sentenceCount > 0 else { return .keep }
+        return hasStrongQuotation ? .quote(.unsupported) : .keepUnsupported
+    }
+}
+
+extension AnswerVerdict {
+    /// The sentence that tells the reader; nil where there is nothing to tell.
+    var notice: String? {
+        switch self {
+        case .keep: nil
+        case .keepUnsupported: "None of the passages that were found supports this answer."
+        case .quote(.noAnswer), .quote(.refusal):
+            "The model gave no answer, so the passage that fits the question best is quoted."
+        case .quote(.unsupported):
+            "Your documents did not support what the model wrote, so the passage that fits the"
+                + " question best is quoted instead."
+        case .quote(.incompleteList):
+            "The model's answer left things out, so the list that answers the question is quoted"
+                + " instead."
+        case .append: "The model's answer left things out, so the whole list is quoted below it."
+        case .nothingFound: nil
+        }
+    }
+
+    static let nothingFoundText = "I have no answer to this."
+}
+
+enum Refusal {
+    /// Whether an answer begins by saying that it is none.
+    static func isOne(_ text: String) -> Bool {
+        let words = Words.all(of: text).prefix(12).joined(separator: " ")
+        return openings.contains { words.hasPrefix($0) } || phrases.contains { words.contains($0) }
+    }
+
+    private static let openings = [
+        "i dont know", "i do not know", "im sorry", "i am sorry", "sorry", "i cannot", "i cant",
+        "im not sure", "i am not sure", "as an ai", "unfortunately", "i dont have", "i do not have",
+        "i am unable", "im unable", "no answer",
+    ]
+    private static let phrases = [
+        "passages do not", "passages dont", "passage does not", "passage doesnt", "text does not",
+        "text doesnt", "no information", "not mentioned in", "not provided in",
+    ]
+}

@@ -1,0 +1,124 @@
+import Core
+import Foundation
+
+/// What the passages of a turn say, ready to be held against sentences: stretches of up to three
+/// sentences, and lists with the sentence that leads into them.
+struct Evidence {
+    /// A stretch of one passage that could support or answer something.
+    struct Window {
+        /// From 1, as an answer cites it.
+        let number: Int
+        let range: Range<String.Index>
+        let text: String
+        let words: Set<String>
+        /// The heading lines above it in the same passage, and the passage's heading path.
+        let titleWords: Set<String>
+        let unitCount: Int
+        let list: List?
+    }
+
+    /// A list in a passage: its lead-in, such as `Three habits keep the bill down:`, and its items.
+    struct List {
+        let lead: String
+        let items: [String]
+    }
+
+    let passages: [Passage]
+    let windows: [Window]
+    private let passageWords: [Set<String>]
+    private let units: [[(text: String, words: Set<String>)]]
+
+    static let windowUnitsMax = 3
+    static let windowsPerPassageMax = 400
+
+    init(_ passages: [Passage]) {
+        self.passages = passages
+        let texts = passages.map { TextUnits($0.text) }
+        passageWords = passages.map { passage in
+            Words.contentSet(of: passage.text).union(
+                Words.contentSet(of: passage.headings.joined(separator: " ")))
+        }
+        units = texts.map { text in
+            text.units.map { (String(text.text[$0.range]), Words.contentSet(of: text.text[$0.range])) }
+        }
+        windows = zip(passages, texts).enumerated().flatMap { place, pair in
+            Self.windows(number: place + 1, passage: pair.0, units: pair.1)
+        }
+    }
+
+    /// How telling a word is: 1 when every passage has it, more the fewer do, most when none does.
+    func weight(_ word: String) -> Double {
+        let count = passageWords.count { $0.contains(word) }
+        return 1 + log(Double(passageWords.count + 1) / Double(count + 1))
+    }
+
+    /// The weighted share of `words` that is among `others`, 0 to 1.
+    func share(of words: Set<String>, in others: Set<String>) -> Double {
+        var found = 0.0
+        var all = 0.0
+        for word in words {
+            let weight = weight(word)
+            all += weight
+            if others.contains(word) { found += weight }
+        }
+        return all == 0 ? 0 : found / all
+    }
+
+    func hasAll(_ words: [String], inPassage number: Int) -> Bool {
+        words.allSatisfy { passageWords[number - 1].contains($0) }
+    }
+
+    /// The single sentence or item of a passage that has most of `words`.
+    func closestUnit(to words: Set<String>, inPassage number: Int) -> (text: String, share: Double)? {
+        units[number - 1].map { ($0.text, share(of: words, in: $0.words)) }
+            .max { $0.1 < $1.1 }
+    }
+
+    private static func windows(number: Int, passage: Passage, units: TextUnits) -> [Window] {
+        var found: [Window] = []
+        let all = units.units
+        let path = Words.contentSet(of: passage.headings.joined(separator: " "))
+        var title = path
+        func add(_ part: ArraySlice<TextUnits.Unit>, list: List? = nil) {
+            guard let first = part.first, let last = part.last else { return }
+            let range = first.range.lowerBound..<last.range.upperBound
+            let text = String(units.text[range])
+            found.append(
+                Window(
+                    number: number, range: range, text: text, words: Words.contentSet(of: text),
+                    titleWords: title, unitCount: part.count, list: list))
+        }
+        for start in all.indices where found.count < windowsPerPassageMax {
+            let unit = all[start]
+            if unit.kind == .heading {
+                title = path.union(Words.contentSet(of: units.text[unit.range]))
+                // A heading may still be all there is to lead into a list.
+                if let end = endOfList(after: start, in: all) {
+                    add(all[start...end], list: list(units, all[start...end]))
+                }
+                continue
+            }
+            for end in start..<min(start + windowUnitsMax, all.count) {
+                guard all[end].group == unit.group, all[end].kind == unit.kind else { break }
+                add(all[start...end])
+            }
+            if unit.kind == .sentence, let end = endOfList(after: start, in: all) {
+                add(all[start...end], list: list(units, all[start...end]))
+            }
+        }
+        return found
+    }
+
+    /// The last item of the list that begins right after `lead`; nil where fewer than two follow.
+    private static func endOfList(after lead: Int, in units: [TextUnits.Unit]) -> Int? {
+        let items = units[(lead + 1)...].prefix { $0.kind == .item }.prefix(listItemsMax)
+        return items.count >= 2 ? items.endIndex - 1 : nil
+    }
+
+    static let listItemsMax = 24
+
+    private static func list(_ units: TextUnits, _ part: ArraySlice<TextUnits.Unit>) -> List {
+        let texts = part.map { String(units.text[$0.range]) }
+        return List(lead: texts.first ?? "", items: Array(texts.dropFirst()))
+    }
+}

@@ -1,0 +1,155 @@
+import Core
+import Logging
+
+/// Everything about a turn that is settled before its model is opened.
+struct PreparedTurn: Sendable {
+    let chat: ChatRequest
+    let shape: TurnShape
+    let card: ModelCard
+    /// The passages in the prompt, in the order of their numbers.
+    let passages: [Passage]
+    let historyCount: Int
+    let promptTokens: Int
+    let notices: [String]
+
+    /// The first events of the turn.
+    var events: [TurnEventKind] {
+        (passages.isEmpty ? [] : [.passages(passages)]) + notices.map { .notice($0) }
+    }
+}
+
+extension Orchestrator {
+    /// Chooses the model, finds passages, and fits the prompt into the model's context.
+    func prepare(
+        _ request: TurnRequest, question: String,
+        history: (messages: [ChatMessage], count: Int)
+    ) async throws -> PreparedTurn {
+        let card = try await card(named: request.model ?? configuration.model)
+        let shape = card.isLocal ? configuration.local : configuration.hosted
+        var notices: [String] = []
+        let found = try await passages(
+            for: question, request, shape: shape, history: history.messages, &notices)
+        let recent = history.messages.suffix(shape.historyMessagesMax).map(Prompt.earlier)
+
+        let prompt = Prompt(random: environment.random())
+        let outputTokens = Self.outputTokens(request.sampling, shape, card)
+        let pieces = found.enumerated().map { prompt.passage($1, number: $0 + 1) }
+        let fixed =
+            prompt.instructions(hasPassages: !found.isEmpty)
+            + prompt.question(question, hasPassages: !found.isEmpty)
+        let counts = try await model.countTokens(
+            [fixed] + pieces + recent.map(\.text), model: card.name)
+        guard counts.count == 1 + pieces.count + recent.count else {
+            throw Failure(
+                .internalError, "The model's tokens could not be counted; the log says more.",
+                cause: "\(counts.count) counts")
+        }
+        let fit = try ContextFit(
+            room: Self.contextTokens(card) - outputTokens, fixed: counts[0],
+            passages: Array(counts[1..<(1 + pieces.count)]),
+            history: Array(counts[(1 + pieces.count)...]), shape: shape)
+        let kept = fit.passages.map { found[$0] }
+        if let notice = ContextFit.notice(
+            messagesLeftOut: history.count - fit.historyCount,
+            passagesLeftOut: found.count - kept.count)
+        {
+            notices.append(notice)
+        }
+
+        var sampling = request.sampling
+        sampling.outputTokensMax = outputTokens
+        if !kept.isEmpty, sampling.temperature == nil {
+            sampling.temperature = shape.passagesTemperature
+        }
+        let messages = prompt.messages(
+            history: recent.suffix(fit.historyCount),
+            // Numbered anew: a passage that was left out leaves no gap.
+            passages: kept.enumerated().map { prompt.passage($1, number: $0 + 1) },
+            question: question)
+        return PreparedTurn(
+            chat: ChatRequest(
+                principal: request.principal, model: card.name, messages: messages,
+                sampling: sampling, purpose: "turn", conversationID: request.chatID),
+            shape: shape, card: card, passages: kept, historyCount: fit.historyCount,
+            promptTokens: fit.tokens(of: counts, passages: pieces.count), notices: notices)
+    }
+
+    private func card(named name: String) async throws -> ModelCard {
+        let cards = await model.models()
+        guard let first = cards.first else {
+            throw Failure(
+                .unavailable, "There is no model to answer with. Run `make models` to fetch the"
+                    + " local one, or configure a hosted one.")
+        }
+        guard !name.isEmpty else { return first }
+        guard let card = cards.first(where: { $0.name == name }) else {
+            let names = cards.map(\.name).joined(separator: ", ")
+            throw Failure(.notFound, "There is no model \(name.prefix(80)). There is: \(names).")
+        }
+        return card
+    }
+
+    /// What fits the question, best first. A knowledge base that is not there leaves the model to
+    /// answer alone, and says so.
+    private func passages(
+        for question: String, _ request: TurnRequest, shape: TurnShape, history: [ChatMessage],
+        _ notices: inout [String]
+    ) async throws -> [Passage] {
+        if let chosen = request.collectionIDs, chosen.isEmpty { return [] }
+        guard shape.passagesMax > 0 else { return [] }
+        let search = SearchRequest(
+            principal: request.principal, text: Self.searchText(for: question, after: history),
+            collectionIDs: request.collectionIDs ?? [], limit: shape.passagesMax)
+        do {
+            let hits = try await knowledge.search(search)
+            let relevant = hits.prefix(shape.passagesMax).filter { hit in
+                guard hit.keywordRank == nil, let similarity = hit.similarity else { return true }
+                return similarity >= shape.similarityMin
+            }
+            if relevant.isEmpty, request.collectionIDs != nil {
+                notices.append("Nothing in the chosen collections fits this question.")
+            }
+            return relevant.map(\.passage)
+        } catch let failure as Failure where failure.code == .unavailable {
+            logger.warning("Documents could not be searched", metadata: ["error": "\(failure)"])
+            notices.append("Your documents could not be searched: \(failure.message)")
+            return []
+        }
+    }
+
+    /// A question too short to be found by itself (`And the second one?`) is looked up together with
+    /// the one before it.
+    static func searchText(for question: String, after history: [ChatMessage]) -> String {
+        guard Words.contentSet(of: question).count < searchWordsMin,
+            let before = history.last(where: { $0.role == .user })
+        else { return question }
+        return before.text.prefix(searchCharactersOfHistoryMax) + "\n" + question
+    }
+
+    private static let searchWordsMin = 2
+    private static let searchCharactersOfHistoryMax = 500
+    // For a model whose card does not say.
+    private static let contextTokensDefault = 4096
+
+    private static func contextTokens(_ card: ModelCard) -> Int {
+        card.contextTokens > 0 ? card.contextTokens : contextTokensDefault
+    }
+
+    /// What the answer may take, never more than half the context: the question needs room too.
+    private static func outputTokens(
+        _ sampling: SamplingOptions, _ shape: TurnShape, _ card: ModelCard
+    ) -> Int {
+        var tokens = max(1, sampling.outputTokensMax ?? shape.outputTokensMax)
+        if card.outputTokensMax > 0 { tokens = min(tokens, card.outputTokensMax) }
+        return min(tokens, max(1, contextTokens(card) / 2))
+    }
+}
+
+extension ContextFit {
+    /// Tokens of the whole prompt, from the counts of `[fixed] + passages + history`.
+    fileprivate func tokens(of counts: [Int], passages count: Int) -> Int {
+        let history = counts[(1 + count)...].suffix(historyCount)
+        return counts[0] + passages.reduce(0) { $0 + counts[1 + $1] } + history.reduce(0, +)
+            + (2 + historyCount) * Self.tokensPerMessage
+    }
+}

@@ -1,0 +1,60 @@
+package import Core
+import Synchronization
+
+/// A knowledge base that finds the same passages for every question.
+package final class ScriptedKnowledge: KnowledgeBase {
+    private let hits: [SearchHit]
+    private let failure: Failure?
+    private let recorded = Mutex<[SearchRequest]>([])
+
+    package init(hits: [SearchHit] = [], failure: Failure? = nil) {
+        self.hits = hits
+        self.failure = failure
+    }
+
+    /// Each text becomes a passage of a document of its own: `doc-1.txt`, `doc-2.txt` and so on.
+    package convenience init(passages texts: [String]) {
+        self.init(
+            hits: texts.enumerated().map { place, text in
+                SearchHit(
+                    passage: .sample(text, number: place + 1), score: 1 / Double(place + 60),
+                    keywordRank: place + 1, vectorRank: place + 1, similarity: 0.5)
+            })
+    }
+
+    package var requests: [SearchRequest] { recorded.withLock { $0 } }
+
+    package func search(_ request: SearchRequest) async throws -> [SearchHit] {
+        recorded.withLock { $0.append(request) }
+        if let failure { throw failure }
+        return Array(hits.prefix(max(0, request.limit)))
+    }
+
+    package func ingest(_ upload: Upload, for principal: Principal) async throws -> Ingestion {
+        throw Failure(.unsupported, "A scripted knowledge base takes no documents.")
+    }
+
+    package func remove(document: Identifier, for principal: Principal) async throws {
+        throw Failure(.notFound, "There is no such document.")
+    }
+
+    package func text(of document: Identifier, for principal: Principal) async throws
+        -> (DocumentSummary, String)
+    {
+        throw Failure(.notFound, "There is no such document.")
+    }
+}
+
+extension Passage {
+    /// A passage that is the whole of a document called `doc-N.txt`.
+    package static func sample(
+        _ text: String, number: Int = 1, name: String? = nil, headings: [String] = []
+    ) -> Passage {
+        func id(_ kind: UInt64) -> Identifier {
+            Identifier(at: Timestamp(microseconds: 0), random: (UInt16(number & 0xFFF), kind))
+        }
+        return Passage(
+            id: id(1), documentID: id(2), documentName: name ?? "doc-\(number).txt",
+            headings: headings, text: text, start: 0, end: text.unicodeScalars.count)
+    }
+}
