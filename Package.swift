@@ -53,6 +53,7 @@ let package = Package(
             [
                 "Core", "Storage", "Egress", "LocalModels", "WebChat", "Gateway", "Orchestration",
                 "Retrieval", "Inference", "Observability", "Accounting", "Yams", lifecycle,
+                .product(name: "UnixSignals", package: "swift-service-lifecycle"),
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ] + telemetry),
 

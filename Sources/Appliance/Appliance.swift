@@ -8,6 +8,7 @@ import Observability
 import Orchestration
 import Retrieval
 import ServiceLifecycle
+import UnixSignals
 import WebChat
 
 /// All seven layers, wired. The only place that sees every one of them; it connects and decides
@@ -37,12 +38,15 @@ struct Appliance: Sendable {
         let model = MeteredModel(router, ledger: ledger)
         let embedder = MeteredEmbedder(router, ledger: ledger)
 
-        let jobs = try JobStore(folder: data, environment: environment)
+        let conversations = try OrchestrationStore(folder: data)
+        let jobs = try JobStore(
+            store: conversations, environment: environment,
+            configuration: configuration.orchestration)
         let library = try Library(
             configuration.retrieval, folder: data, embedder: embedder, jobs: jobs,
             environment: environment)
         let orchestrator = try Orchestrator(
-            configuration.orchestration, folder: data, model: model, embedder: embedder,
+            configuration.orchestration, store: conversations, model: model, embedder: embedder,
             knowledge: library, environment: environment)
         identity = try IdentityStore(folder: data, environment: environment)
         let server = GatewayServer(

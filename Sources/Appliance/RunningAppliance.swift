@@ -1,7 +1,9 @@
 import Core
 import Foundation
+import Gateway
 import Observability
 import ServiceLifecycle
+import UnixSignals
 
 /// An appliance that serves a data folder this process has acquired.
 struct RunningAppliance: Sendable {
@@ -19,19 +21,19 @@ struct RunningAppliance: Sendable {
         self.telemetry = telemetry
     }
 
-    /// Serves until a signal or cancellation. `ready` is called once, when the address answers and
-    /// `server.json` says so.
-    func serve(
+    /// Serves until a signal, `Appliance.stop` or cancellation. `ready` is called once, when the
+    /// address answers and `server.json` says so; what it gives back is given back at the end.
+    func serve<Value: Sendable>(
         stoppingOn signals: [UnixSignal] = [.sigterm, .sigint],
-        ready: @escaping @Sendable (Appliance, String) async throws -> Void
-    ) async throws {
+        ready: @escaping @Sendable (Appliance, String) async throws -> Value
+    ) async throws -> Value {
         let token = Self.operatorToken()
         let listening = AsyncStream<(String, Int)>.makeStream(bufferingPolicy: .bufferingNewest(1))
         let appliance = try Appliance(
             configuration, data: folder.path, models: models, telemetry: telemetry,
             operatorToken: token, stoppingOn: signals, environment: .system,
             onListening: { host, port in listening.continuation.yield((host, port)) })
-        try await withThrowingTaskGroup(of: Void.self) { group in
+        return try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask {
                 defer { listening.continuation.finish() }
                 try await appliance.run()
@@ -43,10 +45,13 @@ struct RunningAppliance: Sendable {
                         pid: ProcessInfo.processInfo.processIdentifier, address: local,
                         token: token))
                 let shown = configuration.gateway.publicUrl
-                try await ready(appliance, shown.isEmpty ? local : shown)
-                break
+                let value = try await ready(appliance, shown.isEmpty ? local : shown)
+                try await group.waitForAll()
+                return value
             }
+            // It ended before it listened: its error says why.
             try await group.waitForAll()
+            throw Failure(.cancelled, "The server was stopped before it listened.")
         }
     }
 

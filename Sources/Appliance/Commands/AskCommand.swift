@@ -1,5 +1,6 @@
 import ArgumentParser
 import Core
+import Egress
 import Foundation
 
 struct AskCommand: AsyncParsableCommand {

@@ -25,7 +25,7 @@ struct DoctorCommand: AsyncParsableCommand {
                 let router = try ModelRouter(
                     configuration.inference, modelsFolder: common.modelsPath,
                     client: HTTPClient(configuration.egress), environment: .system)
-                return router.inventory.joined(separator: "\n          ")
+                return router.inventory.lines.joined(separator: "\n               ")
             }
         }
         await checks.check("server") { try await server() }
@@ -60,7 +60,7 @@ struct DoctorCommand: AsyncParsableCommand {
         }
 
         private func show(_ mark: String, _ name: String, _ sentence: String) {
-            let padded = name.padding(toLength: 8, withPad: " ", startingAt: 0)
+            let padded = name.padding(toLength: 13, withPad: " ", startingAt: 0)
             Terminal.say("\(mark) \(padded) \(sentence)")
         }
     }

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Core
+import Egress
 import Foundation
 
 struct IngestCommand: AsyncParsableCommand {
@@ -27,9 +28,9 @@ struct IngestCommand: AsyncParsableCommand {
         guard !files.isEmpty else {
             throw Failure(.notFound, "There is no file in \(paths.joined(separator: ", ")).")
         }
-        var failed = 0
-        try await ServerConnection.open(common, as: user) { server in
+        let failed = try await ServerConnection.open(common, as: user) { server in
             let collectionID = try await collectionID(server)
+            var failed = 0
             for file in files {
                 do {
                     try await ingest(file, into: collectionID, server)
@@ -38,6 +39,7 @@ struct IngestCommand: AsyncParsableCommand {
                     Terminal.note("\(file): \(failure.message)")
                 }
             }
+            return failed
         }
         if failed > 0 {
             throw Failure(.invalid, "\(failed) of \(files.count) files were not added.")

@@ -1,6 +1,8 @@
 import ArgumentParser
 import Core
 import Foundation
+import Gateway
+import Inference
 import Observability
 
 struct ServeCommand: AsyncParsableCommand {
@@ -36,9 +38,10 @@ struct ServeCommand: AsyncParsableCommand {
         let running = RunningAppliance(
             configuration, folder: folder, models: common.modelsPath, telemetry: telemetry)
         try await running.serve { appliance, address in
+            let setupToken = try await appliance.identity.newSetupToken()
             Banner(
-                data: folder.path, models: appliance.router.inventory, address: address,
-                setupToken: try? appliance.identity.newSetupToken()
+                data: folder.path, models: appliance.router.inventory.lines, address: address,
+                setupToken: setupToken
             ).show()
         }
     }

@@ -11,11 +11,11 @@ struct ServerConnection: Sendable {
     private let server: DataFolder.Server
     private let user: String?
 
-    /// Runs `body` with a connection. Throws what `body` throws.
-    static func open(
+    /// Runs `body` with a connection, and gives back or throws what it does.
+    static func open<Value: Sendable>(
         _ common: CommonOptions, as user: String?,
-        _ body: @escaping @Sendable (ServerConnection) async throws -> Void
-    ) async throws {
+        _ body: @escaping @Sendable (ServerConnection) async throws -> Value
+    ) async throws -> Value {
         let configuration = try common.settings([
             ("gateway.host", "127.0.0.1"), ("gateway.port", "0"),
             ("observability.log_level", "error"),
@@ -29,13 +29,14 @@ struct ServerConnection: Sendable {
             configuration.observability, folder: folder.path, environment: .system)
         let running = RunningAppliance(
             configuration, folder: folder, models: common.modelsPath, telemetry: telemetry)
-        try await running.serve { appliance, _ in
+        return try await running.serve { appliance, _ in
             let result = await Result.catching {
                 guard let server = folder.server() else { throw Self.gone }
-                try await body(ServerConnection(client: client(), server: server, user: user))
+                return try await body(
+                    ServerConnection(client: client(), server: server, user: user))
             }
             await appliance.stop()
-            try result.get()
+            return try result.get()
         }
     }
 
@@ -161,9 +162,9 @@ struct ServerConnection: Sendable {
     private struct Problem: Decodable { let detail: String }
 }
 
-extension Result where Success == Void, Failure == any Error {
+extension Result where Failure == any Error {
     /// What an asynchronous piece of work came to.
-    static func catching(_ work: () async throws -> Void) async -> Self {
+    static func catching(_ work: () async throws -> Success) async -> Self {
         do {
             return .success(try await work())
         } catch {

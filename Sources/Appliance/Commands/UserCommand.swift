@@ -18,7 +18,7 @@ struct UserCommand: AsyncParsableCommand {
         @Argument(help: "The name to log in with.")
         var name: String
 
-        @Option(name: .long, help: "member, admin or owner.")
+        @Option(name: .long, help: "member or admin.")
         var role: Principal.Role = .member
 
         func run() async throws {
