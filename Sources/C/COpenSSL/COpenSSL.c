@@ -1,1 +1,33 @@
-// COpenSSL
+#include "COpenSSL.h"
+
+#include <limits.h>
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
+#include <openssl/rand.h>
+
+int heptad_scrypt(const void *password, size_t password_bytes, const void *salt, size_t salt_bytes,
+                  uint64_t n, uint64_t r, uint64_t p, uint64_t memory_max, uint8_t *key,
+                  size_t key_bytes) {
+    return EVP_PBE_scrypt(password, password_bytes, salt, salt_bytes, n, r, p, memory_max, key,
+                          key_bytes) == 1;
+}
+
+int heptad_sha256(const void *data, size_t data_bytes, uint8_t digest[HEPTAD_SHA256_BYTES]) {
+    return EVP_Digest(data, data_bytes, digest, NULL, EVP_sha256(), NULL) == 1;
+}
+
+int heptad_hmac_sha256(const void *key, size_t key_bytes, const void *data, size_t data_bytes,
+                       uint8_t digest[HEPTAD_SHA256_BYTES]) {
+    if (key_bytes > INT_MAX) return 0;
+    return HMAC(EVP_sha256(), key, (int)key_bytes, data, data_bytes, digest, NULL) != NULL;
+}
+
+int heptad_random(void *buffer, size_t buffer_bytes) {
+    if (buffer_bytes > INT_MAX) return 0;
+    return RAND_bytes(buffer, (int)buffer_bytes) == 1;
+}
+
+int heptad_is_equal(const void *left, const void *right, size_t bytes) {
+    return CRYPTO_memcmp(left, right, bytes) == 0;
+}

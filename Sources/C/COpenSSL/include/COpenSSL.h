@@ -1,1 +1,25 @@
 #pragma once
+
+// The few primitives of libcrypto that Heptad uses, each with plain arguments. Functions that can
+// fail return 1 on success and 0 on failure.
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define HEPTAD_SHA256_BYTES 32
+
+// scrypt (RFC 7914) with cost n (a power of two), block size r and parallelism p. Fails when the
+// parameters are not valid or need more than memory_max bytes.
+int heptad_scrypt(const void *password, size_t password_bytes, const void *salt, size_t salt_bytes,
+                  uint64_t n, uint64_t r, uint64_t p, uint64_t memory_max, uint8_t *key,
+                  size_t key_bytes);
+
+int heptad_sha256(const void *data, size_t data_bytes, uint8_t digest[HEPTAD_SHA256_BYTES]);
+
+int heptad_hmac_sha256(const void *key, size_t key_bytes, const void *data, size_t data_bytes,
+                       uint8_t digest[HEPTAD_SHA256_BYTES]);
+
+int heptad_random(void *buffer, size_t buffer_bytes);
+
+// 1 when the two are the same, in a time that does not depend on what they hold.
+int heptad_is_equal(const void *left, const void *right, size_t bytes);

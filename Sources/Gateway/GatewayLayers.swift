@@ -1,0 +1,33 @@
+package import Core
+
+/// What the Gateway puts on HTTP.
+package struct GatewayLayers: Sendable {
+    package let assistant: any Assistant
+    package let conversations: any Conversations
+    package let knowledge: any KnowledgeBase
+    package let catalogue: any Catalogue
+    package let jobs: any JobQueue
+    package let model: any ChatModel
+    package let embedder: any Embedder
+    package let ledger: any Ledger
+    package let traces: any TraceReader
+    package let assets: any AssetSource
+
+    package init(
+        assistant: any Assistant, conversations: any Conversations, knowledge: any KnowledgeBase,
+        catalogue: any Catalogue, jobs: any JobQueue, model: any ChatModel,
+        embedder: any Embedder, ledger: any Ledger, traces: any TraceReader,
+        assets: any AssetSource
+    ) {
+        self.assistant = assistant
+        self.conversations = conversations
+        self.knowledge = knowledge
+        self.catalogue = catalogue
+        self.jobs = jobs
+        self.model = model
+        self.embedder = embedder
+        self.ledger = ledger
+        self.traces = traces
+        self.assets = assets
+    }
+}

@@ -1,0 +1,71 @@
+import HTTPTypes
+import NIOCore
+import NIOHTTPTypes
+
+/// What happens to a connection around a body that nobody wants. Hummingbird reads the rest of a
+/// refused body so that the connection can be used again, without end; here it has a limit. And a
+/// client that asks whether to send its body (`Expect: 100-continue`) is told.
+final class FinishConnections: ChannelDuplexHandler, RemovableChannelHandler {
+    typealias InboundIn = HTTPRequestPart
+    typealias InboundOut = HTTPRequestPart
+    typealias OutboundIn = HTTPResponsePart
+    typealias OutboundOut = HTTPResponsePart
+
+    static let lingerBytesMax = 8 << 20
+    static let lingerTimeout = TimeAmount.seconds(5)
+
+    private let declaredBytesMax: Int
+    private var isReadingRequest = false
+    private var isAnswered = false
+    private var lingeringBytes = 0
+    private var closing: Scheduled<Void>?
+
+    init(declaredBytesMax: Int) { self.declaredBytesMax = declaredBytesMax }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        switch unwrapInboundIn(data) {
+        case .head(let head):
+            isReadingRequest = true
+            isAnswered = false
+            lingeringBytes = 0
+            if head.headerFields[.expect]?.lowercased() == "100-continue" {
+                let declared = head.headerFields[.contentLength].flatMap { Int($0) } ?? 0
+                if declared <= declaredBytesMax {
+                    let goOn = HTTPResponse(status: .continue)
+                    context.writeAndFlush(wrapOutboundOut(.head(goOn)), promise: nil)
+                }
+            }
+        case .body(let bytes):
+            if isAnswered {
+                lingeringBytes += bytes.readableBytes
+                guard lingeringBytes <= Self.lingerBytesMax else {
+                    context.close(promise: nil)
+                    return
+                }
+            }
+        case .end:
+            isReadingRequest = false
+            closing?.cancel()
+            closing = nil
+        }
+        context.fireChannelRead(data)
+    }
+
+    func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
+        if case .end = unwrapOutboundIn(data) {
+            isAnswered = true
+            if isReadingRequest, closing == nil {
+                let channel = context.channel
+                closing = context.eventLoop.scheduleTask(in: Self.lingerTimeout) {
+                    channel.close(promise: nil)
+                }
+            }
+        }
+        context.write(data, promise: promise)
+    }
+
+    func handlerRemoved(context: ChannelHandlerContext) {
+        closing?.cancel()
+        closing = nil
+    }
+}

@@ -1,0 +1,113 @@
+import Core
+import HTTPTypes
+import Hummingbird
+import NIOCore
+import ServiceLifecycle
+import Synchronization
+
+/// Where the events of one response go.
+struct EventSink: Sendable {
+    /// One after the other, and returns when the connection has taken the event.
+    fileprivate let write: @Sendable (ByteBuffer) async throws -> Void
+
+    func send(id: Int? = nil, event: String? = nil, data: some Encodable) async throws {
+        try await send(id: id, event: event, text: try JSON.text(data))
+    }
+
+    /// `text` has no line breaks: JSON as we write it has none.
+    func send(id: Int? = nil, event: String? = nil, text: String) async throws {
+        var frame = ByteBuffer()
+        if let id { frame.writeString("id: \(id)\n") }
+        if let event { frame.writeString("event: \(event)\n") }
+        frame.writeString("data: ")
+        frame.writeString(text)
+        frame.writeString("\n\n")
+        try await write(frame)
+    }
+
+    fileprivate func comment(_ text: String) async throws {
+        try await write(ByteBuffer(string: ": \(text)\n\n"))
+    }
+}
+
+/// Server-sent events: a response that `produce` writes until it returns, the client goes away, or
+/// the server shuts down.
+struct EventStream: Sendable {
+    /// Proxies close connections that are silent, most after 60 seconds.
+    var keepAlive = Duration.seconds(15)
+    /// A client that does not read for so long is gone.
+    var stalledMax = Duration.seconds(60)
+    /// What holds a place while the stream runs.
+    var slot: StreamSlots.Slot?
+
+    func response(
+        to request: Request, _ produce: @escaping @Sendable (EventSink) async throws -> Void
+    ) -> Response {
+        Response(
+            status: .ok,
+            headers: [
+                .contentType: "text/event-stream; charset=utf-8",
+                .cacheControl: "no-store, no-transform",
+                .proxyBuffering: "no",
+                // To notice that the client is gone, the server reads on; what it read cannot be
+                // given back, so the connection ends with the stream.
+                .connection: "close",
+            ],
+            body: ResponseBody { writer in
+                try await run(request, writer, produce)
+                try await writer.finish(nil)
+            })
+    }
+
+    private func run(
+        _ request: Request, _ writer: any ResponseBodyWriter,
+        _ produce: @escaping @Sendable (EventSink) async throws -> Void
+    ) async throws {
+        defer { slot?.release() }
+        // SAFETY: Hummingbird's writer for HTTP/1 is a sendable struct over NIO's async writer, which
+        // takes writes from several tasks; only its protocol does not say so. Each write here is a
+        // whole event.
+        nonisolated(unsafe) let writer = writer
+        let progress = WriteProgress()
+        let sink = EventSink { frame in
+            nonisolated(unsafe) var own = writer
+            progress.began()
+            try await own.write(frame)
+            progress.ended()
+        }
+        let (closed, close) = AsyncStream<Void>.makeStream()
+        try await request.body.consumeWithInboundCloseHandler(
+            { _ in
+                try await withThrowingTaskGroup(of: Void.self) { group in
+                    // Sends the head at once: some clients wait for the first byte.
+                    try await sink.comment("heptad")
+                    group.addTask { try await produce(sink) }
+                    group.addTask { for await _ in closed {} }
+                    group.addTask { try? await gracefulShutdown() }
+                    group.addTask { try await keepAlive(sink, progress) }
+                    defer { group.cancelAll() }
+                    try await group.next()
+                }
+            }, onInboundClosed: { close.finish() })
+    }
+
+    private func keepAlive(_ sink: EventSink, _ progress: WriteProgress) async throws {
+        while true {
+            try await Task.sleep(for: min(keepAlive, stalledMax))
+            guard progress.pending < stalledMax else {
+                throw Failure(.cancelled, "The client stopped reading.")
+            }
+            if progress.pending == .zero { try await sink.comment("alive") }
+        }
+    }
+}
+
+/// Since when a write has been waiting for the client to read.
+private final class WriteProgress: Sendable {
+    private let startedAt = Mutex<ContinuousClock.Instant?>(nil)
+
+    func began() { startedAt.withLock { $0 = .now } }
+    func ended() { startedAt.withLock { $0 = nil } }
+
+    var pending: Duration { startedAt.withLock { $0.map { .now - $0 } ?? .zero } }
+}

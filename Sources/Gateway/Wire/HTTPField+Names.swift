@@ -1,0 +1,27 @@
+import HTTPTypes
+
+extension HTTPField.Name {
+    static let actingAs = named("x-heptad-as")
+    static let callCost = named("x-heptad-cost")
+    static let crossOriginOpenerPolicy = named("cross-origin-opener-policy")
+    static let crossOriginResourcePolicy = named("cross-origin-resource-policy")
+    static let csrfToken = named("x-csrf-token")
+    static let fetchSite = named("sec-fetch-site")
+    static let forwardedFor = named("x-forwarded-for")
+    static let forwardedProtocol = named("x-forwarded-proto")
+    static let frameOptions = named("x-frame-options")
+    static let lastEventID = named("last-event-id")
+    static let permissionsPolicy = named("permissions-policy")
+    static let proxyBuffering = named("x-accel-buffering")
+    static let rateLimit = named("ratelimit")
+    static let rateLimitPolicy = named("ratelimit-policy")
+    static let referrerPolicy = named("referrer-policy")
+    static let traceID = named("x-trace-id")
+
+    private static func named(_ text: String) -> HTTPField.Name {
+        guard let name = HTTPField.Name(text) else {
+            preconditionFailure("\(text) is no field name")
+        }
+        return name
+    }
+}
