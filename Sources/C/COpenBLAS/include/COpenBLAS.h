@@ -1,2 +1,3 @@
+// COpenBLAS
 #pragma once
 #include <cblas.h>

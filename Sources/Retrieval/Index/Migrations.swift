@@ -1,0 +1,97 @@
+import GRDB
+
+/// The tables of `knowledge.db`. Named, appended, never edited once merged.
+///
+/// Rows that others point to have a small `number` beside the identifier that leaves the layer:
+/// the keyword index wants one, and vectors are many.
+enum Migrations {
+    static var all: DatabaseMigrator {
+        var migrator = DatabaseMigrator()
+        migrator.registerMigration("1 documents, passages and their vectors") { database in
+            try database.execute(sql: documents)
+            try database.execute(sql: passages)
+            try database.execute(sql: vectors)
+        }
+        return migrator
+    }
+
+    private static let documents = """
+        CREATE TABLE collection (
+            number INTEGER PRIMARY KEY AUTOINCREMENT,
+            id TEXT NOT NULL UNIQUE,
+            owner_id TEXT NOT NULL,
+            name TEXT NOT NULL,
+            created_at INTEGER NOT NULL,
+            UNIQUE (owner_id, name)
+        );
+        CREATE TABLE document (
+            number INTEGER PRIMARY KEY AUTOINCREMENT,
+            id TEXT NOT NULL UNIQUE,
+            owner_id TEXT NOT NULL,
+            collection INTEGER NOT NULL REFERENCES collection (number) ON DELETE CASCADE,
+            name TEXT NOT NULL,
+            media_type TEXT NOT NULL,
+            byte_count INTEGER NOT NULL,
+            passage_count INTEGER NOT NULL DEFAULT 0,
+            state TEXT NOT NULL,
+            failure TEXT,
+            job_id TEXT,
+            created_at INTEGER NOT NULL
+        );
+        CREATE INDEX document_by_name ON document (collection, name);
+        CREATE TABLE original (
+            document INTEGER PRIMARY KEY REFERENCES document (number) ON DELETE CASCADE,
+            bytes BLOB NOT NULL
+        );
+        CREATE TABLE extraction (
+            document INTEGER PRIMARY KEY REFERENCES document (number) ON DELETE CASCADE,
+            text TEXT NOT NULL
+        );
+        """
+
+    /// `context`, `body` and `hints` are what the keyword index reads; `start_at` and `end_at` count
+    /// Unicode scalars of the extracted text. The index follows in code and not by triggers: with
+    /// `trusted_schema` off SQLite lets no trigger touch an FTS5 table.
+    private static let passages = """
+        CREATE TABLE passage (
+            number INTEGER PRIMARY KEY AUTOINCREMENT,
+            id TEXT NOT NULL UNIQUE,
+            collection INTEGER NOT NULL,
+            document INTEGER NOT NULL REFERENCES document (number) ON DELETE CASCADE,
+            start_at INTEGER NOT NULL,
+            end_at INTEGER NOT NULL,
+            headings TEXT NOT NULL,
+            context TEXT NOT NULL,
+            body TEXT NOT NULL,
+            hints TEXT NOT NULL
+        );
+        CREATE INDEX passage_by_document ON passage (document);
+        CREATE VIRTUAL TABLE passage_terms USING fts5(
+            context, body, hints, content='passage', content_rowid='number',
+            tokenize='porter unicode61 remove_diacritics 2'
+        );
+        """
+
+    /// A vector's `number` grows with each that is added and is never given twice; its `stamp` is
+    /// random, so that a matrix file made from another history of this database is found out.
+    private static let vectors = """
+        CREATE TABLE embedding_model (
+            number INTEGER PRIMARY KEY,
+            candidate TEXT NOT NULL,
+            dimensions INTEGER NOT NULL,
+            UNIQUE (candidate, dimensions)
+        );
+        CREATE TABLE vector (
+            number INTEGER PRIMARY KEY AUTOINCREMENT,
+            model INTEGER NOT NULL REFERENCES embedding_model (number),
+            passage INTEGER NOT NULL REFERENCES passage (number) ON DELETE CASCADE,
+            collection INTEGER NOT NULL,
+            stamp INTEGER NOT NULL,
+            elements BLOB NOT NULL,
+            UNIQUE (passage, model)
+        );
+        CREATE INDEX vector_rows ON vector (model, number, stamp, passage, collection);
+        CREATE TABLE vector_generation (number INTEGER NOT NULL);
+        INSERT INTO vector_generation VALUES (1);
+        """
+}

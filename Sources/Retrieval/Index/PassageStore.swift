@@ -1,0 +1,146 @@
+import Core
+import Foundation
+import GRDB
+import Storage
+
+/// The passages of `knowledge.db` and the keyword index over them.
+struct PassageStore: Sendable {
+    let pool: DatabasePool
+    let environment: Environment
+
+    /// A passage on its way into the index.
+    struct Draft: Sendable {
+        let headings: [String]
+        /// What the passage stands under: `title > heading > heading`.
+        let context: String
+        let text: String
+        /// In Unicode scalars of the extracted text.
+        let range: Range<Int>
+        /// Nil where it could not be embedded; it is then made later.
+        var vector: Vector?
+
+        /// What the embedder reads.
+        var embedded: String { context.isEmpty ? text : context + "\n" + text }
+    }
+
+    /// Makes a document searchable, all of it or nothing: passages, keywords, vectors and text, in
+    /// one transaction, with older documents of the same name taken away in it.
+    ///
+    /// Throws `notFound` where the document is gone. Does nothing where it is ready already.
+    func publish(
+        _ drafts: [Draft], text: String, as id: Identifier, of owner: Identifier
+    ) async throws {
+        try await pool.write { database in
+            let document = try DocumentStore.document(id, of: owner, database)
+            guard document.summary.state != .ready else { return }
+            try insert(drafts, document, database)
+            try database.execute(
+                sql: "INSERT OR REPLACE INTO extraction (document, text) VALUES (?, ?)",
+                arguments: [document.number, text])
+            try database.execute(
+                sql: """
+                    UPDATE document SET state = 'ready', failure = NULL, passage_count = ?
+                    WHERE number = ?
+                    """, arguments: [drafts.count, document.number])
+            try removeOlderVersions(of: document, database)
+            try VectorStore.changed(database)
+        }
+    }
+
+    private func insert(
+        _ drafts: [Draft], _ document: StoredDocument, _ database: Database
+    ) throws {
+        let statement = try database.makeStatement(
+            sql: """
+                INSERT INTO passage (id, collection, document, start_at, end_at, headings, context,
+                    body, hints)
+                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+                """)
+        let words = try database.makeStatement(
+            sql: "INSERT INTO passage_terms (rowid, context, body, hints) VALUES (?, ?, ?, ?)")
+        var models = VectorStore.Models()
+        for draft in drafts {
+            let hints = KeywordHints.hints(for: draft.embedded)
+            try statement.execute(arguments: [
+                environment.identifier(), document.collection, document.number,
+                draft.range.lowerBound, draft.range.upperBound,
+                String(decoding: try JSONEncoder().encode(draft.headings), as: UTF8.self),
+                draft.context, draft.text, hints,
+            ])
+            let number = database.lastInsertedRowID
+            try words.execute(arguments: [number, draft.context, draft.text, hints])
+            if let vector = draft.vector {
+                try VectorStore.insert(
+                    vector, passage: number, collection: document.collection,
+                    stamp: environment.random(), models: &models, database)
+            }
+        }
+    }
+
+    /// What was uploaded under this name before is replaced, also where it never became ready.
+    private func removeOlderVersions(of document: StoredDocument, _ database: Database) throws {
+        try DocumentStore.delete(
+            "collection = ? AND name = ? AND number < ?",
+            [document.collection, document.summary.name, document.number], database)
+    }
+
+    /// Takes a document's words out of the keyword index, which has to be told them once more.
+    static func forgetWords(of document: Int64, _ database: Database) throws {
+        try database.execute(
+            sql: """
+                INSERT INTO passage_terms (passage_terms, rowid, context, body, hints)
+                SELECT 'delete', number, context, body, hints FROM passage WHERE document = ?
+                """, arguments: [document])
+    }
+
+    // MARK: Search
+
+    /// The numbers of the passages that match an FTS5 expression, best first, among the collections.
+    func matches(_ expression: String, in collections: [Int64], limit: Int) async throws -> [Int64]
+    {
+        let scope = String(
+            decoding: try JSONEncoder().encode(collections), as: UTF8.self)
+        return try await pool.read { database in
+            try Int64.fetchAll(
+                database, sql: Self.matchQuery, arguments: [expression, scope, limit])
+        }
+    }
+
+    /// Headings count for more than text: they say what all of the passage is about.
+    static let matchQuery = """
+        SELECT passage_terms.rowid FROM passage_terms
+        CROSS JOIN passage ON passage.number = passage_terms.rowid
+        WHERE passage_terms MATCH ?
+            AND passage.collection IN (SELECT value FROM json_each(?))
+        ORDER BY bm25(passage_terms, 1.0, 1.0, 0.5), passage.number LIMIT ?
+        """
+
+    /// The passages of these numbers, of this owner; those that are gone are left out.
+    func passages(_ numbers: [Int64], of owner: Identifier) async throws -> [Int64: Passage] {
+        let list = String(decoding: try JSONEncoder().encode(numbers), as: UTF8.self)
+        return try await pool.read { database in
+            var passages: [Int64: Passage] = [:]
+            let rows = try Row.fetchCursor(
+                database, sql: Self.passagesQuery, arguments: [list, owner])
+            while let row = try rows.next() { passages[row["number"]] = Self.passage(row) }
+            return passages
+        }
+    }
+
+    private static func passage(_ row: Row) -> Passage {
+        let headings = Data((row["headings"] as String).utf8)
+        return Passage(
+            id: row["id"], documentID: row["document_id"], documentName: row["name"],
+            headings: (try? JSONDecoder().decode([String].self, from: headings)) ?? [],
+            text: row["body"], start: row["start_at"], end: row["end_at"])
+    }
+
+    static let passagesQuery = """
+        SELECT passage.number, passage.id, passage.headings, passage.body, passage.start_at,
+            passage.end_at, document.id AS document_id, document.name
+        FROM json_each(?) AS wanted
+        CROSS JOIN passage ON passage.number = wanted.value
+        CROSS JOIN document ON document.number = passage.document
+        WHERE document.owner_id = ?
+        """
+}

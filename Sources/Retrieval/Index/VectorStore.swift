@@ -1,0 +1,178 @@
+import Core
+import Foundation
+import GRDB
+import Storage
+
+/// One passage's place in the space of one embedding model.
+struct Vector: Sendable, Equatable {
+    /// `provider/model`: vectors of different models are never compared.
+    let candidate: String
+    let elements: [Float]
+}
+
+/// The vectors of `knowledge.db`: the truth that matrix files are made from.
+struct VectorStore: Sendable {
+    let pool: DatabasePool
+    let environment: Environment
+
+    /// The models that one transaction has met.
+    struct Models { fileprivate var numbers: [String: Int64] = [:] }
+
+    static func insert(
+        _ vector: Vector, passage: Int64, collection: Int64, stamp: UInt64, models: inout Models,
+        _ database: Database
+    ) throws {
+        let key = "\(vector.candidate) \(vector.elements.count)"
+        let model = try models.numbers[key] ?? modelNumber(of: vector, database)
+        models.numbers[key] = model
+        try database.cachedStatement(
+            sql: """
+                INSERT OR REPLACE INTO vector (model, passage, collection, stamp, elements)
+                VALUES (?, ?, ?, ?, ?)
+                """
+        ).execute(arguments: [
+            model, passage, collection, Int64(bitPattern: stamp),
+            vector.elements.withUnsafeBytes { Data($0) },
+        ])
+    }
+
+    private static func modelNumber(of vector: Vector, _ database: Database) throws -> Int64 {
+        try database.execute(
+            sql: """
+                INSERT INTO embedding_model (candidate, dimensions) VALUES (?, ?)
+                ON CONFLICT DO NOTHING
+                """, arguments: [vector.candidate, vector.elements.count])
+        let number = try Int64.fetchOne(
+            database,
+            sql: "SELECT number FROM embedding_model WHERE candidate = ? AND dimensions = ?",
+            arguments: [vector.candidate, vector.elements.count])
+        guard let number else { throw Failure(.internalError, "The embedding model is lost.") }
+        return number
+    }
+
+    /// To be called in every transaction that adds vectors or takes some away: this is how an index,
+    /// also that of another process, learns that it is behind.
+    static func changed(_ database: Database) throws {
+        try database.execute(sql: "UPDATE vector_generation SET number = number + 1")
+    }
+
+    // MARK: Passages without a vector
+
+    struct Missing: Sendable {
+        let passage: Int64
+        let owner: Identifier
+        let text: String
+    }
+
+    /// Passages after `number` that have no vector at all, or none of `candidate` where it is given.
+    func missing(
+        after number: Int64, of owner: Identifier?, candidate: String?, limit: Int
+    ) async throws -> [Missing] {
+        try await pool.read { database in
+            try Row.fetchAll(
+                database, sql: Self.missingQuery,
+                arguments: [
+                    "after": number, "owner": owner, "candidate": candidate, "limit": limit,
+                ]
+            ).map { row in
+                let context: String = row["context"]
+                let body: String = row["body"]
+                return Missing(
+                    passage: row["number"], owner: row["owner_id"],
+                    text: context.isEmpty ? body : context + "\n" + body)
+            }
+        }
+    }
+
+    static let missingQuery = """
+        SELECT passage.number, passage.context, passage.body, document.owner_id
+        FROM passage CROSS JOIN document ON document.number = passage.document
+        WHERE passage.number > :after AND (:owner IS NULL OR document.owner_id = :owner)
+            AND NOT EXISTS (
+                SELECT 1 FROM vector JOIN embedding_model
+                    ON embedding_model.number = vector.model
+                WHERE vector.passage = passage.number
+                    AND (:candidate IS NULL OR embedding_model.candidate = :candidate))
+        ORDER BY passage.number LIMIT :limit
+        """
+
+    /// Adds vectors of passages that are there already; of those gone meanwhile nothing is kept.
+    func add(_ vectors: [(passage: Int64, vector: Vector)]) async throws {
+        try await pool.write { database in
+            var models = Models()
+            for (passage, vector) in vectors {
+                let collection = try Int64.fetchOne(
+                    database, sql: "SELECT collection FROM passage WHERE number = ?",
+                    arguments: [passage])
+                guard let collection else { continue }
+                try Self.insert(
+                    vector, passage: passage, collection: collection, stamp: environment.random(),
+                    models: &models, database)
+            }
+            try Self.changed(database)
+        }
+    }
+
+    // MARK: Reading, for the index
+
+    /// One vector's row without its elements, in the order of their numbers.
+    struct Entry: Equatable, Sendable {
+        let number: Int64
+        let stamp: Int64
+        let passage: Int64
+        let collection: Int64
+    }
+
+    /// The vectors of one model at one moment.
+    struct Moment {
+        let generation: Int64
+        let entries: [Entry]
+        fileprivate let database: Database
+
+        /// The elements of one vector, read now; zeros where the row is not as long as it should be.
+        func elements(of entry: Entry, dimensions: Int) throws -> [Float] {
+            let statement = try database.cachedStatement(
+                sql: "SELECT elements FROM vector WHERE number = ?")
+            let data = try Data.fetchOne(statement, arguments: [entry.number]) ?? Data()
+            var elements = Array(repeating: Float(0), count: dimensions)
+            if data.count == dimensions * MemoryLayout<Float>.stride {
+                elements.withUnsafeMutableBytes { _ = data.copyBytes(to: $0) }
+            }
+            return elements
+        }
+    }
+
+    /// The number that changes with every vector added or taken away. Blocks: for a thread of the
+    /// index's own.
+    func generation() throws -> Int64 {
+        try pool.read { try Self.generation($0) }
+    }
+
+    private static func generation(_ database: Database) throws -> Int64 {
+        try Int64.fetchOne(database, sql: "SELECT number FROM vector_generation") ?? 0
+    }
+
+    /// Reads the vectors of a model in one snapshot of the database. Blocks, like `generation`.
+    func read<Result>(
+        candidate: String, dimensions: Int, _ use: (Moment) throws -> Result
+    ) throws -> Result {
+        try pool.read { database in
+            let generation = try Self.generation(database)
+            var entries: [Entry] = []
+            let rows = try Row.fetchCursor(
+                database, sql: Self.rowsQuery, arguments: [candidate, dimensions])
+            while let row = try rows.next() {
+                entries.append(
+                    Entry(number: row[0], stamp: row[1], passage: row[2], collection: row[3]))
+            }
+            return try use(Moment(generation: generation, entries: entries, database: database))
+        }
+    }
+
+    static let rowsQuery = """
+        SELECT number, stamp, passage, collection FROM vector
+        WHERE model = (
+            SELECT number FROM embedding_model WHERE candidate = ? AND dimensions = ?)
+        ORDER BY number
+        """
+}

@@ -1,0 +1,20 @@
+import Dispatch
+
+/// A thread of its own for arithmetic and for reading large files, so that neither ever holds one of
+/// the few threads that serve requests. Work is done one piece after another.
+struct WorkQueue: Sendable {
+    private let queue: DispatchQueue
+
+    init(_ name: String) { queue = DispatchQueue(label: "heptad.retrieval.\(name)") }
+
+    func run<Result: Sendable>(
+        _ work: @escaping @Sendable () throws -> Result
+    ) async throws -> Result {
+        try await withCheckedThrowingContinuation { continuation in
+            queue.async { continuation.resume(with: Swift.Result { try work() }) }
+        }
+    }
+
+    /// Does `work` some time soon, for nobody who waits.
+    func later(_ work: @escaping @Sendable () -> Void) { queue.async(execute: work) }
+}

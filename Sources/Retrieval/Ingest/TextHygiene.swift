@@ -1,0 +1,37 @@
+/// What is taken out of every text before it is indexed or searched: characters nobody sees, which
+/// hide instructions from people and words from the index.
+enum TextHygiene {
+    /// The text with line ends made one, and without control, bidirectional, zero-width, variation,
+    /// tag and private-use characters.
+    static func clean(_ text: String) -> [Unicode.Scalar] {
+        var result: [Unicode.Scalar] = []
+        result.reserveCapacity(text.utf8.count)
+        var previous: Unicode.Scalar = " "
+        for scalar in text.unicodeScalars {
+            defer { previous = scalar }
+            switch scalar.value {
+            case 0x20..<0x7F, 0x09: result.append(scalar)
+            case 0x0A where previous == "\r": break
+            case 0x0A, 0x0D, 0x0B, 0x0C, 0x85, 0x2028, 0x2029: result.append("\n")
+            default: if isVisible(scalar) { result.append(scalar) }
+            }
+        }
+        return result
+    }
+
+    /// The same for a short string such as a name or a question, on one line.
+    static func cleanLine(_ text: String) -> String {
+        var view = String.UnicodeScalarView()
+        for scalar in clean(text) { view.append(scalar == "\n" || scalar == "\t" ? " " : scalar) }
+        return String(view)
+    }
+
+    private static func isVisible(_ scalar: Unicode.Scalar) -> Bool {
+        if scalar.value < 0xA0 { return false }
+        // Interlinear annotation marks are the one invisible kind Unicode does not call ignorable.
+        if (0xFFF9...0xFFFB).contains(scalar.value) { return false }
+        let properties = scalar.properties
+        return properties.generalCategory != .privateUse && !properties.isDefaultIgnorableCodePoint
+            && !properties.isNoncharacterCodePoint
+    }
+}

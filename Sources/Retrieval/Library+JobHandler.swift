@@ -1,0 +1,176 @@
+package import Core
+import Foundation
+import Logging
+import Metrics
+import Tracing
+
+extension Library: JobHandler {
+    package var kind: String { "ingest" }
+
+    package func run(
+        _ job: Job, for principal: Principal, report: (JobProgress) async throws -> Void
+    ) async throws {
+        guard
+            let payload = try? JSONDecoder().decode(
+                IngestPayload.self, from: Data(job.payload.utf8))
+        else { throw Failure(.invalid, "The job does not name a document.", cause: job.payload) }
+        let began = ContinuousClock.now
+        try await withSpan("ingest", ofKind: .internal) { span in
+            span.attributes["heptad.document.id"] = payload.documentID.description
+            try await index(payload.documentID, job, for: principal, span, report)
+        }
+        Meters.ingestDuration.recordNanoseconds((ContinuousClock.now - began).microseconds * 1000)
+    }
+
+    private func index(
+        _ id: Identifier, _ job: Job, for principal: Principal, _ span: any Span,
+        _ report: (JobProgress) async throws -> Void
+    ) async throws {
+        let document = try await documents.document(id, of: principal.userID).summary
+        do {
+            // The job may come a second time, after a restart or for the same file sent twice.
+            if document.state == .ready {
+                return try await finish(document, document.passageCount, nil, principal, report)
+            }
+            try await report(.init(done: 0, total: 0, message: "Reading “\(document.name)”."))
+            let manuscript = try await read(document, principal, span)
+            let (drafts, reason) = try await embed(manuscript.drafts, document, principal, report)
+            try await passages.publish(
+                drafts, text: manuscript.text, as: id, of: principal.userID)
+            Meters.documentsIndexed.increment()
+            Meters.passagesIndexed.increment(by: drafts.count)
+            try await finish(document, drafts.count, reason, principal, report)
+        } catch {
+            throw await settle(error, id, job, principal)
+        }
+    }
+
+    private func read(
+        _ document: DocumentSummary, _ principal: Principal, _ span: any Span
+    ) async throws -> Manuscript {
+        let stored = try await documents.document(document.id, of: principal.userID)
+        let bytes = try await documents.bytes(of: stored)
+        let tokensMax = configuration.passageTokensMax
+        let manuscript = try await withSpan("ingest.read", ofKind: .internal) { _ in
+            try await reading.run {
+                try Manuscript(
+                    bytes: bytes, name: document.name, mediaType: document.mediaType,
+                    tokensMax: tokensMax)
+            }
+        }
+        span.attributes["heptad.document.bytes"] = bytes.count
+        span.attributes["heptad.document.passages"] = manuscript.drafts.count
+        return manuscript
+    }
+
+    // MARK: Vectors
+
+    /// The drafts with their vectors. Where the model cannot be had, without them and with the
+    /// sentence that says why: words find the document all the same.
+    private func embed(
+        _ drafts: [PassageStore.Draft], _ document: DocumentSummary, _ principal: Principal,
+        _ report: (JobProgress) async throws -> Void
+    ) async throws -> ([PassageStore.Draft], reason: String?) {
+        var drafts = drafts
+        return try await withSpan("ingest.embed", ofKind: .internal) { span in
+            var done = 0
+            while done < drafts.count {
+                try await report(
+                    .init(
+                        done: done, total: drafts.count,
+                        message: "Embedding the passages of “\(document.name)”."))
+                let batch = done..<min(done + configuration.embeddingBatchMax, drafts.count)
+                do {
+                    let vectors = try await embedder.vectors(
+                        of: drafts[batch].map(\.embedded), for: principal, purpose: "ingest")
+                    for (place, vector) in zip(batch, vectors) { drafts[place].vector = vector }
+                } catch {
+                    let failure = Failure(error)
+                    if failure.code == .cancelled || Task.isCancelled { throw error }
+                    log.notice("Passages are not embedded.", metadata: ["why": "\(failure)"])
+                    span.attributes["error.type"] = failure.code.rawValue
+                    return (drafts, failure.message)
+                }
+                done = batch.upperBound
+            }
+            return (drafts, nil)
+        }
+    }
+
+    /// The last word on a document that can be searched now; passages that were left without vectors
+    /// before get theirs.
+    private func finish(
+        _ document: DocumentSummary, _ count: Int, _ reason: String?, _ principal: Principal,
+        _ report: (JobProgress) async throws -> Void
+    ) async throws {
+        var reason = reason
+        if reason == nil {
+            do {
+                _ = try await embedMissing(of: principal.userID, candidate: nil)
+            } catch {
+                if Task.isCancelled { throw error }
+                reason = Failure(error).message
+            }
+        }
+        let passages = count == 1 ? "1 passage" : "\(count) passages"
+        let ready = "“\(document.name)” is ready: \(passages)."
+        let message = reason.map { "\(ready) Found by keywords only for now. \($0)" } ?? ready
+        try await report(.init(done: count, total: count, message: message))
+    }
+
+    /// Makes the vectors that passages lack, of one owner or of all. Returns how many it made; throws
+    /// what the embedder throws, with those made before kept.
+    func embedMissing(of owner: Identifier?, candidate: String?) async throws -> Int {
+        var made = 0
+        var last: Int64 = 0
+        while true {
+            let missing = try await vectors.missing(
+                after: last, of: owner, candidate: candidate,
+                limit: configuration.embeddingBatchMax)
+            guard let end = missing.last else { return made }
+            for (owner, group) in Dictionary(grouping: missing, by: \.owner) {
+                let principal = Principal(userID: owner, role: .member, name: "")
+                let made = try await embedder.vectors(
+                    of: group.map(\.text), for: principal, purpose: "ingest")
+                try await vectors.add(zip(group, made).map { ($0.passage, $1) })
+            }
+            made += missing.count
+            last = end.passage
+        }
+    }
+
+    // MARK: When it went wrong
+
+    /// Leaves the document as the error means it: gone where the user called it off, waiting where
+    /// the server stops, failed with the sentence otherwise. Returns what is to be thrown.
+    private func settle(
+        _ error: any Error, _ id: Identifier, _ job: Job, _ principal: Principal
+    ) async -> any Error {
+        let failure = Failure(DiskFailure.told(error))
+        let (documents, owner) = (documents, principal.userID)
+        do {
+            if failure.code == .cancelled {
+                if await isCalledOff(job, principal) {
+                    try await reading.run { try documents.discardPending(document: id, of: owner) }
+                }
+                return error
+            }
+            Meters.documentsFailed.increment()
+            try await reading.run {
+                try documents.fail(document: id, of: owner, because: failure.message)
+            }
+        } catch {
+            // The job still says why; the list of documents asks it.
+            log.error("A document could not be marked.", metadata: ["error": "\(error)"])
+        }
+        return failure
+    }
+
+    /// Whether the user cancelled the job, rather than the server stopping in the middle of it.
+    private func isCalledOff(_ job: Job, _ principal: Principal) async -> Bool {
+        guard Task.isCancelled else { return true }
+        // A task of its own, because in this one, cancelled as it is, no question gets an answer.
+        let question = Task { try await jobs.job(job.id, for: principal).state }
+        return (try? await question.value) == .cancelled
+    }
+}

@@ -1,0 +1,87 @@
+package import Core
+import Foundation
+import Metrics
+
+extension Library: KnowledgeBase {
+    package func ingest(_ upload: Upload, for principal: Principal) async throws -> Ingestion {
+        let upload = try Upload(
+            name: Self.name(of: upload), mediaType: upload.mediaType, bytes: upload.bytes,
+            collectionID: upload.collectionID)
+        let format = try DocumentFormat(name: upload.name, mediaType: upload.mediaType)
+        try await check(upload)
+        do {
+            let kept = try await documents.keep(
+                upload, mediaType: format.mediaType, of: principal.userID)
+            return try await enqueue(kept.id, isKnown: kept.isKnown, for: principal)
+        } catch {
+            throw DiskFailure.told(error)
+        }
+    }
+
+    /// A known document gets a job as well: it ends at once where there is nothing left to do.
+    private func enqueue(
+        _ document: Identifier, isKnown: Bool, for principal: Principal
+    ) async throws -> Ingestion {
+        do {
+            let payload = try JSONEncoder().encode(IngestPayload(documentID: document))
+            let job = try await jobs.enqueue(
+                kind: kind, payload: String(decoding: payload, as: UTF8.self), for: principal)
+            try await documents.setJob(job.id, of: document)
+            Meters.uploads.increment()
+            return Ingestion(documentID: document, jobID: job.id)
+        } catch  where !isKnown {
+            // Without a job nobody would ever read it.
+            let (documents, owner) = (documents, principal.userID)
+            try await reading.run { try documents.discardPending(document: document, of: owner) }
+            throw error
+        }
+    }
+
+    private func check(_ upload: Upload) async throws {
+        guard !upload.bytes.isEmpty else {
+            throw Failure(.invalid, "“\(upload.name)” is empty.")
+        }
+        guard upload.bytes.count <= configuration.documentBytesMax else {
+            throw Failure(
+                .tooLarge,
+                "“\(upload.name)” is larger than \(Self.size(configuration.documentBytesMax)), the"
+                    + " most that is taken. Split it into parts.")
+        }
+        try await reading.run { _ = try TextDecoding.text(of: upload.bytes, name: upload.name) }
+    }
+
+    private static func size(_ bytes: Int) -> String {
+        bytes >= 1_000_000 ? "\(bytes / 1_000_000) MB" : "\(bytes) bytes"
+    }
+
+    private static let nameLengthMax = 255
+
+    private static func name(of upload: Upload) throws -> String {
+        let name = TextHygiene.cleanLine(upload.name).trimmed()
+        guard !name.isEmpty, name.unicodeScalars.count <= nameLengthMax else {
+            throw Failure(
+                .invalid, "A file needs a name of at most \(nameLengthMax) characters.")
+        }
+        return name
+    }
+
+    package func remove(document: Identifier, for principal: Principal) async throws {
+        do {
+            try await documents.remove(document: document, of: principal.userID)
+        } catch {
+            throw DiskFailure.told(error)
+        }
+    }
+
+    package func text(of document: Identifier, for principal: Principal) async throws
+        -> (DocumentSummary, String)
+    {
+        let (stored, text) = try await documents.text(of: document, of: principal.userID)
+        return (stored.summary, text)
+    }
+}
+
+/// What an `ingest` job carries.
+struct IngestPayload: Codable {
+    let documentID: Identifier
+}

@@ -1,0 +1,44 @@
+import Logging
+import ServiceLifecycle
+import Synchronization
+
+extension Library: Service {
+    /// How often it is looked whether passages lack vectors: because there was no embedding model
+    /// when they came, or because there is another one now.
+    private static let interval = Duration.seconds(60)
+
+    /// Makes missing vectors in the background until the server stops.
+    package func run() async throws {
+        await cancelWhenGracefulShutdown {
+            var settled: (generation: Int64, model: String?)?
+            while !Task.isCancelled {
+                settled = await self.catchUp(since: settled)
+                try? await Task.sleep(for: Self.interval)
+            }
+        }
+    }
+
+    /// Returns the state of the database in which nothing was missing; nil where something is.
+    private func catchUp(
+        since settled: (generation: Int64, model: String?)?
+    ) async -> (generation: Int64, model: String?)? {
+        let model = questionModel.withLock { $0 }
+        do {
+            let generation = try await currentGeneration()
+            if let settled, settled.generation == generation, settled.model == model {
+                return settled
+            }
+            let made = try await embedMissing(of: nil, candidate: model)
+            if made > 0 { log.info("Passages were embedded.", metadata: ["count": "\(made)"]) }
+            return (try await currentGeneration(), model)
+        } catch {
+            log.debug("Passages still lack vectors.", metadata: ["why": "\(error)"])
+            return nil
+        }
+    }
+
+    private func currentGeneration() async throws -> Int64 {
+        let vectors = vectors
+        return try await reading.run { try vectors.generation() }
+    }
+}

@@ -1,0 +1,55 @@
+package import Core
+import Logging
+import Storage
+import Synchronization
+
+/// Layer 4: documents in, passages out. Keeps what people upload, cuts it into passages, and finds
+/// those that answer a question, by their words and by their meaning.
+///
+/// Works without an embedding model too: then by words alone, and vectors are made once there is one.
+package final class Library: Sendable {
+    let configuration: RetrievalConfiguration
+    let store: Store
+    let documents: DocumentStore
+    let passages: PassageStore
+    let vectors: VectorStore
+    let index: VectorIndex
+    let embedder: PassageEmbedder
+    let jobs: any JobQueue
+    let environment: Environment
+    /// Where files are read and cut: seconds for a large one.
+    let reading = WorkQueue("reading")
+    /// The model that last embedded a question, which passages ought to be embedded by as well.
+    let questionModel = Mutex<String?>(nil)
+    let log = Logger(label: "heptad.retrieval")
+
+    /// Opens `knowledge.db` in `folder`. Throws `invalid` for a configuration that makes no sense,
+    /// and `unavailable` where the database cannot be opened.
+    package convenience init(
+        _ configuration: RetrievalConfiguration, folder: String, embedder: any Embedder,
+        jobs: any JobQueue, environment: Environment
+    ) throws {
+        try self.init(
+            configuration, folder: folder, embedder: embedder, jobs: jobs,
+            environment: environment, tailRowsMax: 2048)
+    }
+
+    init(
+        _ configuration: RetrievalConfiguration, folder: String, embedder: any Embedder,
+        jobs: any JobQueue, environment: Environment, tailRowsMax: Int
+    ) throws {
+        try configuration.validate()
+        self.configuration = configuration
+        self.jobs = jobs
+        self.environment = environment
+        self.embedder = PassageEmbedder(
+            embedder: embedder, model: configuration.embeddingModel,
+            batchMax: configuration.embeddingBatchMax)
+        store = try Store(
+            folder: folder, name: "knowledge.db", durability: .normal, migrations: Migrations.all)
+        documents = DocumentStore(pool: store.pool, environment: environment)
+        passages = PassageStore(pool: store.pool, environment: environment)
+        vectors = VectorStore(pool: store.pool, environment: environment)
+        index = VectorIndex(store: vectors, folder: folder, tailRowsMax: tailRowsMax)
+    }
+}

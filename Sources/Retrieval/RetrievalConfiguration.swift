@@ -1,0 +1,48 @@
+import Core
+
+/// How documents are read, cut and searched.
+package struct RetrievalConfiguration: Codable, Sendable, Equatable {
+    /// The largest file that is taken in, in bytes.
+    package var documentBytesMax = 20_000_000
+    /// The longest passage, in tokens of the embedding model. The local model reads 256, and the
+    /// line that says where the passage stands takes up to 30 of them.
+    package var passageTokensMax = 220
+    /// The public name of the model that embeds passages and questions; empty means the default.
+    package var embeddingModel = ""
+    /// How many passages are embedded in one call.
+    package var embeddingBatchMax = 32
+    /// How deep each lane, keywords and vectors, is read before the two are fused. Also the most
+    /// passages a search can return.
+    package var candidatesMax = 100
+    /// The constant of reciprocal rank fusion: larger means that first places count for less.
+    package var fusionConstant = 60
+    /// A passage that no keyword found is left out below this cosine. From -1 to 1.
+    package var similarityMin = 0.2
+
+    package init() {}
+
+    /// Throws `invalid` with a sentence that names the key.
+    package func validate() throws {
+        func check(_ isGood: Bool, _ sentence: String) throws {
+            guard isGood else { throw Failure(.invalid, sentence) }
+        }
+        try check(
+            (1...1_000_000_000).contains(documentBytesMax),
+            "retrieval.document_bytes_max must be between 1 and 1000000000.")
+        try check(
+            (32...4096).contains(passageTokensMax),
+            "retrieval.passage_tokens_max must be between 32 and 4096.")
+        try check(
+            (1...1024).contains(embeddingBatchMax),
+            "retrieval.embedding_batch_max must be between 1 and 1024.")
+        try check(
+            (1...1000).contains(candidatesMax),
+            "retrieval.candidates_max must be between 1 and 1000.")
+        try check(
+            (1...1000).contains(fusionConstant),
+            "retrieval.fusion_constant must be between 1 and 1000.")
+        try check(
+            (-1.0...1.0).contains(similarityMin),
+            "retrieval.similarity_min must be between -1 and 1.")
+    }
+}

@@ -1,0 +1,129 @@
+import Core
+import GRDB
+import Storage
+import TestSupport
+import Testing
+
+@testable import Retrieval
+
+@Suite struct SearchTests {
+    @Test(
+        "Nothing that is typed is read as an operator",
+        arguments: [
+            "\"", "'", "a\"b", "NEAR(", "AND OR NOT", "*", "col:x", "context:habits", "-habits",
+            "^",
+            "(((", "{a b}:c", "\u{0}", "SELECT * FROM passage; --", "", "   ", "💥", "%_%", "a AND",
+            "\"habits", "habits*", "NOT habits", "+", "\\", "[1]", "日本", "é", "ﷺ", "²", "½",
+        ])
+    func hostile(question: String) async throws {
+        let desk = try Desk(embedder: .missing)
+        try await desk.add("Three habits keep the bill down. NEAR and far.")
+        _ = try await desk.search(question)
+        _ = try await desk.search(String(repeating: question + " ", count: 500))
+    }
+
+    @Test(
+        "Words that say nothing are left out where others say something",
+        arguments: [
+            ("Which are the habits?", "\"habits\""),
+            ("the who", "\"the\" OR \"who\""),
+            ("Habits, habits!", "\"habits\""),
+            ("gpt-4o?", "\"gpt 4o\" OR \"gpt\" OR \"4o\""),
+            ("VectorIndex", "\"vectorindex\" OR \"vector\" OR \"index\""),
+            ("ERR_404", "\"err 404\" OR \"err\" OR \"404\""),
+            ("検索機", "\"検索機\" OR \"検索\" OR \"索機\""),
+        ])
+    func expressions(question: String, expected: String) {
+        #expect(KeywordQuery.expression(for: question) == expected)
+    }
+
+    @Test("Stop words do not drown the words that count")
+    func drowning() async throws {
+        let desk = try Desk(embedder: .missing)
+        try await desk.add(
+            "How do I do this, and what is it that we are to do for them?", as: "a.txt")
+        try await desk.add("Quarterly revenue.", as: "b.txt")
+        let hits = try await desk.search("What is it that we do for the revenue?")
+        #expect(hits.map(\.passage.text) == ["Quarterly revenue."])
+    }
+
+    @Test(
+        "Words are found in other forms, in headings, in names and in other scripts",
+        arguments: [
+            ("running", "He runs daily. They ran, running fast."),
+            ("cafe", "Le Café est ouvert."),
+            ("vector index", "See class VectorIndex for more."),
+            ("VECTORINDEX", "See class VectorIndex for more."),
+            ("検索", "全文検索機能を使います。"),
+            ("error E1234-X", "The code is E1234-X here."),
+            ("strasse", "Title Strasse\n\nNothing but a name above this line, really."),
+        ])
+    func forms(question: String, text: String) async throws {
+        let desk = try Desk(embedder: .missing)
+        try await desk.add("Unrelated matters of no interest.", as: "other.txt")
+        try await desk.add(text, as: "this.txt")
+        #expect(try await desk.search(question).first?.passage.documentName == "this.txt")
+    }
+
+    @Test("A larger limit only adds results")
+    func monotone() async throws {
+        let desk = try Desk()
+        for number in 0..<30 {
+            let words = (0...number).map { "w\($0 * 7 % 31)" }.joined(separator: " ")
+            try await desk.add("habits \(words) bill.", as: "d\(number).txt")
+        }
+        let all = try await desk.search("habits w3 w7 w20 bill", limit: 100)
+        #expect(all.count == 30)
+        for limit in [0, 1, 2, 5, 13, 29, 1000] {
+            let some = try await desk.search("habits w3 w7 w20 bill", limit: limit)
+            #expect(some == Array(all.prefix(limit)))
+        }
+        #expect(try await desk.search("habits", limit: -3).isEmpty)
+    }
+
+    @Test("The lanes are fused by their places")
+    func fusion() {
+        let fused = Fusion(constant: 60, similarityMin: 0.5).candidates(
+            keywords: [1, 2, 3],
+            neighbours: [
+                .init(passage: 3, similarity: 0.9), .init(passage: 4, similarity: 0.6),
+                .init(passage: 5, similarity: 0.4), .init(passage: 2, similarity: 0.1),
+            ])
+
+        #expect(fused.map(\.passage) == [3, 2, 1, 4])
+        #expect(fused.map(\.keywordRank) == [3, 2, 1, nil])
+        #expect(fused.map(\.vectorRank) == [1, 4, nil, 2])
+        #expect(fused[0].score == 1.0 / 63 + 1.0 / 61 && fused[1].score == 1.0 / 62 + 1.0 / 64)
+    }
+
+    @Test("Nothing that matches is an empty answer")
+    func nothing() async throws {
+        let desk = try Desk { $0.similarityMin = 0.9 }
+        #expect(try await desk.search("habits").isEmpty)
+        try await desk.add("Boats float.")
+        #expect(try await desk.search("zebra").isEmpty)
+    }
+
+    @Test("Hot queries go by index, and none reads a table from end to end")
+    func plans() async throws {
+        let desk = try Desk()
+        try await desk.add(Samples.guide)
+        let queries: [(String, StatementArguments)] = [
+            (PassageStore.matchQuery, ["\"habits\"", "[1]", 10]),
+            (PassageStore.passagesQuery, ["[1]", "x"]),
+            (VectorStore.rowsQuery, ["m", 3]),
+            (DocumentStore.collectionsQuery, ["x"]),
+        ]
+        for (sql, arguments) in queries {
+            let plan = try await desk.library.store.pool.read { database in
+                try Row.fetchAll(
+                    database, sql: "EXPLAIN QUERY PLAN " + sql, arguments: arguments
+                ).map { $0["detail"] as String }
+            }
+            let scans = plan.filter {
+                $0.hasPrefix("SCAN") && !$0.contains("VIRTUAL TABLE")
+            }
+            #expect(scans.isEmpty, "\(plan)")
+        }
+    }
+}

@@ -1,0 +1,145 @@
+import Core
+import Foundation
+import GRDB
+import TestSupport
+import Testing
+
+@testable import Retrieval
+
+@Suite struct VectorIndexTests {
+    /// Enough documents for a file, small as the limit is here.
+    private func filled(_ desk: Desk, _ numbers: ClosedRange<Int> = 1...12) async throws {
+        for number in numbers {
+            try await desk.add("boats w\(number) x\(number) y\(number).", as: "d\(number).txt")
+        }
+    }
+
+    private func names(_ library: Library) async throws -> [String] {
+        try await library.search(
+            SearchRequest(principal: .alice, text: "w3 x3 y3", collectionIDs: [], limit: 50)
+        ).filter { $0.vectorRank != nil }.map(\.passage.documentName)
+    }
+
+    private func file(_ desk: Desk) -> String {
+        desk.folder.path + "/vectors-scripted-words-96.f32"
+    }
+
+    @Test("The matrix file is made when there is enough for one, and read after a restart")
+    func file() async throws {
+        let desk = try Desk(tailRowsMax: 4)
+        try await filled(desk)
+        let before = try await names(desk.library)
+        let size = try FileManager.default.attributesOfItem(atPath: file(desk))[.size] as? Int
+        let second = try desk.another(tailRowsMax: 4)
+
+        #expect(size == 2 * 4096 + 12 * 96 * 4)
+        #expect(before.first == "d3.txt" && before.count > 3)
+        #expect(try await names(second) == before)
+    }
+
+    @Test(
+        "A matrix file that is missing, cut off, damaged or another's is made again",
+        arguments: ["missing", "short", "header", "keys", "garbage", "other"])
+    func rebuilt(damage: String) async throws {
+        let desk = try Desk(tailRowsMax: 4)
+        try await filled(desk)
+        let before = try await names(desk.library)
+        let path = file(desk)
+        var data = try Data(contentsOf: URL(fileURLWithPath: path))
+        switch damage {
+        case "missing": try FileManager.default.removeItem(atPath: path)
+        case "short": data = data.dropLast(96 * 4)
+        case "header": data[24] ^= 3
+        case "keys": data[4096] ^= 1
+        case "garbage": data = Data(repeating: 0xA5, count: data.count)
+        default:
+            // Whole and sound, but of a database with another history: the stamps differ.
+            let keys = (1...12).map { MatrixFile.Key(number: Int64($0), stamp: 7) }
+            try MatrixFile.write(to: path, dimensions: 96, keys: keys) { _ in
+                [1] + Array(repeating: 0, count: 95)
+            }
+            data = try Data(contentsOf: URL(fileURLWithPath: path))
+        }
+        if damage != "missing" { try data.write(to: URL(fileURLWithPath: path), options: .atomic) }
+        let second = try desk.another(tailRowsMax: 4)
+
+        #expect(try await names(second) == before)
+        #expect(MatrixFile(path: path, dimensions: 96)?.keys.count == 12)
+    }
+
+    @Test("What another process adds or takes away is seen in the next search")
+    func otherProcess() async throws {
+        let desk = try Desk(tailRowsMax: 4)
+        try await filled(desk)
+        _ = try await names(desk.library)
+        let second = try desk.another(tailRowsMax: 4)
+        _ = try await names(second)
+        let documents = try await desk.documents()
+        let third = try #require(documents.first { $0.name == "d3.txt" })
+        try await second.remove(document: third.id, for: .alice)
+        let ingestion = try await second.ingest(
+            Upload(
+                name: "new.txt", mediaType: "", bytes: Array("boats w3 x3 y3 z".utf8),
+                collectionID: nil), for: .alice)
+        try await desk.jobs.run(ingestion.jobID, with: second, for: .alice)
+        let found = try await names(desk.library)
+
+        #expect(found.first == "new.txt" && !found.contains("d3.txt"))
+        #expect(try await names(second) == found)
+    }
+
+    @Test("Rows that are gone are dropped from the file in time")
+    func compaction() async throws {
+        let desk = try Desk(tailRowsMax: 4)
+        try await filled(desk)
+        _ = try await names(desk.library)
+        for document in try await desk.documents() where document.name != "d3.txt" {
+            try await desk.library.remove(document: document.id, for: .alice)
+        }
+        let found = try await names(desk.library)
+
+        #expect(found == ["d3.txt"])
+        #expect(MatrixFile(path: file(desk), dimensions: 96)?.keys.count == 1)
+    }
+
+    @Test("The nearest rows are the ones a plain loop finds", arguments: [1, 7, 100])
+    func exact(limit: Int) throws {
+        let environment = Environment.manual(seed: 5)
+        let folder = try TemporaryFolder()
+        let (rows, dimensions) = (2500, 24)
+        let vectors = (0..<rows).map { _ in
+            (0..<dimensions).map { _ in Float(environment.random() % 2001) / 1000 - 1 }
+        }
+        let path = folder.path + "/m.f32"
+        try MatrixFile.write(
+            to: path, dimensions: dimensions,
+            keys: (1...rows).map { .init(number: Int64($0), stamp: 0) }, row: { vectors[$0] })
+        let file = try #require(MatrixFile(path: path, dimensions: dimensions))
+        let query = vectors[17]
+        let found = VectorRows(file: file, collection: 3).nearest(
+            to: query, in: [3], limit: limit)
+        let scores = vectors.map { zip($0, query).reduce(Float(0)) { $0 + $1.0 * $1.1 } }
+        let expected = scores.indices.sorted { scores[$0] > scores[$1] }.prefix(limit)
+
+        #expect(found.map(\.passage) == expected.map { Int64($0 + 1) })
+        #expect(VectorRows(file: file, collection: 3).nearest(to: query, in: [4], limit: 9).isEmpty)
+    }
+
+    @Test("The heap keeps the best, and equal ones by place")
+    func heap() {
+        let scores: [Float] = [3, 1, 4, 1, 5, 9, 2, 6, 5, 3, 5, .nan, .infinity]
+        for limit in 0...13 {
+            var top = TopRows(limit: limit)
+            for (place, score) in scores.enumerated() { top.offer(place, score: score) }
+            let expected = [5, 7, 4, 8, 10, 2, 0, 9, 6, 1, 3].prefix(limit)
+            #expect(top.sorted.map(\.index) == Array(expected))
+        }
+    }
+
+    @Test("The benchmark times the index itself")
+    func benchmark() throws {
+        let figures = try VectorBenchmark.run(rows: 3000, dimensions: 16, queries: 3)
+        #expect(figures.millisecondsPerQuery > 0)
+        #expect(figures.millisecondsWorst >= figures.millisecondsPerQuery)
+    }
+}
