@@ -44,6 +44,7 @@ async function show() {
     if (signal.aborted) return;
     current = page;
     setTitle(page.title);
+    if (!main.contains(document.activeElement)) main.focus({ preventScroll: true });
   } catch (error) {
     if (!signal.aborted) showFailure(error);
   }

@@ -57,8 +57,15 @@ class Visit:
             return
         self.complaints.append(f"{message.text} {address}")
 
+    def open(self, cookies):
+        """The first page, signed in."""
+        self.context.add_cookies(cookies)
+        self.page.goto("/")
+        expect(self.page.get_by_label("Your question")).to_be_visible()
+        return self
+
     def log_in(self):
-        self.page.goto("/#/")
+        self.page.goto("/")
         self.page.get_by_label("Name").fill(OWNER[0])
         self.page.get_by_label("Password").fill(OWNER[1])
         self.page.get_by_role("button", name="Log in").click()
@@ -94,6 +101,20 @@ class Visit:
         assert self.complaints == []
 
 
+@pytest.fixture(scope="session")
+def cookies(chromium, server):
+    """A session for all tests: logging in is limited on purpose."""
+    trip = Visit(chromium, server, **DESKTOP).log_in()
+    cookies = trip.context.cookies()
+    trip.close()
+    return cookies
+
+
+@pytest.fixture
+def signed_in(visit, cookies):
+    return lambda **options: visit(**options).open(cookies)
+
+
 @pytest.fixture
 def visit(chromium, server):
     visits = []
@@ -111,6 +132,10 @@ def visit(chromium, server):
 def handbook(client):
     """The sample document, indexed; its id."""
     return client.ingest(HANDBOOK.name, HANDBOOK.read_bytes())
+
+
+def words(text):
+    return " ".join(re.findall(r"\w+", text))
 
 
 def text_of(answer):
@@ -167,13 +192,13 @@ def test_from_the_setup_link_to_a_cited_answer(visit, fresh_server):
     trip.screenshot("04-answer")
 
     mark = answer.locator(".citation").first
-    expect(mark).to_have_attribute("aria-label", re.compile("^Source 1?\\d?: harbour-handbook"))
+    expect(mark).to_have_attribute("aria-label", re.compile(r"^Source \d+: harbour-handbook"))
     mark.click()
     panel = page.get_by_role("complementary", name="Source")
     expect(panel.get_by_role("heading", name=HANDBOOK.name)).to_be_visible()
     expect(panel.locator("mark")).to_be_in_viewport()
     passage = panel.locator("mark").inner_text()
-    assert passage and " ".join(passage.split()) in " ".join(HANDBOOK.read_text().split())
+    assert passage and words(passage) in words(HANDBOOK.read_text())
     trip.screenshot("05-passage")
     page.keyboard.press("Escape")
     expect(panel).to_be_hidden()
@@ -190,8 +215,8 @@ def test_from_the_setup_link_to_a_cited_answer(visit, fresh_server):
 
 # Streams
 
-def test_a_reload_in_mid_answer_goes_on(visit, client, handbook):
-    trip = visit().log_in()
+def test_a_reload_in_mid_answer_goes_on(signed_in, client, handbook):
+    trip = signed_in()
     trip.search_nothing()
     answer = trip.ask(LONG_QUESTION)
     wait_for_text(answer)
@@ -205,13 +230,12 @@ def test_a_reload_in_mid_answer_goes_on(visit, client, handbook):
     outcome = client.get(f"/api/chats/{chat}").json()["entries"][-1]["outcome"]
     assert outcome["state"] == "completed"
     # The markup's own characters are gone from the page; the words are all there.
-    words = lambda text: re.findall(r"\w+", text)
     assert words(text_of(answer)) == words(outcome["text"])
 
 
 @pytest.mark.parametrize("how", ["Escape", "button"])
-def test_stop_ends_the_answer_and_keeps_its_text(visit, handbook, how):
-    trip = visit().log_in()
+def test_stop_ends_the_answer_and_keeps_its_text(signed_in, handbook, how):
+    trip = signed_in()
     trip.search_nothing()
     answer = trip.ask(LONG_QUESTION)
     stop = trip.page.get_by_role("button", name="Stop the answer")
@@ -228,8 +252,8 @@ def test_stop_ends_the_answer_and_keeps_its_text(visit, handbook, how):
     expect(trip.page.locator(".answer .message.cancelled")).to_be_visible()
 
 
-def test_a_broken_stream_is_opened_again(visit, handbook):
-    trip = visit().log_in()
+def test_a_broken_stream_is_opened_again(signed_in, handbook):
+    trip = signed_in()
     trip.expected.append("/events")
     broken = [
         dict(status=503, content_type="application/problem+json",
@@ -242,8 +266,8 @@ def test_a_broken_stream_is_opened_again(visit, handbook):
     assert broken == [] and len(text_of(answer)) > 10
 
 
-def test_a_refused_question_comes_back_with_the_reason(visit, handbook):
-    trip = visit().log_in()
+def test_a_refused_question_comes_back_with_the_reason(signed_in, handbook):
+    trip = signed_in()
     trip.expected.append("/turns")
     sentence = "The monthly budget of $5.00 is used up. Wait for December."
     trip.page.route("**/turns", lambda route: route.fulfill(
@@ -258,8 +282,8 @@ def test_a_refused_question_comes_back_with_the_reason(visit, handbook):
 
 # Phones and keyboards
 
-def test_every_page_fits_a_phone(visit, handbook):
-    trip = visit(**PHONE).log_in()
+def test_every_page_fits_a_phone(signed_in, handbook):
+    trip = signed_in(**PHONE)
     page = trip.page
     answer = trip.complete(trip.ask(FACT_QUESTION))
     assert fits_the_width(page)
@@ -322,8 +346,8 @@ def test_the_keyboard_is_enough(visit, handbook):
 
 # Pages
 
-def test_documents_are_uploaded_refused_and_deleted(visit, client):
-    trip = visit().log_in()
+def test_documents_are_uploaded_refused_and_deleted(signed_in, client):
+    trip = signed_in()
     trip.expected.append("/api/documents")
     page = trip.page
     page.goto("/#/documents")
@@ -353,8 +377,8 @@ def test_documents_are_uploaded_refused_and_deleted(visit, client):
     assert "Boats" not in names
 
 
-def test_a_document_that_is_dropped_is_uploaded(visit):
-    trip = visit().log_in()
+def test_a_document_that_is_dropped_is_uploaded(signed_in):
+    trip = signed_in()
     trip.page.goto("/#/documents")
     trip.page.locator(".drop").wait_for()
     transfer = trip.page.evaluate_handle(
@@ -366,8 +390,8 @@ def test_a_document_that_is_dropped_is_uploaded(visit):
         timeout=JOB_MILLISECONDS)
 
 
-def test_a_key_is_shown_once_works_and_can_be_revoked(visit, server):
-    trip = visit().log_in()
+def test_a_key_is_shown_once_works_and_can_be_revoked(signed_in, server):
+    trip = signed_in()
     page = trip.page
     page.goto("/#/keys")
     page.get_by_label("Name of the new key").fill("page test")
@@ -413,8 +437,8 @@ def test_without_scripts_the_page_says_what_to_do(visit):
     expect(trip.page.get_by_text("setup link")).to_be_visible()
 
 
-def test_a_chat_of_four_hundred_messages_opens_quickly(visit):
-    trip = visit().log_in()
+def test_a_chat_of_four_hundred_messages_opens_quickly(signed_in):
+    trip = signed_in()
     page = trip.page
     chat = {"id": "01890a5d-ac96-774b-bcce-b302099a8057", "title": "Long",
             "createdAt": "2026-11-01T00:00:00.000Z", "updatedAt": "2026-11-01T00:00:00.000Z"}
@@ -432,6 +456,37 @@ def test_a_chat_of_four_hundred_messages_opens_quickly(visit):
         "node => node.scrollHeight - node.scrollTop - node.clientHeight") < 90
     page.get_by_role("button", name="Show 320 earlier messages").click()
     expect(page.locator(".answer")).to_have_count(200)
+
+
+def test_every_ending_of_an_answer_is_told(signed_in):
+    trip = signed_in()
+    chat = {"id": "01890a5d-ac96-774b-bcce-b302099a8057", "title": "Endings",
+            "createdAt": "2026-11-01T00:00:00.000Z", "updatedAt": "2026-11-01T00:00:00.000Z"}
+    entry = {"createdAt": chat["createdAt"], "id": chat["id"], "role": "assistant", "text": "Half"}
+    outcome = {"state": "failed", "text": "Half", "citations": [], "notices": ["Two were left out."],
+               "failure": "The provider hung up.", "totalMilliseconds": 1200.5}
+    cut = {"state": "completed", "text": "Half", "citations": [], "notices": [], "traceID": "a" * 32,
+           "totalMilliseconds": 900, "completion": {
+               "candidate": "hosted/big", "finishReason": "length", "cost": 2_100_000,
+               "totalMilliseconds": 880, "usage": {
+                   "freshInput": 1000, "cacheRead": 200, "cacheWrite": 30, "output": 7, "reasoning": 0,
+                   "isEstimated": True}}}
+    entries = [{**entry, "role": "user", "text": "Why?"}, {**entry, "turnState": "interrupted"},
+               {**entry, "turnState": "cancelled"},
+               {**entry, "turnState": "failed", "outcome": outcome},
+               {**entry, "turnState": "completed", "outcome": cut}]
+    trip.page.route(f"**/api/chats/{chat['id']}", lambda route: route.fulfill(
+        json={"chat": chat, "entries": entries}))
+    trip.page.goto(f"/#/chats/{chat['id']}")
+    for state, sentence in [
+            ("interrupted", "The server stopped"), ("cancelled", "You stopped"),
+            ("failed", "The provider hung up.")]:
+        expect(trip.page.locator(f".message.{state}")).to_contain_text(sentence)
+    expect(trip.page.get_by_text("Two were left out.")).to_be_visible()
+    last = trip.page.locator(".answer").last
+    expect(last).to_contain_text("reached its length limit")
+    expect(last.locator(".figures")).to_have_text(
+        "$0.0000021about 1,230 tokens in, 7 out900 mshosted/bigCopyTrace")
 
 
 # Modules, asked directly
