@@ -1,4 +1,6 @@
-"""Starts the real binary and hands its address to the tests.
+"""Starts the real binary and hands its address to the tests. From the repository:
+
+    pip install -r Tests/Clients/requirements.txt && python -m pytest Tests/Clients
 
     HEPTAD_BINARY   the binary, by default .build/debug/heptad
     HEPTAD_MODELS   the models' folder, by default models

@@ -489,6 +489,31 @@ def test_every_ending_of_an_answer_is_told(signed_in):
         "$0.0000021about 1,230 tokens in, 7 out900 mshosted/bigCopyTrace")
 
 
+def test_a_build_without_marked_shows_plain_text(signed_in, handbook):
+    trip = signed_in()
+    trip.expected.append("/vendor/marked.js")
+    trip.page.route("**/vendor/marked.js", lambda route: route.fulfill(status=404))
+    trip.page.reload()
+    answer = trip.complete(trip.ask(FACT_QUESTION))
+    assert len(text_of(answer)) > 10
+    assert answer.locator(".prose p.plain").count() == 1
+
+
+def test_what_is_typed_stays_while_documents_are_read(signed_in):
+    """The list is asked again while something is pending; that must not touch the form."""
+    trip = signed_in()
+    page = trip.page
+    page.goto("/#/documents")
+    name = page.get_by_label("Name of the new collection")
+    name.fill("Half a na")
+    page.set_input_files("#files", [
+        {"name": "later.md", "mimeType": "text/markdown", "buffer": b"# Later\n\nA line.\n" * 40}])
+    name.focus()
+    expect(page.locator(".row.ready", has_text="later.md")).to_be_visible(timeout=JOB_MILLISECONDS)
+    expect(name).to_have_value("Half a na")
+    expect(name).to_be_focused()
+
+
 # Modules, asked directly
 
 @pytest.fixture(scope="module")
