@@ -98,8 +98,11 @@ export async function readSession() {
   return { session: null, setupNeeded: error.setupNeeded };
 }
 
-export const isSetupValid = async (token) =>
-  (await send("GET", `/api/setup/${id(token)}`, { headers: {} })).ok;
+export async function isSetupValid(token) {
+  const response = await send("GET", `/api/setup/${id(token)}`, { headers: {} });
+  if (!response.ok && response.status !== 404) throw await refusal(response);
+  return response.ok;
+}
 
 export async function setUp(token, name, password) {
   return adopt(await openSession("/api/setup", { token, name, password }));

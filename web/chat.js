@@ -14,8 +14,8 @@ const entriesShown = 80;
 // Closer to the end than this, in pixels, the reader is reading along.
 const followDistance = 90;
 
-export async function showChat(main, { chatID = null, signal }) {
-  const page = new ChatPage(main, chatID, signal);
+export async function showChat(main, { chatID = null, signal, setTitle }) {
+  const page = new ChatPage(main, { chatID, signal, setTitle });
   await page.load();
   return { title: page.title, stop: () => page.stop() };
 }
@@ -34,15 +34,22 @@ class ChatPage {
     onFiles: (files) => this.#uploads.add(files),
   });
   #running = null;
+  #hasAsked = false;
   #isAtEnd = true;
+  #scrollTop = 0;
 
-  constructor(main, chatID, signal) {
+  constructor(main, { chatID, signal, setTitle }) {
     this.chatID = chatID;
     this.signal = signal;
+    this.setTitle = setTitle;
     this.node = element("div", { class: "chat" }, this.#thread,
       element("div", { class: "dock" },
         element("div", { class: "column" },
           this.#jump, this.#uploads.node, this.#composer.node, this.#composer.hint)));
+    // A keyboard that slides in, or a growing composer, must not hide the end of the answer.
+    const sizes = new ResizeObserver(() => { if (this.#isAtEnd) this.#scrollToEnd(); });
+    sizes.observe(this.#thread);
+    sizes.observe(this.#column);
     acceptDrops(this.node, (files) => this.#uploads.add(files));
     main.replaceChildren(this.node);
   }
@@ -88,7 +95,9 @@ class ChatPage {
   }
 
   async #ask(question) {
+    this.#hasAsked = true;
     this.#column.querySelector(".welcome")?.remove();
+    this.#uploads.clearFailed();
     const asked = questionNode(question);
     const view = this.#newAnswer(question).begin();
     this.#column.append(asked, view.node);
@@ -124,7 +133,7 @@ class ChatPage {
     if (this.chatID) return;
     const chat = await createChat(titleOf(question));
     this.chatID = chat.id;
-    document.title = `${chat.title} · Heptad`;
+    this.setTitle(chat.title || this.title);
     history.replaceState(null, "", `#/chats/${chat.id}`);
     await refreshChats();
     select(`/chats/${chat.id}`);
@@ -178,9 +187,13 @@ class ChatPage {
     if (question && !this.#running) this.#ask(question);
   }
 
+  // Messages get their true height when they come into view, so the end moves by itself; only
+  // scrolling up means that the reader has left it.
   #scrolled() {
     const { scrollHeight, scrollTop, clientHeight } = this.#thread;
-    this.#isAtEnd = scrollHeight - scrollTop - clientHeight < followDistance;
+    const isNear = scrollHeight - scrollTop - clientHeight < followDistance;
+    this.#isAtEnd = isNear || (this.#isAtEnd && scrollTop >= this.#scrollTop);
+    this.#scrollTop = scrollTop;
     this.#jump.hidden = this.#isAtEnd;
   }
 
@@ -199,7 +212,8 @@ class ChatPage {
     const welcome = names.length
       ? questionsWelcome(names, (question) => this.#ask(question))
       : uploadWelcome((files) => this.#uploads.add(files));
-    this.#column.replaceChildren(welcome);
+    // Whoever types quickly has asked by now.
+    if (!this.#hasAsked) this.#column.replaceChildren(welcome);
   }
 
   async #documentNames() {
@@ -218,7 +232,7 @@ function entryNode(entry, onRetry) {
 }
 
 function questionNode(text) {
-  return element("article", { class: "question", "aria-label": "Your question" },
+  return element("article", { class: "question", "aria-label": "You asked" },
     element("p", { class: "plain" }, text));
 }
 

@@ -57,10 +57,14 @@ export async function refreshChats() {
 }
 
 async function showOlder() {
-  const older = await listChats(chats.at(-1).updatedAt, pageSize);
-  chats = chats.concat(older);
-  isComplete = older.length < pageSize;
-  draw();
+  try {
+    const older = await listChats(chats.at(-1).updatedAt, pageSize);
+    chats = chats.concat(older);
+    isComplete = older.length < pageSize;
+    draw();
+  } catch (error) {
+    list.lastChild.replaceWith(failureMessage(error, draw));
+  }
 }
 
 function draw() {

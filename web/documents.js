@@ -23,6 +23,8 @@ class DocumentsPage {
   #collections = [];
   #selected = null;
   #isPolling = false;
+  #refreshes = 0;
+  #drawn = "";
 
   constructor(main, signal) {
     this.signal = signal;
@@ -34,7 +36,7 @@ class DocumentsPage {
       element("h1", {}, "Documents"),
       element("p", { class: "lead" },
         "What Heptad may read to answer you. Only you can search and open them."),
-      this.#tabs, this.#drop(), this.uploads.node, this.#list);
+      element("div", { class: "tab-row" }, this.#tabs, this.#newCollection()), this.#drop(), this.uploads.node, this.#list);
     acceptDrops(node, (files) => this.uploads.add(files));
     main.replaceChildren(node);
   }
@@ -51,16 +53,18 @@ class DocumentsPage {
   }
 
   async refresh() {
+    const refresh = this.#refreshes += 1;
     try {
-      this.#collections = await listCollections(this.signal);
-      const isThere = ({ id }) => id === this.#selected?.id;
-      this.#selected = this.#collections.find(isThere) ?? this.#collections[0] ?? null;
-      const documents = this.#selected ? await listDocuments(this.#selected.id, this.signal) : [];
-      this.#drawTabs();
-      this.#drawDocuments(documents);
+      const collections = await listCollections(this.signal);
+      const selected = collections.find(({ id }) => id === this.#selected?.id) ?? collections[0] ?? null;
+      const documents = selected ? await listDocuments(selected.id, this.signal) : [];
+      // A later refresh, or another choice, is under way.
+      if (refresh !== this.#refreshes) return;
+      this.#draw(collections, selected, documents);
       if (documents.some(({ state }) => state === "pending")) this.#poll();
     } catch (error) {
       if (this.signal.aborted) return;
+      this.#drawn = "";
       this.#list.replaceChildren(failureMessage(error, () => this.refresh()));
     }
   }
@@ -74,13 +78,24 @@ class DocumentsPage {
     if (!this.signal.aborted) await this.refresh();
   }
 
+  // What has not changed is left alone: the reader may have the focus in it.
+  #draw(collections, selected, documents) {
+    this.#collections = collections;
+    this.#selected = selected;
+    const drawn = JSON.stringify([collections, selected, documents]);
+    if (drawn === this.#drawn) return;
+    this.#drawn = drawn;
+    this.#drawTabs();
+    this.#drawDocuments(documents);
+  }
+
   #drawTabs() {
     const tabs = this.#collections.map((collection) => element("li", {},
       button(collection.name, { class: "tab",
         "aria-pressed": String(collection.id === this.#selected.id),
         onclick: () => this.#select(collection) },
       )));
-    this.#tabs.replaceChildren(...tabs, element("li", {}, this.#newCollection()));
+    this.#tabs.replaceChildren(...tabs);
   }
 
   #select(collection) {
@@ -95,7 +110,9 @@ class DocumentsPage {
     return element("form", { class: "inline-form", onsubmit: async (event) => {
       event.preventDefault();
       try {
+        problem.textContent = "";
         this.#selected = await createCollection(name.value.trim());
+        name.value = "";
         await this.refresh();
       } catch (error) {
         problem.textContent = error.message;

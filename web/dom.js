@@ -84,7 +84,10 @@ export function announce(sentence) {
 export function failureMessage(error, retry) {
   return element("div", { class: "message failure", role: "alert" },
     element("p", {}, error.message),
-    error.traceID ? element("p", { class: "hint" }, `Trace ${error.traceID}`) : null,
+    error.traceID
+      ? element("p", { class: "hint" }, "What happened: ",
+        element("a", { href: `#/traces/${error.traceID}` }, "its trace"))
+      : null,
     retry ? button("Try again", { class: "button small", onclick: retry }) : null);
 }
 

@@ -23,6 +23,7 @@ export function pricePerMillion(picodollars) {
 }
 
 export function duration(milliseconds) {
+  if (milliseconds === 0) return "0";
   if (milliseconds < 1) return `${milliseconds.toFixed(2)} ms`;
   if (milliseconds < 1000) return `${Math.round(milliseconds)} ms`;
   if (milliseconds < 60_000) return `${(milliseconds / 1000).toFixed(1)} s`;

@@ -43,11 +43,16 @@ async function show() {
     const page = await open(path(), signal);
     if (signal.aborted) return;
     current = page;
-    document.title = `${page.title} · Heptad`;
-    bar.querySelector(".bar-title")?.replaceChildren(page.title);
+    setTitle(page.title);
+    if (!main.contains(document.activeElement)) main.focus({ preventScroll: true });
   } catch (error) {
     if (!signal.aborted) showFailure(error);
   }
+}
+
+function setTitle(title) {
+  document.title = `${title} · Heptad`;
+  bar.querySelector(".bar-title")?.replaceChildren(title);
 }
 
 async function open(address, signal) {
@@ -56,7 +61,7 @@ async function open(address, signal) {
   if (!state.isSignedIn) return showLogin(main, { ...state, onSession: signIn });
   for (const [pattern, parameters, showPage] of routes) {
     const match = pattern.exec(address);
-    if (match) return showPage(main, { ...parameters(match.slice(1)), signal });
+    if (match) return showPage(main, { ...parameters(match.slice(1)), signal, setTitle });
   }
   location.replace("#/");
   return { title: "Heptad" };

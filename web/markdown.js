@@ -28,7 +28,8 @@ const noCitations = { has: () => false, button: () => null };
 function lex(text) {
   if (!globalThis.marked || text.length > charactersMax) return null;
   try {
-    return globalThis.marked.lexer(text);
+    // marked takes an open code block for one only where its last line is complete.
+    return globalThis.marked.lexer(text.endsWith("\n") ? text : `${text}\n`);
   } catch {
     return null;
   }

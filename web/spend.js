@@ -23,7 +23,7 @@ function budget({ budget: limit, total }) {
   return element("div", { class: "budget" },
     element("meter", { min: "0", max: String(Math.max(1, limit)), high: String(limit * 0.8),
       value: String(Math.min(total, limit)), "aria-label": "Budget used" }),
-    element("span", { class: "hint" }, `of ${dollars(limit)}`));
+    element("span", { class: "hint" }, `of the budget of ${dollars(limit)}`));
 }
 
 function lines(items) {

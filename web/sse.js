@@ -4,6 +4,7 @@
 import { ApiError, request, unreachable } from "./api.js";
 
 const attemptsMax = 8;
+const lineCharactersMax = 16_000_000;
 const firstDelayMilliseconds = 400;
 const delayMillisecondsMax = 10_000;
 // The server sends a comment line every few seconds; this long without one means a dead connection.
@@ -18,6 +19,7 @@ export class EventParser {
   push(text) {
     const lines = (this.#rest + text).split("\n");
     this.#rest = lines.pop();
+    if (this.#rest.length > lineCharactersMax) throw new Error("A line of the stream has no end.");
     return lines.map((line) => this.#take(line.replace(/\r$/, ""))).filter(Boolean);
   }
 
@@ -48,10 +50,11 @@ export async function follow(path, { signal, onEvent, onConnection = () => {} })
     try {
       const headers = { Accept: "text/event-stream", ...(last ? { "Last-Event-ID": last } : {}) };
       for await (const event of openStream(path, headers, signal)) {
-        attempt = 0;
+        // An event that cannot be used is not asked for again.
         last = event.id;
         onConnection(true);
         if (onEvent(event.event, JSON.parse(event.data))) return;
+        attempt = 0;
       }
     } catch (error) {
       if (signal.aborted) return;

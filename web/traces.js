@@ -13,7 +13,7 @@ const attemptMilliseconds = 700;
 
 export async function showTraces(main, { signal }) {
   const list = element("ul", { class: "rows" });
-  const more = button("Older traces", { class: "button small", hidden: true, onclick: () => load() });
+  const more = button("Older traces", { class: "button small", hidden: true, onclick: showMore });
   main.replaceChildren(element("div", { class: "page" },
     element("h1", {}, "Traces"),
     element("p", { class: "lead" }, "What happened inside each request, newest first."), list, more));
@@ -27,6 +27,18 @@ export async function showTraces(main, { signal }) {
     }
     before = traces.at(-1)?.startedAt;
     more.hidden = traces.length < pageSize;
+  }
+
+  async function showMore() {
+    try {
+      await load();
+    } catch (error) {
+      const message = failureMessage(error, () => {
+        message.remove();
+        showMore();
+      });
+      more.before(message);
+    }
   }
 
   await load();

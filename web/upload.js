@@ -27,6 +27,11 @@ export class UploadList {
     }
   }
 
+  /** Takes away what was refused; the reader has gone on. */
+  clearFailed() {
+    for (const row of this.node.querySelectorAll(".failed")) row.remove();
+  }
+
   async #send(row) {
     try {
       const jobID = await row.send();

@@ -1,4 +1,6 @@
-"""Starts the real binary and hands its address to the tests.
+"""Starts the real binary and hands its address to the tests. From the repository:
+
+    pip install -r Tests/Clients/requirements.txt && python -m pytest Tests/Clients
 
     HEPTAD_BINARY   the binary, by default .build/debug/heptad
     HEPTAD_MODELS   the models' folder, by default models
@@ -27,6 +29,7 @@ START_SECONDS = 60
 JOB_SECONDS = 180
 ANSWER_SECONDS = 240
 
+RATE_LIMIT_WAITS_MAX = 6
 FINAL_STATES = ("completed", "failed", "cancelled")
 
 
@@ -38,13 +41,16 @@ class Server:
         self.process = None
         self.output = deque(maxlen=400)
 
+    @property
+    def binary(self) -> Path:
+        return ROOT / os.environ.get("HEPTAD_BINARY", ".build/debug/heptad")
+
     def start(self):
-        binary = ROOT / os.environ.get("HEPTAD_BINARY", ".build/debug/heptad")
         models = ROOT / os.environ.get("HEPTAD_MODELS", "models")
         self._state_file.unlink(missing_ok=True)
         self.output.clear()
         self.process = subprocess.Popen(
-            [binary, "serve", "--port", "0", "--data", self.data, "--models", models],
+            [self.binary, "serve", "--port", "0", "--data", self.data, "--models", models],
             cwd=self.data, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
             errors="replace")
         threading.Thread(target=self._read, args=(self.process.stdout,), daemon=True).start()
@@ -109,11 +115,20 @@ class Server:
 
 
 class Client(httpx.Client):
-    """The native API with an API key or the command line's token."""
+    """The native API with an API key, the command line's token, or a session's cookie."""
 
-    def __init__(self, server, token):
-        super().__init__(
-            base_url=server.address, headers={"Authorization": f"Bearer {token}"}, timeout=60)
+    def __init__(self, server, token, **options):
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        super().__init__(base_url=server.address, headers=headers, timeout=60, **options)
+
+    def request(self, method, url, **options):
+        """As usual, but a rate limit is waited for: these tests are quicker than any user."""
+        for _ in range(RATE_LIMIT_WAITS_MAX):
+            answer = super().request(method, url, **options)
+            if answer.status_code != 429:
+                break
+            time.sleep(min(10, float(answer.headers.get("Retry-After", 1))))
+        return answer
 
     def upload(self, name, content, **fields):
         return self.post("/api/documents", data=fields, files={"file": (name, content)})
@@ -181,6 +196,22 @@ def server(tmp_path_factory):
 def client(server):
     """The owner, through the token that the command line uses."""
     with Client(server, server.token) as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+def mallory(server):
+    """Another user, a member, made with the command line while the server runs."""
+    password = "a password of her own"
+    subprocess.run(
+        [server.binary, "user", "add", "mallory", "--role", "member", "--data", server.data],
+        input=f"{password}\n", text=True, check=True, cwd=server.data, timeout=START_SECONDS)
+    answer = httpx.post(
+        f"{server.address}/api/login", json={"name": "mallory", "password": password})
+    assert answer.status_code == 200, answer.text
+    cookies = {"heptad_session": answer.cookies["heptad_session"]}
+    with Client(server, None, cookies=cookies) as client:
+        client.headers["X-CSRF-Token"] = answer.json()["csrfToken"]
         yield client
 
 

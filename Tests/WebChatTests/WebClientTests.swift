@@ -125,6 +125,14 @@ struct ClientSourceTests {
         }
     }
 
+    @Test("The page asks for all modules at once, not one import after the other")
+    func preloads() throws {
+        let modules = try sourceFiles().filter { $0.hasSuffix(".js") && $0 != "main.js" }
+        let preloads = try text(of: "index.html")
+            .matches(of: /rel="modulepreload" href="\/([^"]+)"/).map { String($0.1) }
+        #expect(preloads == modules)
+    }
+
     @Test("Scripts and styles of ours stay small enough for a slow phone")
     func size() throws {
         let files = try sourceFiles().filter { $0.hasSuffix(".js") || $0.hasSuffix(".css") }

@@ -1,0 +1,645 @@
+"""The page in headless Chromium, from the setup link to a cited answer."""
+
+import json
+import os
+import re
+import time
+
+import pytest
+from playwright.sync_api import expect, sync_playwright
+
+from conftest import ANSWER_SECONDS, HANDBOOK, JOB_SECONDS, OWNER, ROOT, Client
+
+SCREENSHOTS = ROOT / ".build/screenshots"
+SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+
+ANSWER_MILLISECONDS = ANSWER_SECONDS * 1000
+JOB_MILLISECONDS = JOB_SECONDS * 1000
+DESKTOP = {"viewport": {"width": 1280, "height": 800}}
+PHONE = {"viewport": {"width": 360, "height": 740}, "has_touch": True, "is_mobile": True,
+         "device_scale_factor": 2}
+FACT_QUESTION = "How much is charged for a lost oar?"
+LONG_QUESTION = "Tell a long story about a lighthouse keeper, with many details."
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=os.environ.get("CHROMIUM", "/usr/bin/chromium"))
+        yield browser
+        browser.close()
+
+
+class Visit:
+    """One page and all that it complained about."""
+
+    def __init__(self, browser, server, **options):
+        self.context = browser.new_context(base_url=server.address, locale="en-GB", **options)
+        self.context.grant_permissions(["clipboard-read", "clipboard-write"])
+        self.page = self.context.new_page()
+        self.complaints = []
+        # Refusals that are part of the way, as parts of their addresses: the question who is signed
+        # in, a trace that is still being written. A test adds those that it provokes.
+        self.expected = ["/api/session", "/api/traces/"]
+        self.page.on("console", self._note_console)
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.page.add_init_script(
+            "addEventListener('securitypolicyviolation', event =>"
+            " console.error(`CSP: ${event.violatedDirective} ${event.blockedURI}`))")
+
+    def _note_console(self, message):
+        if message.type not in ("error", "warning"):
+            return
+        address = message.location.get("url", "")
+        if "Failed to load resource" in message.text and any(
+                part in address for part in self.expected):
+            return
+        self.complaints.append(f"{message.text} {address}")
+
+    def open(self, cookies):
+        """The first page, signed in."""
+        self.context.add_cookies(cookies)
+        self.page.goto("/")
+        expect(self.page.get_by_label("Your question")).to_be_visible()
+        return self
+
+    def log_in(self):
+        self.page.goto("/")
+        self.page.get_by_label("Name").fill(OWNER[0])
+        self.page.get_by_label("Password").fill(OWNER[1])
+        self.page.get_by_role("button", name="Log in").click()
+        expect(self.page.get_by_label("Your question")).to_be_visible()
+        return self
+
+    def ask(self, question):
+        """Asks and gives the answer's node, which may still be growing."""
+        answers = self.page.locator(".answer")
+        before = answers.count()
+        self.page.get_by_label("Your question").fill(question)
+        self.page.keyboard.press("Enter")
+        expect(answers).to_have_count(before + 1)
+        return answers.nth(before)
+
+    def complete(self, answer):
+        expect(answer.locator(".figures")).to_be_visible(timeout=ANSWER_MILLISECONDS)
+        return answer
+
+    # Only the model speaks then, and as long as it likes.
+    def search_nothing(self):
+        self.page.locator("summary", has_text="documents").click()
+        for box in self.page.get_by_role("checkbox").all():
+            box.uncheck()
+        self.page.keyboard.press("Escape")
+        expect(self.page.locator("summary", has_text="No documents")).to_be_visible()
+
+    def screenshot(self, name):
+        self.page.screenshot(path=SCREENSHOTS / f"{name}.png")
+
+    def close(self):
+        self.context.close()
+        assert self.complaints == []
+
+
+@pytest.fixture(scope="session")
+def cookies(chromium, server):
+    """A session for all tests: logging in is limited on purpose."""
+    trip = Visit(chromium, server, **DESKTOP).log_in()
+    cookies = trip.context.cookies()
+    trip.close()
+    return cookies
+
+
+@pytest.fixture
+def signed_in(visit, cookies):
+    return lambda **options: visit(**options).open(cookies)
+
+
+@pytest.fixture
+def visit(chromium, server):
+    visits = []
+
+    def open_visit(at=server, **options):
+        visits.append(Visit(chromium, at, **{**DESKTOP, **options}))
+        return visits[-1]
+
+    yield open_visit
+    for each in visits:
+        each.close()
+
+
+@pytest.fixture(scope="session")
+def handbook(client):
+    """The sample document, indexed; its id."""
+    return client.ingest(HANDBOOK.name, HANDBOOK.read_bytes())
+
+
+def words(text):
+    return " ".join(re.findall(r"\w+", text))
+
+
+def text_of(answer):
+    return answer.locator(".prose").inner_text()
+
+
+def wait_for_text(answer, characters=20):
+    deadline = time.monotonic() + ANSWER_SECONDS
+    while len(text_of(answer)) < characters:
+        assert time.monotonic() < deadline, "no text"
+        assert answer.get_attribute("aria-busy") == "true", f"ended early: {text_of(answer)!r}"
+        time.sleep(0.05)
+
+
+def fits_the_width(page):
+    return page.evaluate(
+        "document.documentElement.scrollWidth <= innerWidth"
+        " && document.getElementById('main').scrollWidth <= innerWidth")
+
+
+# The whole way, once
+
+def test_from_the_setup_link_to_a_cited_answer(visit, fresh_server):
+    trip = visit(fresh_server)
+    page = trip.page
+    page.goto("/")
+    expect(page.get_by_role("heading", name="Heptad waits for its owner")).to_be_visible()
+
+    page.goto(f"/#/setup/{fresh_server.setup_token}")
+    expect(page.get_by_label("Name")).to_be_focused()
+    assert page.locator("form input").count() == 2
+    page.get_by_label("Name").fill(OWNER[0])
+    page.get_by_label("Password").fill(OWNER[1])
+    trip.screenshot("01-setup")
+    page.get_by_role("button", name="Start").click()
+    expect(page.get_by_role("heading", name="Ask your own documents")).to_be_visible()
+    trip.screenshot("02-first-run")
+
+    page.set_input_files("#welcome-files", HANDBOOK)
+    upload = page.locator(".upload")
+    expect(upload.locator("progress")).to_be_visible()
+    expect(upload.locator(".upload-state")).to_have_text(
+        "Ready to be asked about", timeout=JOB_MILLISECONDS)
+    expect(page.get_by_role("heading", name="What would you like to know?")).to_be_visible()
+    trip.screenshot("03-ready")
+
+    answer = trip.complete(trip.ask(FACT_QUESTION))
+    expect(page).to_have_url(re.compile(r"#/chats/[0-9a-f-]{36}$"))
+    expect(page.locator(".chat-link", has_text="How much is charged")).to_have_attribute(
+        "aria-current", "page")
+    assert len(text_of(answer)) > 10
+    figures = answer.locator(".figures").inner_text()
+    assert "free" in figures and re.search(r"\d+ tokens? in, \d+ out", figures)
+    trip.screenshot("04-answer")
+
+    mark = answer.locator(".citation").first
+    expect(mark).to_have_attribute("aria-label", re.compile(r"^Source \d+: harbour-handbook"))
+    mark.click()
+    panel = page.get_by_role("complementary", name="Source")
+    expect(panel.get_by_role("heading", name=HANDBOOK.name)).to_be_visible()
+    expect(panel.locator("mark")).to_be_in_viewport()
+    passage = panel.locator("mark").inner_text()
+    assert passage and words(passage) in words(HANDBOOK.read_text())
+    trip.screenshot("05-passage")
+    page.keyboard.press("Escape")
+    expect(panel).to_be_hidden()
+    expect(mark).to_be_focused()
+
+    answer.get_by_role("link", name="Trace").click()
+    spans = page.locator(".span")
+    expect(spans.first).to_be_visible(timeout=15_000)
+    assert spans.count() >= 4
+    spans.first.get_by_role("button").click()
+    expect(spans.first.locator(".facts")).to_be_visible()
+    trip.screenshot("06-trace")
+
+
+# Streams
+
+def test_a_reload_in_mid_answer_goes_on(signed_in, client, handbook):
+    trip = signed_in()
+    trip.search_nothing()
+    answer = trip.ask(LONG_QUESTION)
+    wait_for_text(answer)
+    before = text_of(answer)
+    trip.page.reload()
+    answer = trip.page.locator(".answer")
+    expect(answer).to_have_count(1)
+    trip.complete(answer)
+    assert text_of(answer).startswith(before.strip()[:15])
+    chat = trip.page.url.rsplit("/", 1)[1]
+    outcome = client.get(f"/api/chats/{chat}").json()["entries"][-1]["outcome"]
+    assert outcome["state"] == "completed"
+    # The markup's own characters are gone from the page; the words are all there.
+    assert words(text_of(answer)) == words(outcome["text"])
+
+
+@pytest.mark.parametrize("how", ["Escape", "button"])
+def test_stop_ends_the_answer_and_keeps_its_text(signed_in, handbook, how):
+    trip = signed_in()
+    trip.search_nothing()
+    answer = trip.ask(LONG_QUESTION)
+    stop = trip.page.get_by_role("button", name="Stop the answer")
+    expect(stop).to_be_visible()
+    wait_for_text(answer)
+    if how == "Escape":
+        trip.page.keyboard.press("Escape")
+    else:
+        stop.click()
+    expect(answer.locator(".message.cancelled")).to_be_visible(timeout=30_000)
+    assert len(text_of(answer)) >= 20
+    expect(trip.page.get_by_role("button", name="Send")).to_be_visible()
+    trip.page.reload()
+    expect(trip.page.locator(".answer .message.cancelled")).to_be_visible()
+
+
+def test_a_broken_stream_is_opened_again(signed_in, handbook):
+    trip = signed_in()
+    trip.expected.append("/events")
+    broken = [
+        dict(status=503, content_type="application/problem+json",
+             body=json.dumps({"status": 503, "detail": "Restarting.", "code": "unavailable"})),
+        dict(status=200, content_type="text/event-stream", body=": nothing yet\n\n"),
+    ]
+    trip.page.route("**/events", lambda route: (
+        route.fulfill(**broken.pop(0)) if broken else route.continue_()))
+    answer = trip.complete(trip.ask(FACT_QUESTION))
+    assert broken == [] and len(text_of(answer)) > 10
+
+
+def test_a_refused_question_comes_back_with_the_reason(signed_in, handbook):
+    trip = signed_in()
+    trip.expected.append("/turns")
+    sentence = "The monthly budget of $5.00 is used up. Wait for December."
+    trip.page.route("**/turns", lambda route: route.fulfill(
+        status=402, content_type="application/problem+json",
+        body=json.dumps({"status": 402, "detail": sentence, "code": "budgetExceeded"})))
+    trip.page.get_by_label("Your question").fill(FACT_QUESTION)
+    trip.page.keyboard.press("Enter")
+    expect(trip.page.get_by_role("alert").filter(has_text=sentence)).to_be_visible()
+    expect(trip.page.get_by_label("Your question")).to_have_value(FACT_QUESTION)
+    assert trip.page.locator(".question").count() == 0
+
+
+# Phones and keyboards
+
+def test_every_page_fits_a_phone(signed_in, handbook):
+    trip = signed_in(**PHONE)
+    page = trip.page
+    answer = trip.complete(trip.ask(FACT_QUESTION))
+    assert fits_the_width(page)
+    trip.screenshot("phone-answer")
+    answer.locator(".citation").first.tap()
+    sheet = page.get_by_role("complementary", name="Source")
+    expect(sheet.locator("mark")).to_be_in_viewport()
+    assert sheet.bounding_box()["width"] == 360
+    trip.screenshot("phone-passage")
+    sheet.get_by_role("button", name="Close the source").tap()
+
+    for name in ("Documents", "Traces", "Spend", "API keys"):
+        page.get_by_role("button", name="Chats and pages").tap()
+        page.get_by_role("link", name=name, exact=True).tap()
+        expect(page.get_by_role("heading", name=name, level=1)).to_be_visible()
+        page.wait_for_timeout(300)
+        assert fits_the_width(page), name
+        trip.screenshot(f"phone-{name.lower().replace(' ', '-')}")
+    page.goto("/#/traces")
+    page.locator(".rows a").first.tap()
+    expect(page.locator(".span").first).to_be_visible(timeout=15_000)
+    assert fits_the_width(page)
+    trip.screenshot("phone-trace")
+
+
+def test_the_keyboard_is_enough(visit, handbook):
+    trip = visit()
+    page = trip.page
+    page.goto("/")
+    expect(page.get_by_label("Name")).to_be_focused()
+    page.keyboard.type(OWNER[0])
+    page.keyboard.press("Tab")
+    page.keyboard.type(OWNER[1])
+    page.keyboard.press("Enter")
+    question = page.get_by_label("Your question")
+    expect(question).to_be_focused()
+    page.keyboard.type("First line")
+    page.keyboard.press("Shift+Enter")
+    page.keyboard.type("second line")
+    expect(question).to_have_value("First line\nsecond line")
+    question.fill(FACT_QUESTION)
+    page.keyboard.press("Enter")
+    answer = trip.complete(page.locator(".answer").last)
+    expect(question).to_be_focused()
+
+    answer.locator(".citation").first.focus()
+    page.keyboard.press("Enter")
+    panel = page.get_by_role("complementary", name="Source")
+    expect(panel.get_by_role("button", name="Close the source")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(panel).to_be_hidden()
+    expect(answer.locator(".citation").first).to_be_focused()
+
+    page.locator(".skip").focus()
+    expect(page.locator(".skip")).to_be_in_viewport()
+    expect(page.locator(".skip")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("main")).to_be_focused()
+
+
+# Pages
+
+def test_documents_are_uploaded_refused_and_deleted(signed_in, client):
+    trip = signed_in()
+    trip.expected.append("/api/documents")
+    page = trip.page
+    page.goto("/#/documents")
+    page.get_by_label("Name of the new collection").fill("Boats")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("button", name="Boats", exact=True)).to_have_attribute(
+        "aria-pressed", "true")
+    page.set_input_files("#files", [
+        {"name": "one.md", "mimeType": "text/markdown", "buffer": b"# One\n\nThe tug is red.\n"},
+        {"name": "two.txt", "mimeType": "text/plain", "buffer": b"The ferry is blue.\n"},
+        {"name": "photo.png", "mimeType": "image/png", "buffer": bytes([137, 80, 78, 71, 0, 255])},
+        {"name": "empty.md", "mimeType": "text/markdown", "buffer": b""},
+    ])
+    refused = page.locator(".upload.failed")
+    expect(refused).to_have_count(2, timeout=30_000)
+    expect(refused.filter(has_text="empty.md")).to_contain_text("is empty")
+    expect(page.locator(".row.ready")).to_have_count(2, timeout=JOB_MILLISECONDS)
+    trip.screenshot("documents")
+
+    page.get_by_role("button", name="Delete one.md").click()
+    page.get_by_role("dialog").get_by_role("button", name="Delete").click()
+    expect(page.locator(".row")).to_have_count(1)
+    page.get_by_role("button", name="Delete collection").click()
+    page.get_by_role("dialog").get_by_role("button", name="Delete").click()
+    expect(page.get_by_role("button", name="Boats", exact=True)).to_have_count(0)
+    names = [each["name"] for each in client.get("/api/collections").json()["collections"]]
+    assert "Boats" not in names
+
+
+def test_a_document_that_is_dropped_is_uploaded(signed_in):
+    trip = signed_in()
+    trip.page.goto("/#/documents")
+    trip.page.locator(".drop").wait_for()
+    transfer = trip.page.evaluate_handle(
+        "() => { const transfer = new DataTransfer();"
+        " transfer.items.add(new File(['The buoy is yellow.'], 'buoy.txt'));"
+        " return transfer; }")
+    trip.page.locator(".drop").dispatch_event("drop", {"dataTransfer": transfer})
+    expect(trip.page.locator(".row.ready", has_text="buoy.txt")).to_be_visible(
+        timeout=JOB_MILLISECONDS)
+
+
+def test_a_key_is_shown_once_works_and_can_be_revoked(signed_in, server):
+    trip = signed_in()
+    page = trip.page
+    page.goto("/#/keys")
+    page.get_by_label("Name of the new key").fill("page test")
+    page.keyboard.press("Enter")
+    key = page.locator(".key").inner_text()
+    with Client(server, key) as program:
+        assert program.get("/api/models").status_code == 200
+        page.reload()
+        expect(page.get_by_text("page test")).to_be_visible()
+        assert key not in page.content()
+        page.get_by_role("button", name="Revoke page test").click()
+        page.get_by_role("dialog").get_by_role("button", name="Revoke").click()
+        expect(page.get_by_text("page test")).to_have_count(0)
+        assert program.get("/api/models").status_code == 401
+
+
+def test_signing_out_ends_the_session(visit):
+    trip = visit().log_in()
+    trip.page.get_by_role("button", name="Sign out").click()
+    expect(trip.page.get_by_role("heading", name="Log in")).to_be_visible()
+    assert trip.page.evaluate("fetch('/api/chats').then(answer => answer.status)") == 401
+    trip.expected.append("/api/chats")
+    trip.complaints.clear()
+
+
+def test_a_wrong_password_is_refused_in_words(visit):
+    trip = visit()
+    trip.expected.append("/api/login")
+    trip.page.goto("/")
+    trip.page.get_by_label("Name").fill(OWNER[0])
+    trip.page.get_by_label("Password").fill("not the password")
+    trip.page.keyboard.press("Enter")
+    expect(trip.page.locator(".problem")).to_contain_text(re.compile(r"\w+ .*\w+"))
+    assert trip.page.get_by_label("Name").input_value() == OWNER[0]
+
+
+def test_without_scripts_the_page_says_what_to_do(visit):
+    trip = visit(java_script_enabled=False)
+    trip.page.goto("/")
+    # Text selectors skip what is in a noscript element.
+    expect(trip.page.locator("noscript p")).to_be_visible()
+    expect(trip.page.locator("noscript p")).to_contain_text("This page needs JavaScript")
+    expect(trip.page.get_by_text("setup link")).to_be_visible()
+
+
+def test_a_chat_of_four_hundred_messages_opens_quickly(signed_in):
+    trip = signed_in()
+    page = trip.page
+    chat = {"id": "01890a5d-ac96-774b-bcce-b302099a8057", "title": "Long",
+            "createdAt": "2026-11-01T00:00:00.000Z", "updatedAt": "2026-11-01T00:00:00.000Z"}
+    text = "A paragraph with **bold** words.\n\n" * 12 + "```swift\nlet seven = 7\n```\n"
+    entries = [
+        {"id": f"01890a5d-ac96-774b-bcce-{place:012x}", "createdAt": chat["createdAt"],
+         "role": "assistant" if place % 2 else "user", "text": text} for place in range(400)]
+    page.route(f"**/api/chats/{chat['id']}", lambda route: route.fulfill(
+        json={"chat": chat, "entries": entries}))
+    started = time.monotonic()
+    page.goto(f"/#/chats/{chat['id']}")
+    expect(page.get_by_role("button", name="Show 320 earlier messages")).to_be_attached()
+    assert time.monotonic() - started < 3
+    assert page.locator(".thread").evaluate(
+        "node => node.scrollHeight - node.scrollTop - node.clientHeight") < 90
+    page.get_by_role("button", name="Show 320 earlier messages").click()
+    expect(page.locator(".answer")).to_have_count(200)
+
+
+def test_every_ending_of_an_answer_is_told(signed_in):
+    trip = signed_in()
+    chat = {"id": "01890a5d-ac96-774b-bcce-b302099a8057", "title": "Endings",
+            "createdAt": "2026-11-01T00:00:00.000Z", "updatedAt": "2026-11-01T00:00:00.000Z"}
+    entry = {"createdAt": chat["createdAt"], "id": chat["id"], "role": "assistant", "text": "Half"}
+    outcome = {"state": "failed", "text": "Half", "citations": [], "notices": ["Two were left out."],
+               "failure": "The provider hung up.", "totalMilliseconds": 1200.5}
+    cut = {"state": "completed", "text": "Half", "citations": [], "notices": [], "traceID": "a" * 32,
+           "totalMilliseconds": 900, "completion": {
+               "candidate": "hosted/big", "finishReason": "length", "cost": 2_100_000,
+               "totalMilliseconds": 880, "usage": {
+                   "freshInput": 1000, "cacheRead": 200, "cacheWrite": 30, "output": 7, "reasoning": 0,
+                   "isEstimated": True}}}
+    entries = [{**entry, "role": "user", "text": "Why?"}, {**entry, "turnState": "interrupted"},
+               {**entry, "turnState": "cancelled"},
+               {**entry, "turnState": "failed", "outcome": outcome},
+               {**entry, "turnState": "completed", "outcome": cut}]
+    trip.page.route(f"**/api/chats/{chat['id']}", lambda route: route.fulfill(
+        json={"chat": chat, "entries": entries}))
+    trip.page.goto(f"/#/chats/{chat['id']}")
+    for state, sentence in [
+            ("interrupted", "The server stopped"), ("cancelled", "You stopped"),
+            ("failed", "The provider hung up.")]:
+        expect(trip.page.locator(f".message.{state}")).to_contain_text(sentence)
+    expect(trip.page.get_by_text("Two were left out.")).to_be_visible()
+    last = trip.page.locator(".answer").last
+    expect(last).to_contain_text("reached its length limit")
+    expect(last.locator(".figures")).to_have_text(
+        "$0.0000021about 1,230 tokens in, 7 out900 mshosted/bigCopyTrace")
+
+
+def test_a_build_without_marked_shows_plain_text(signed_in, handbook):
+    trip = signed_in()
+    trip.expected.append("/vendor/marked.js")
+    trip.page.route("**/vendor/marked.js", lambda route: route.fulfill(status=404))
+    trip.page.reload()
+    answer = trip.complete(trip.ask(FACT_QUESTION))
+    assert len(text_of(answer)) > 10
+    assert answer.locator(".prose p.plain").count() == 1
+
+
+def test_what_is_typed_stays_while_documents_are_read(signed_in):
+    """The list is asked again while something is pending; that must not touch the form."""
+    trip = signed_in()
+    page = trip.page
+    page.goto("/#/documents")
+    name = page.get_by_label("Name of the new collection")
+    name.fill("Half a na")
+    page.set_input_files("#files", [
+        {"name": "later.md", "mimeType": "text/markdown", "buffer": b"# Later\n\nA line.\n" * 40}])
+    name.focus()
+    expect(page.locator(".row.ready", has_text="later.md")).to_be_visible(timeout=JOB_MILLISECONDS)
+    expect(name).to_have_value("Half a na")
+    expect(name).to_be_focused()
+
+
+# Modules, asked directly
+
+@pytest.fixture(scope="module")
+def modules(chromium, server):
+    trip = Visit(chromium, server, **DESKTOP)
+    trip.page.goto("/")
+    trip.page.get_by_role("heading", name="Log in").wait_for()
+    yield trip.page
+    trip.close()
+
+
+def render(page, text, numbers=()):
+    """The HTML that Markdown becomes, and how many nodes of a dangerous kind are in it."""
+    return page.evaluate(
+        """async ([text, numbers]) => {
+            const { renderMarkdown } = await import("/markdown.js");
+            const box = document.createElement("div");
+            box.append(...renderMarkdown(text, {
+                has: (number) => numbers.includes(number),
+                button: (number) => Object.assign(document.createElement("button"), { textContent: number }),
+            }));
+            return box.innerHTML;
+        }""", [text, list(numbers)])
+
+
+@pytest.mark.parametrize("text", [
+    "<script>alert(1)</script>", "<img src=x onerror=alert(1)>", "a <b onclick=alert(1)>b</b>",
+    "![x](https://tracker.example/pixel.png)", "[x](javascript:alert(1))",
+    "[x](JaVaScRiPt&colon;alert(1))", "[x](&#106;avascript:alert(1))", "[x](data:text/html,hi)",
+    "[x](vbscript:x)", "[x](//evil.example)", "<javascript:alert(1)>", "[x]: javascript:alert(1)\n\n[x]",
+    "`<script>alert(1)</script>`", "```html\n<script>alert(1)</script>\n```",
+    "| a |\n|---|\n| <img src=x onerror=alert(1)> |", "# <svg onload=alert(1)>",
+    "- <iframe src=javascript:alert(1)></iframe>", "> <style>*{}</style>", "<a href='javascript:1'>x</a>",
+    "&lt;script&gt;alert(1)&lt;/script&gt;", "[x](https://a.example/\"onmouseover=alert(1))",
+])
+def test_hostile_markdown_makes_no_dangerous_node(modules, text):
+    html = render(modules, text)
+    tags = set(re.findall(r"<([a-z0-9]+)", html))
+    assert tags <= {"p", "a", "code", "pre", "figure", "figcaption", "span", "button", "div", "table",
+                    "thead", "tbody", "tr", "th", "td", "h3", "ul", "li", "blockquote"}, html
+    assert not re.search(r"<[^>]+\s(on\w+|src|style)=", html), html
+    for address in re.findall(r'href="([^"]*)"', html):
+        assert address.startswith(("https://", "http://", "mailto:"))
+    for link in re.findall(r"<a [^>]*>", html):
+        assert 'rel="noopener noreferrer"' in link and 'target="_blank"' in link
+
+
+@pytest.mark.parametrize(("text", "html"), [
+    ("a & b < c", "<p>a &amp; b &lt; c</p>"),
+    ("&lt;b&gt; &amp;amp; &copy; &unknown; &#8364;", "<p>&lt;b&gt; &amp;amp; © &amp;unknown; €</p>"),
+    ("**b** *e* ~~d~~ `c<d`", "<p><strong>b</strong> <em>e</em> <del>d</del> <code>c&lt;d</code></p>"),
+    ("Yes [1]. No [9].", "<p>Yes <button>1</button>. No [9].</p>"),
+    ("Both [1, 2] and [1][2]",
+     "<p>Both <button>1</button><button>2</button> and <button>1</button><button>2</button></p>"),
+    ("`[1]` stays", "<p><code>[1]</code> stays</p>"),
+    ("Mark [1]\n\n[1]: https://evil.example", "<p>Mark <button>1</button></p>"),
+    ("3. c\n4. d", '<ol start="3"><li>c</li><li>d</li></ol>'),
+    ("- a\n  - b", "<ul><li>a<ul><li>b</li></ul></li></ul>"),
+])
+def test_markdown_becomes_nodes(modules, text, html):
+    assert render(modules, text, [1, 2]) == html
+
+
+@pytest.mark.parametrize("text", [">" * 4000 + " deep", "- " * 3000 + "x", "[" * 5000, "*" * 5000,
+                                  "`" * 5000, "| " * 3000, "\0\ufffe\u202e", "a" * 400_000])
+def test_strange_markdown_is_shown_all_the_same(modules, text):
+    assert render(modules, text) != ""
+
+
+def test_growing_markdown_ends_like_the_whole(modules):
+    text = ("# Title\r\n\r\nSome *text* that\twraps\nover lines.\n\n- one\n\n- two\n\t- three\n\n1. a\n2. b\n\n"
+            "```js\nlet a = 1;\n\nlet b;\n```\n\n| a | b |\n|---|--:|\n| 1 | 2 |\n\n> quote\n\nThe end [1].")
+    grown, whole = modules.evaluate(
+        """async (text) => {
+            const { GrowingMarkdown, renderMarkdown } = await import("/markdown.js");
+            const box = document.createElement("div");
+            const growing = new GrowingMarkdown(box, { has: () => false, button: () => null });
+            for (let place = 0; place < text.length; place += 3) {
+                growing.append(text.slice(place, place + 3));
+                await new Promise(requestAnimationFrame);
+            }
+            const plain = document.createElement("div");
+            plain.append(...renderMarkdown(text));
+            const shape = (node) => [...node.querySelectorAll("*")]
+                .filter((each) => each.className !== "live").map((each) => each.tagName).join(" ")
+                + node.textContent;
+            return [shape(box), shape(plain)];
+        }""", text)
+    assert grown == whole
+
+
+@pytest.mark.parametrize(("amount", "text"), [
+    (0, "$0.00"), (1, "$0.000000000001"), (2_100_000, "$0.0000021"), (10_000_000_000, "$0.01"),
+    (41_230_250_000, "$0.04123025"), (1_000_000_000_000, "$1.00"), (-500_000_000_000, "-$0.50"),
+    (1_234_500_000_000_000, "$1,234.50"),
+])
+def test_money_is_shown_exactly(modules, amount, text):
+    assert modules.evaluate(
+        "async (amount) => (await import('/format.js')).dollars(amount)", amount) == text
+
+
+def test_events_are_the_same_however_they_are_cut(modules):
+    stream = ": hello\r\n\r\nid: 1\nevent: text\ndata: {\"text\": \"a: b\"}\n\nid:2\ndata: x\ndata: y\n\n"
+    parsed = modules.evaluate(
+        """async (stream) => {
+            const { EventParser } = await import("/sse.js");
+            const results = new Set();
+            for (let size = 1; size <= stream.length; size += 1) {
+                const parser = new EventParser();
+                const events = [];
+                for (let at = 0; at < stream.length; at += size) {
+                    events.push(...parser.push(stream.slice(at, at + size)));
+                }
+                results.add(JSON.stringify(events));
+            }
+            return [...results].map((result) => JSON.parse(result));
+        }""", stream)
+    assert parsed == [[{"id": "1", "event": "text", "data": '{"text": "a: b"}'},
+                       {"id": "2", "event": "message", "data": "x\ny"}]]
+
+
+def test_offsets_count_unicode_scalars(modules):
+    offsets = modules.evaluate(
+        """async () => {
+            const { offsetOfScalar } = await import("/passage.js");
+            const text = "a🌊b⚓c";
+            return [0, 1, 2, 3, 4, 5, 99].map((scalar) => offsetOfScalar(text, scalar));
+        }""")
+    assert offsets == [0, 1, 3, 4, 5, 6, 6]
