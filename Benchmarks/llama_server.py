@@ -1,0 +1,22 @@
+#!/usr/bin/env python3
+"""llama.cpp's own HTTP server, out of the PyPI package xllamacpp. Runs until SIGTERM."""
+import argparse
+import signal
+
+import xllamacpp
+
+parser = argparse.ArgumentParser(description=__doc__)
+parser.add_argument("--model", required=True)
+parser.add_argument("--port", type=int, required=True)
+parser.add_argument("--threads", type=int, required=True)
+options = parser.parse_args()
+
+parameters = xllamacpp.CommonParams()
+parameters.model.path = options.model
+parameters.hostnames, parameters.port = ["127.0.0.1"], options.port
+parameters.n_parallel, parameters.n_ctx = 1, 2048
+parameters.cpuparams.n_threads = parameters.cpuparams_batch.n_threads = options.threads
+parameters.ui, parameters.fit_params = False, False
+server = xllamacpp.Server(parameters)
+print(server.listening_address, flush=True)
+signal.sigwait([signal.SIGTERM, signal.SIGINT])
