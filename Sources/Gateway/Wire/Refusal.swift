@@ -20,7 +20,7 @@ struct Refusal: Error {
 
     /// Any error as a refusal.
     init(_ error: any Error) {
-        self = error as? Refusal ?? Refusal(Failure(error))
+        self = error as? Refusal ?? Refusal(Failure(error), status: nil)
     }
 
     static func invalid(_ message: String, cause: Any? = nil) -> Refusal {
