@@ -24,6 +24,10 @@ package struct HTTPRequest: Sendable {
         self.allowedTargets = allowedTargets
         self.redirectsMax = redirectsMax
     }
+
+    /// `host:port` of an address, in the form of `allowedTargets`. Throws `invalid` for what is
+    /// not an http or https address.
+    package static func target(of url: String) throws -> String { try WebAddress(url).authority }
 }
 
 /// How long a call may take and how much may come back.

@@ -43,4 +43,8 @@ package final class HTTPBody: Sendable {
 
     /// Ends the transfer; what comes after throws `CancellationError`. Does nothing at its end.
     package func close() { transfer.close() }
+
+    /// Says that nobody reads any more, though the server may still say its last words: a little
+    /// may come for a moment, so that the connection can be used again, and then it is closed.
+    package func finish() { transfer.drain() }
 }

@@ -14,6 +14,8 @@ package final class ScriptedServer: Sendable {
         case drip([UInt8], every: Duration)
         /// Sends until so many bytes are out or the client is gone. `bytesSent` says how far it is.
         case flood(Int)
+        /// Waits until the test says so.
+        case until(@Sendable () -> Bool)
         /// Waits for the client to close, at most as long as the server lives.
         case untilClosed
         /// Closes with a reset instead of an end.
@@ -187,6 +189,11 @@ package final class ScriptedServer: Sendable {
             case .flood(let total):
                 let piece = [UInt8](repeating: 120, count: 16 * 1024)
                 return stride(from: 0, to: total, by: piece.count).allSatisfy { _ in send(piece) }
+            case .until(let condition):
+                while !condition() {
+                    guard !isClosed(within: .milliseconds(2)) else { return false }
+                }
+                return true
             case .untilClosed: return !isClosed(within: .seconds(3600))
             case .reset:
                 var linger = linger(l_onoff: 1, l_linger: 0)

@@ -11,6 +11,9 @@ final class CurlExchange {
     private var pinList: UnsafeMutablePointer<curl_slist>?
     private var head: HeadParser
     private var bytesReceived = 0
+    private var bytesMax: Int
+    /// When a transfer that nobody reads any more must have ended.
+    private var drainDeadline: ContinuousClock.Instant?
     private var isPaused = false
     /// When something last arrived that belongs to the body; nil before the first byte of it.
     private var lastByte: ContinuousClock.Instant?
@@ -26,6 +29,7 @@ final class CurlExchange {
         self.transfer = transfer
         self.onNewDeadline = onNewDeadline
         self.easy = easy
+        bytesMax = transfer.plan.limits.responseBytesMax
         head = HeadParser(bytesMax: transfer.plan.limits.headerBytesMax)
         guard setOptions() else { return nil }
     }
@@ -44,11 +48,18 @@ final class CurlExchange {
         curl_easy_pause(easy, CURLPAUSE_CONT)
     }
 
+    func drain() {
+        drainDeadline = .now + Transfer.drainTime
+        bytesMax = min(bytesMax, bytesReceived + Transfer.drainBytesMax)
+        resume()
+    }
+
     // MARK: Time
 
     /// When the next time limit passes, if nothing happens until then. The time that the reader
     /// takes is not held against the server.
     var deadline: ContinuousClock.Instant {
+        if let drainDeadline { return drainDeadline }
         let plan = transfer.plan
         let total = plan.started + plan.limits.total
         guard let lastByte else { return min(total, plan.started + plan.limits.firstByte) }
@@ -201,11 +212,11 @@ final class CurlExchange {
 
     /// Anything but the count of the bytes ends the transfer.
     private func receive(_ bytes: UnsafeRawBufferPointer) -> Int {
-        let limit = transfer.plan.limits.responseBytesMax
-        guard bytes.count <= limit - bytesReceived else {
+        guard bytes.count <= bytesMax - bytesReceived else {
             failure = Failure(
                 .tooLarge,
-                "The answer of \(transfer.plan.address.authority) is larger than \(limit) bytes.")
+                "The answer of \(transfer.plan.address.authority) is larger than \(bytesMax) bytes."
+            )
             return 0
         }
         let isFirst = lastByte == nil

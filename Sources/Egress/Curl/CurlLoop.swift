@@ -10,6 +10,7 @@ final class CurlLoop: Sendable {
         case add(Transfer)
         case cancel(Transfer)
         case resume(Transfer)
+        case drain(Transfer)
     }
 
     private enum Phase {
@@ -21,7 +22,8 @@ final class CurlLoop: Sendable {
 
     private struct State {
         var phase = Phase.idle
-        // Bounded by the transfers: each has one `add`, one `cancel`, and a `resume` for each pause.
+        // Bounded by the transfers: each has one `add`, one `cancel` or `drain`, and a `resume` for
+        // each pause.
         var commands: [Command] = []
         var transfers = 0
         var waiters: [CheckedContinuation<Void, Never>] = []

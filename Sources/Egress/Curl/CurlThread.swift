@@ -117,6 +117,8 @@ final class CurlThread {
         case .resume(let transfer):
             guard let exchange = exchanges[ObjectIdentifier(transfer)] else { return }
             exchange.resume()
+        case .drain(let transfer):
+            exchanges[ObjectIdentifier(transfer)]?.drain()
         }
     }
 

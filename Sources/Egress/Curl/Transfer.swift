@@ -24,6 +24,10 @@ final class Transfer: Sendable {
     /// What became of bytes that the curl thread brought.
     enum Reception { case taken, tooEarly, unwanted }
 
+    // What a transfer that nobody reads may still bring, and for how long.
+    static let drainBytesMax = 64 * 1024
+    static let drainTime = Duration.seconds(1)
+
     // Four of libcurl's own pieces: enough to keep a fast link busy, little enough for a thousand.
     static let bufferBytesMax = 64 * 1024
 
@@ -31,6 +35,7 @@ final class Transfer: Sendable {
         var head: HTTPHead?
         var buffer: [UInt8] = []
         var isPaused = false
+        var isDraining = false
         var ending: Ending?
         var waiter: Waiter?
 
@@ -88,6 +93,18 @@ final class Transfer: Sendable {
         if finish(.failed(CancellationError()), keepsBytes: false) { loop.send(.cancel(self)) }
     }
 
+    /// Ends the transfer for its reader, and lets the rest of it come for a moment.
+    func drain() {
+        let isOpen = state.withLock { state in
+            guard state.ending == nil else { return false }
+            state.ending = .complete
+            state.isDraining = true
+            state.buffer = []
+            return true
+        }
+        if isOpen { loop.send(.drain(self)) }
+    }
+
     /// Returns when `isReady` may have become true, or the transfer has ended.
     private func wait(until isReady: @Sendable (borrowing State) -> Bool) async throws {
         let isTaken = Mutex(false)
@@ -128,7 +145,9 @@ final class Transfer: Sendable {
     /// they are read.
     func receive(_ bytes: UnsafeRawBufferPointer) -> Reception {
         let (reception, waiter) = state.withLock { state in
-            guard state.ending == nil else { return (Reception.unwanted, Waiter?.none) }
+            guard state.ending == nil else {
+                return (state.isDraining ? Reception.taken : .unwanted, Waiter?.none)
+            }
             guard state.buffer.count < Self.bufferBytesMax else {
                 state.isPaused = true
                 return (.tooEarly, nil)

@@ -1,0 +1,143 @@
+import Core
+
+/// Which models there are, and who serves them. Empty, every .gguf file in the models folder is a
+/// model, and the first folder in it with model.safetensors and vocab.txt makes the embeddings.
+package struct InferenceConfiguration: Codable, Sendable, Equatable {
+    /// Hosted and self-hosted endpoints, by a name of your choice. `local`, the models folder, is
+    /// always there.
+    package var providers: [String: ProviderConfiguration] = [:]
+    /// What users pick, by its public name.
+    package var models: [String: ModelConfiguration] = [:]
+    /// The public name that is used where a request names none; empty means the first by alphabet.
+    package var defaultModel = ""
+    /// Who makes the embeddings, as `provider/model`; empty means the models folder. Changing it
+    /// makes the documents that were embedded before unfindable until they are embedded again.
+    package var embeddingModel = ""
+    /// The models that run in this process.
+    package var local = LocalConfiguration()
+
+    package init() {}
+
+    /// Throws `invalid` with the key that is wrong.
+    package func validate() throws {
+        for (name, provider) in providers { try provider.validate(name: name) }
+        for (name, model) in models { try model.validate(name: name, providers: providers) }
+        if !defaultModel.isEmpty, !models.isEmpty, models[defaultModel] == nil {
+            throw Failure(
+                .invalid, "inference.default_model: there is no model \"\(defaultModel)\".")
+        }
+        if !embeddingModel.isEmpty {
+            try CandidateName.check(
+                embeddingModel, key: "inference.embedding_model", providers: providers)
+        }
+        try local.validate()
+    }
+}
+
+/// An endpoint that answers for models.
+package struct ProviderConfiguration: Codable, Sendable, Equatable {
+    /// `openai` for everything that speaks OpenAI's chat completions (OpenAI, OpenRouter, Groq,
+    /// Mistral, vLLM, llama.cpp, Ollama, another Heptad); `local` only for the name `local`.
+    package var kind = "openai"
+    /// Up to and including the version, such as `https://api.openai.com/v1` or
+    /// `http://127.0.0.1:11434/v1`. What stands here may be reached even if it is private.
+    package var baseUrl = "https://api.openai.com/v1"
+    /// Sent as a bearer token; empty sends none. Write it as `${VARIABLE}` or `file:PATH`.
+    package var apiKey = ""
+    /// From the start of a call to a connection that is ready.
+    package var connectTimeoutSeconds = 10.0
+    /// From the start of a call to the first piece of an answer; a server that loads a model first
+    /// needs long.
+    package var firstTokenTimeoutSeconds = 120.0
+    /// Between two pieces of an answer.
+    package var idleTimeoutSeconds = 60.0
+    /// A whole call.
+    package var totalTimeoutSeconds = 600.0
+
+    package init() {}
+
+    func validate(name: String) throws {
+        let key = "inference.providers.\(name)"
+        let isName =
+            !name.isEmpty
+            && name.unicodeScalars.allSatisfy {
+                $0.isASCII && ($0.properties.isAlphabetic || $0 == "-" || $0 == "_" || $0 == ".")
+                    || ("0"..."9").contains($0)
+            }
+        guard isName else {
+            throw Failure(
+                .invalid, "\(key): a provider's name has letters, digits, dots and dashes only.")
+        }
+        guard (kind == "local") == (name == CandidateName.local) else {
+            throw Failure(
+                .invalid, "\(key).kind: the provider `local`, and no other, is of the kind local.")
+        }
+        guard kind == "local" || kind == "openai" else {
+            throw Failure(.invalid, "\(key).kind: \"\(kind)\" is none of openai, local.")
+        }
+        if kind == "openai", !baseUrl.hasPrefix("http://"), !baseUrl.hasPrefix("https://") {
+            throw Failure(.invalid, "\(key).base_url must begin with https:// or http://.")
+        }
+        guard !apiKey.contains(where: { $0.isNewline || $0.isWhitespace }) else {
+            throw Failure(.invalid, "\(key).api_key must not have spaces or line ends.")
+        }
+        let timeouts = [
+            ("connect_timeout_seconds", connectTimeoutSeconds),
+            ("first_token_timeout_seconds", firstTokenTimeoutSeconds),
+            ("idle_timeout_seconds", idleTimeoutSeconds),
+            ("total_timeout_seconds", totalTimeoutSeconds),
+        ]
+        for (name, seconds) in timeouts where !(0.001...86_400).contains(seconds) {
+            throw Failure(.invalid, "\(key).\(name) must be between 0.001 and 86400 seconds.")
+        }
+    }
+}
+
+/// A model as users pick it: one or more candidates that can answer for it.
+package struct ModelConfiguration: Codable, Sendable, Equatable {
+    /// Each as `provider/model`, in the order they are tried.
+    package var candidates: [String] = []
+    /// Tokens that prompt and answer may have together; 0 means the file's own for local models
+    /// and 32768 for hosted ones.
+    package var contextTokens = 0
+    /// The longest answer; 0 means `local.output_tokens_max` for local models and 4096 for hosted.
+    package var outputTokensMax = 0
+
+    package init() {}
+
+    func validate(name: String, providers: [String: ProviderConfiguration]) throws {
+        let key = "inference.models.\(name)"
+        guard !candidates.isEmpty else {
+            throw Failure(.invalid, "\(key).candidates needs at least one provider/model.")
+        }
+        for candidate in candidates {
+            try CandidateName.check(candidate, key: "\(key).candidates", providers: providers)
+        }
+        guard contextTokens >= 0, outputTokensMax >= 0 else {
+            throw Failure(.invalid, "\(key): counts of tokens cannot be negative.")
+        }
+    }
+}
+
+/// How models run in this process.
+package struct LocalConfiguration: Codable, Sendable, Equatable {
+    /// Threads of one model; 0 means one for each core.
+    package var threads = 0
+    /// The longest answer of a local model, where the model's own entry does not say.
+    package var outputTokensMax = 1024
+    /// Calls that may wait for a model that is busy; the next is refused.
+    package var waitingMax = 32
+
+    package init() {}
+
+    func validate() throws {
+        guard (0...1024).contains(threads) else {
+            throw Failure(.invalid, "inference.local.threads must be between 0 and 1024.")
+        }
+        guard outputTokensMax > 0, waitingMax > 0 else {
+            throw Failure(
+                .invalid,
+                "inference.local: output_tokens_max and waiting_max must be at least 1.")
+        }
+    }
+}

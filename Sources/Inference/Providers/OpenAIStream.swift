@@ -1,0 +1,132 @@
+import Core
+import Egress
+import Foundation
+
+/// What an OpenAI-compatible stream has said so far: events in, pieces of text out. No I/O.
+struct OpenAIStream: Sendable {
+    private(set) var finishReason: Completion.FinishReason?
+    private(set) var responseModel = ""
+    /// Nothing more comes that matters: `[DONE]` was read.
+    private(set) var isDone = false
+    /// The model has begun to answer, if only by thinking.
+    private(set) var hasBegun = false
+    private(set) var textBytes = 0
+
+    private var promptTokens: Int?
+    private var completionTokens: Int?
+    private var cachedTokens = 0
+    private var cacheWriteTokens = 0
+    private var reasoningTokens = 0
+
+    // Above any real count, and far below where sums overflow.
+    private static let tokensMax = 1 << 40
+
+    /// The text of one event; empty where it has none. Throws `CandidateFailure` for an event that
+    /// is an error, or is not the protocol.
+    mutating func receive(_ event: ServerSentEvent) throws -> String {
+        guard !isDone else { return "" }
+        let data = Data(event.data)
+        if data.elementsEqual("[DONE]".utf8) {
+            isDone = true
+            return ""
+        }
+        guard let chunk = try? JSONDecoder().decode(OpenAIChunk.self, from: data) else {
+            throw CandidateFailure(
+                .broken, Failure(.upstream, "The provider sent an event that cannot be read."))
+        }
+        if let error = chunk.error {
+            throw ProviderError(error, status: error.status ?? 0)
+        }
+        return take(chunk)
+    }
+
+    /// A whole answer that came where a stream was asked for.
+    mutating func receive(whole body: [UInt8]) throws -> String {
+        let text = try receive(ServerSentEvent(data: body))
+        isDone = finishReason != nil
+        return text
+    }
+
+    /// How the answer ended. Throws `truncated` when the stream ended without saying so, which an
+    /// answer cut in half does too.
+    func outcome(promptEstimate: Int, firstTextAt: Timestamp?) throws -> ProviderOutcome {
+        guard isDone || finishReason != nil else {
+            throw CandidateFailure(
+                .truncated,
+                Failure(.upstream, "The provider's answer broke off before its end."))
+        }
+        return ProviderOutcome(
+            finishReason: finishReason ?? .stop, usage: usage(promptEstimate: promptEstimate),
+            responseModel: responseModel, firstTextAt: firstTextAt)
+    }
+
+    private mutating func take(_ chunk: OpenAIChunk) -> String {
+        if let model = chunk.model, !model.isEmpty { responseModel = String(model.prefix(200)) }
+        if let usage = chunk.usage { take(usage) }
+        var text = ""
+        // One choice was asked for; a server that sends more does not get to mix them.
+        guard let choice = chunk.choices.first else { return text }
+        if let delta = choice.delta {
+            text = (delta.content ?? "") + (delta.refusal ?? "")
+            if delta.reasoning?.isEmpty == false { hasBegun = true }
+        }
+        if let reason = choice.finishReason { finishReason = Self.reason(reason) }
+        if !text.isEmpty || finishReason != nil { hasBegun = true }
+        textBytes += text.utf8.count
+        return text
+    }
+
+    private mutating func take(_ usage: OpenAIUsage) {
+        func count(_ value: Int) -> Int { min(max(0, value), Self.tokensMax) }
+        if let value = usage.promptTokens { promptTokens = count(value) }
+        if let value = usage.completionTokens { completionTokens = count(value) }
+        if let value = usage.cachedTokens { cachedTokens = count(value) }
+        if let value = usage.cacheWriteTokens { cacheWriteTokens = count(value) }
+        if let value = usage.reasoningTokens { reasoningTokens = count(value) }
+    }
+
+    /// Parts that are each priced once; what the provider did not say is estimated from bytes.
+    private func usage(promptEstimate: Int) -> TokenUsage {
+        let input = promptTokens ?? promptEstimate
+        let cacheRead = min(cachedTokens, input)
+        let cacheWrite = min(cacheWriteTokens, input - cacheRead)
+        let output = completionTokens ?? TokenEstimate.tokens(bytes: textBytes)
+        return TokenUsage(
+            freshInput: input - cacheRead - cacheWrite, cacheRead: cacheRead,
+            cacheWrite: cacheWrite, output: output, reasoning: min(reasoningTokens, output),
+            isEstimated: promptTokens == nil || completionTokens == nil)
+    }
+
+    private static func reason(_ text: String) -> Completion.FinishReason {
+        switch text {
+        case "length", "max_tokens", "model_length": .length
+        case "content_filter": .contentFilter
+        default: .stop
+        }
+    }
+}
+
+/// An error in the provider's own words, before it is known what to make of them.
+struct ProviderError: Error {
+    let message: String
+    let codes: [String]
+    let status: Int
+
+    init(_ error: OpenAIError?, status: Int) {
+        message = error?.message ?? ""
+        codes = error?.codes ?? []
+        self.status = status
+    }
+
+    /// Servers that have no code for it still say it in these words (vLLM, llama.cpp, Together).
+    private var speaksOfContext: Bool {
+        let text = message.lowercased()
+        return text.contains("maximum context length") || text.contains("context size")
+            || text.contains("context window")
+    }
+
+    var kind: FailureClass {
+        let kind = FailureClass.of(status: status, codes: codes)
+        return kind == .caller && speaksOfContext ? .context : kind
+    }
+}

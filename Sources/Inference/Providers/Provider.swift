@@ -1,0 +1,71 @@
+import Core
+
+/// Someone who has models: this process, or an endpoint.
+protocol Provider: Sendable {
+    /// What traces call it (`gen_ai.provider.name`).
+    var telemetryName: String { get }
+    var isLocal: Bool { get }
+
+    /// Opens a call: when it returns, the candidate has begun to answer, or will without fail.
+    /// Throws `CandidateFailure`, or a `Failure` before anything was sent.
+    func open(_ request: ProviderRequest) async throws -> ProviderCall
+
+    /// One unit-length vector for each text.
+    func embed(_ texts: [String], model: String, headers: [String: String]) async throws
+        -> ProviderEmbeddings
+
+    func countTokens(_ texts: [String], model: String) throws -> [Int]
+}
+
+/// One call of one candidate, with every default filled in.
+struct ProviderRequest: Sendable {
+    let model: String
+    let messages: [ChatMessage]
+    /// `outputTokensMax` is set.
+    let sampling: SamplingOptions
+    let contextTokens: Int
+    /// What carries the trace to another server.
+    let headers: [String: String]
+}
+
+/// A call that is open. Run it once, or abandon it.
+struct ProviderCall: Sendable {
+    typealias Emit = (String) async throws -> Void
+
+    let run: @Sendable (_ emit: Emit) async throws -> ProviderOutcome
+    var abandon: @Sendable () async -> Void = {}
+}
+
+struct ProviderOutcome: Hashable, Sendable {
+    let finishReason: Completion.FinishReason
+    let usage: TokenUsage
+    /// What the provider says it answered with; empty when it does not.
+    var responseModel = ""
+    /// When the first piece of text was there; nil when there was none.
+    let firstTextAt: Timestamp?
+}
+
+struct ProviderEmbeddings: Sendable {
+    let values: [Float]
+    let dimensions: Int
+    let usage: TokenUsage
+    var responseModel = ""
+}
+
+/// Tokens where nobody counts for us. English has about four bytes a token, code and other
+/// languages less, so three is above the truth for nearly all.
+enum TokenEstimate {
+    private static let bytesPerToken = 3
+    // What a chat template wraps around a message.
+    static let tokensPerMessage = 4
+
+    static func tokens(bytes: Int) -> Int {
+        bytes / bytesPerToken + (bytes % bytesPerToken).signum()
+    }
+
+    static func tokens(_ messages: [ChatMessage]) -> Int {
+        messages.reduce(tokensPerMessage) {
+            $0 + tokens(bytes: $1.text.utf8.count) + tokensPerMessage
+        }
+    }
+}

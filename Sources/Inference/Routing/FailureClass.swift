@@ -1,0 +1,125 @@
+import Core
+
+/// What went wrong at a candidate, and with it what may be done about it. The table is the only
+/// place that decides; retries, breakers and key rotation will read it too.
+enum FailureClass: String, Sendable, CaseIterable {
+    /// Nothing was answered: connection, lookup, TLS, or no first token in time.
+    case transport
+    /// The candidate is ill, probably not for long.
+    case transient
+    /// Too many calls.
+    case throttled
+    /// The account has no quota or money left.
+    case exhausted
+    /// The key is refused.
+    case credential
+    /// The request itself is refused.
+    case caller
+    /// The prompt is too long for this candidate.
+    case context
+    /// The candidate's policy refuses the content.
+    case content
+    /// The stream broke, or said something that is not the protocol.
+    case broken
+    /// The stream ended, in good order but without saying so: never an answer that is complete.
+    case truncated
+    case cancelled
+
+    /// Whether the next candidate is asked, as long as nothing was shown of this one's answer.
+    var fallsThrough: Bool {
+        switch self {
+        case .transport, .transient, .throttled, .exhausted, .credential, .context, .content,
+            .broken, .truncated:
+            true
+        case .caller, .cancelled: false
+        }
+    }
+
+    /// The class of an answer that is an error, by its status and its code or type.
+    static func of(status: Int, codes: [String] = []) -> FailureClass {
+        let row = table.first { row in
+            row.statuses.contains(status) || codes.contains(where: row.codes.contains)
+        }
+        return row?.kind ?? .transient
+    }
+
+    // First match wins, so what a code says in so many words stands before any status.
+    private static let table: [Row] = [
+        Row(
+            .exhausted,
+            codes: [
+                "insufficient_quota", "billing_hard_limit_reached", "billing_not_active",
+                "insufficient_credits",
+            ]),
+        Row(
+            .context,
+            codes: [
+                "context_length_exceeded", "exceed_context_size_error", "string_above_max_length",
+            ]),
+        Row(.content, codes: ["content_filter", "content_policy_violation"]),
+        Row(.credential, codes: ["invalid_api_key", "authentication_error", "permission_error"]),
+        Row(.throttled, codes: ["rate_limit_exceeded", "rate_limit_error"]),
+        Row(.transient, codes: ["server_error", "overloaded_error", "api_error"]),
+        Row(.caller, codes: ["invalid_request_error", "model_not_found", "invalid_prompt"]),
+        Row(.transient, [408...408, 424...424, 500...599]),
+        Row(.throttled, [429...429]),
+        Row(.exhausted, [402...402]),
+        Row(.credential, [401...401, 403...403]),
+        Row(.caller, [400...499]),
+    ]
+
+    private struct Row {
+        let kind: FailureClass
+        let statuses: [ClosedRange<Int>]
+        let codes: Set<String>
+
+        init(_ kind: FailureClass, _ statuses: [ClosedRange<Int>] = [], codes: Set<String> = []) {
+            self.kind = kind
+            self.statuses = statuses
+            self.codes = codes
+        }
+    }
+
+    /// The class of what Egress threw before a status was seen.
+    static func of(_ failure: Failure) -> FailureClass {
+        switch failure.code {
+        case .upstream, .timeout, .unavailable, .forbidden: .transport
+        case .cancelled: .cancelled
+        case .tooLarge: .broken
+        default: .transient
+        }
+    }
+}
+
+extension [ClosedRange<Int>] {
+    fileprivate func contains(_ number: Int) -> Bool { contains { $0.contains(number) } }
+}
+
+/// A candidate's failure: the class for the router, the sentence for the user.
+struct CandidateFailure: Error {
+    let kind: FailureClass
+    let failure: Failure
+
+    init(_ kind: FailureClass, _ failure: Failure) {
+        self.kind = kind
+        self.failure = failure
+    }
+
+    /// Any error of a provider. Ours that are thrown before a call goes out (a model that is not
+    /// there, a prompt that does not fit) are of the class their code says.
+    init(_ error: any Error) {
+        switch error {
+        case let failure as CandidateFailure: self = failure
+        case is CancellationError: self.init(.cancelled, Failure(error))
+        case let failure as Failure:
+            let kind: FailureClass =
+                switch failure.code {
+                case .tooLarge: .context
+                case .invalid: .caller
+                default: .of(failure)
+                }
+            self.init(kind, failure)
+        default: self.init(.transient, Failure(error))
+        }
+    }
+}

@@ -1,0 +1,122 @@
+import Core
+import Metrics
+import ServiceContextModule
+import Synchronization
+import Tracing
+
+/// The trace and the metrics of one call of one candidate, after OpenTelemetry's GenAI conventions.
+/// It ends once, whoever ends it: by success, by failure, or by being let go of.
+final class ModelSpan: Sendable {
+    enum Operation: String { case chat, embeddings }
+
+    private let span: any Span
+    private let operation: Operation
+    private let dimensions: [(String, String)]
+    private let startedAt: Timestamp
+    private let now: @Sendable () -> Timestamp
+    private let hasEnded = Mutex(false)
+
+    init(
+        _ operation: Operation, _ candidate: Candidate, purpose: String, tracer: any Tracer,
+        now: @escaping @Sendable () -> Timestamp
+    ) {
+        self.operation = operation
+        self.now = now
+        startedAt = now()
+        let model = candidate.name.model
+        let provider = candidate.provider.telemetryName
+        dimensions = [
+            ("gen_ai_operation_name", operation.rawValue), ("gen_ai_provider_name", provider),
+            ("gen_ai_request_model", model),
+        ]
+        span = tracer.startSpan(
+            "\(operation.rawValue) \(model)",
+            ofKind: candidate.provider.isLocal ? .internal : .client)
+        span.updateAttributes { attributes in
+            attributes["gen_ai.operation.name"] = operation.rawValue
+            attributes["gen_ai.provider.name"] = provider
+            attributes["gen_ai.request.model"] = model
+            attributes["heptad.candidate"] = candidate.name.description
+            attributes["heptad.purpose"] = purpose
+        }
+    }
+
+    deinit { end(status: "abandoned") }
+
+    var context: ServiceContext { span.context }
+
+    func note(_ request: ChatRequest, outputTokensMax: Int) {
+        span.updateAttributes { attributes in
+            attributes["gen_ai.request.stream"] = true
+            attributes["gen_ai.request.max_tokens"] = outputTokensMax
+            if let value = request.sampling.temperature {
+                attributes["gen_ai.request.temperature"] = value
+            }
+            if let value = request.sampling.topP { attributes["gen_ai.request.top_p"] = value }
+            if let id = request.conversationID {
+                attributes["gen_ai.conversation.id"] = id.description
+            }
+        }
+    }
+
+    func completed(_ completion: Completion, responseModel: String) {
+        let reason =
+            switch completion.finishReason {
+            case .stop: "stop"
+            case .length: "length"
+            case .contentFilter: "content_filter"
+            }
+        span.attributes["gen_ai.response.finish_reasons"] = [reason]
+        if let first = completion.firstTokenMilliseconds {
+            span.attributes["gen_ai.response.time_to_first_chunk"] = first / 1000
+            Metrics.Timer(
+                label: "gen_ai_client_inference_time_to_first_chunk_seconds",
+                dimensions: dimensions
+            ).recordMilliseconds(first)
+        }
+        used(completion.usage, responseModel: responseModel)
+    }
+
+    func used(_ usage: TokenUsage, responseModel: String) {
+        span.updateAttributes { attributes in
+            if !responseModel.isEmpty { attributes["gen_ai.response.model"] = responseModel }
+            attributes["gen_ai.usage.input_tokens"] = usage.input
+            guard operation == .chat else { return }
+            attributes["gen_ai.usage.output_tokens"] = usage.output
+            attributes["gen_ai.usage.cache_read.input_tokens"] = usage.cacheRead
+            attributes["gen_ai.usage.cache_write.input_tokens"] = usage.cacheWrite
+            attributes["gen_ai.usage.reasoning.output_tokens"] = usage.reasoning
+            attributes["heptad.usage.is_estimated"] = usage.isEstimated
+        }
+        Counter(label: "gen_ai_client_inference_usage_input_tokens", dimensions: dimensions)
+            .increment(by: usage.input)
+        if operation == .chat {
+            Counter(label: "gen_ai_client_inference_usage_output_tokens", dimensions: dimensions)
+                .increment(by: usage.output)
+        }
+        end(status: nil)
+    }
+
+    func failed(_ error: any Error) {
+        let failure = CandidateFailure(error)
+        span.attributes["error.type"] = failure.kind.rawValue
+        span.setStatus(SpanStatus(code: .error, message: failure.failure.message))
+        end(status: failure.kind.rawValue)
+    }
+
+    private func end(status: String?) {
+        let isFirst = hasEnded.withLock { hasEnded in
+            defer { hasEnded = true }
+            return !hasEnded
+        }
+        guard isFirst else { return }
+        let name =
+            operation == .chat
+            ? "gen_ai_client_inference_duration_seconds"
+            : "gen_ai_client_operation_duration_seconds"
+        Metrics.Timer(
+            label: name, dimensions: dimensions + (status.map { [("error_type", $0)] } ?? [])
+        ).recordNanoseconds(max(0, (now() - startedAt).microseconds) * 1000)
+        span.end()
+    }
+}

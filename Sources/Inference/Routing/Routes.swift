@@ -1,0 +1,110 @@
+import Core
+
+/// All public names and where they lead, made once from the configuration and the models folder.
+struct Routes: Sendable {
+    /// Default first, then by name.
+    let ordered: [Route]
+    let embedding: Candidate?
+    let inventory: Inventory
+    private let byName: [String: Route]
+    private let shelf: ModelShelf
+
+    init(
+        _ configuration: InferenceConfiguration, shelf: ModelShelf,
+        providers: [String: any Provider]
+    ) {
+        var routes: [Route] = []
+        if configuration.models.isEmpty {
+            for model in shelf.chatModels.keys {
+                var entry = ModelConfiguration()
+                entry.candidates = ["\(CandidateName.local)/\(model)"]
+                routes.append(
+                    Self.route(model, entry, providers, configuration: configuration, shelf))
+            }
+        } else {
+            routes = configuration.models.map { name, entry in
+                Self.route(name, entry, providers, configuration: configuration, shelf)
+            }
+        }
+        let first = configuration.defaultModel
+        ordered = routes.sorted { left, right in
+            left.name == first || right.name == first
+                ? left.name == first : left.name < right.name
+        }
+        byName = Dictionary(routes.map { ($0.name, $0) }, uniquingKeysWith: { $1 })
+        self.shelf = shelf
+        let embedder =
+            CandidateName(configuration.embeddingModel)
+            ?? shelf.embedders.keys.sorted().first.map {
+                CandidateName(provider: CandidateName.local, model: $0)
+            }
+        embedding = embedder.flatMap { name in
+            guard let provider = providers[name.provider],
+                !provider.isLocal || shelf.embedders[name.model] != nil
+            else { return nil }
+            return Candidate(
+                name: name, provider: provider,
+                limits: ModelLimits(contextTokens: 0, outputTokensMax: 0))
+        }
+        inventory = Inventory(
+            models: ordered.compactMap(\.card), embedder: embedding?.name.description,
+            problems: shelf.problems + ordered.filter { $0.candidates.isEmpty }.flatMap(\.missing)
+                + (embedding == nil ? [shelf.embedderAdvice(configuration.embeddingModel)] : []))
+    }
+
+    /// The route of a public name; an empty name means the default. Throws `notFound` for a name
+    /// that is none, and `unavailable` with what to do for one that nobody can answer for.
+    func route(named name: String) throws -> Route {
+        let found = name.isEmpty ? ordered.first { !$0.candidates.isEmpty } : byName[name]
+        if let found, !found.candidates.isEmpty { return found }
+        if let reason = found?.missing.first { throw Failure(.unavailable, reason) }
+        let known = ordered.compactMap(\.card).map(\.name)
+        guard !known.isEmpty else { throw Failure(.unavailable, shelf.chatAdvice(nil)) }
+        throw Failure(
+            .notFound,
+            "There is no model \"\(name.prefix(100))\". There are: \(known.joined(separator: ", "))."
+        )
+    }
+
+    private static func route(
+        _ name: String, _ entry: ModelConfiguration, _ providers: [String: any Provider],
+        configuration: InferenceConfiguration, _ shelf: ModelShelf
+    ) -> Route {
+        var candidates: [Candidate] = []
+        var missing: [String] = []
+        for text in entry.candidates {
+            guard let candidate = CandidateName(text), let provider = providers[candidate.provider]
+            else { continue }
+            guard provider.isLocal else {
+                let limits = ModelLimits(
+                    contextTokens: entry.contextTokens > 0
+                        ? entry.contextTokens : hostedContextTokens,
+                    outputTokensMax: entry.outputTokensMax > 0
+                        ? entry.outputTokensMax : hostedOutputTokens)
+                candidates.append(Candidate(name: candidate, provider: provider, limits: limits))
+                continue
+            }
+            guard let model = shelf.chatModels[candidate.model] else {
+                missing.append(shelf.chatAdvice(candidate.model))
+                continue
+            }
+            let context =
+                entry.contextTokens > 0
+                ? min(entry.contextTokens, model.contextTokens) : model.contextTokens
+            let output =
+                entry.outputTokensMax > 0
+                ? entry.outputTokensMax : configuration.local.outputTokensMax
+            candidates.append(
+                Candidate(
+                    name: candidate, provider: provider,
+                    limits: ModelLimits(
+                        contextTokens: context, outputTokensMax: min(output, context))))
+        }
+        return Route(name: name, candidates: candidates, missing: missing)
+    }
+
+    // A prompt that is trimmed for less than a hosted model reads is an answer; one that is refused
+    // for more is none.
+    private static let hostedContextTokens = 32_768
+    private static let hostedOutputTokens = 4096
+}

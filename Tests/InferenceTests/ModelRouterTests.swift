@@ -1,0 +1,325 @@
+import Core
+import Egress
+import LocalModels
+import Synchronization
+import TestSupport
+import Testing
+import Tracing
+
+@testable import Inference
+
+struct ModelRouterTests {
+    private func router(
+        _ shelf: ModelShelf, tracer: RecordingTracer = RecordingTracer(),
+        _ change: (inout InferenceConfiguration) -> Void = { _ in }
+    ) throws -> ModelRouter {
+        var configuration = InferenceConfiguration()
+        change(&configuration)
+        return try ModelRouter(
+            configuration, shelf: shelf, client: HTTPClient(EgressConfiguration()),
+            environment: .system, tracer: { tracer })
+    }
+
+    @Test("Without configuration every file is a model, the first by alphabet the default")
+    func noConfiguration() async throws {
+        let router = try router(.scripted(["b", "a"], embedder: "mini"))
+        let cards = await router.models()
+        #expect(
+            cards
+                == ["a", "b"].map { name in
+                    ModelCard(
+                        name: name, candidates: ["local/\(name)"], contextTokens: 100,
+                        outputTokensMax: 100, isLocal: true)
+                })
+        #expect(router.inventory.embedder == "local/mini")
+        #expect(router.inventory.problems == [])
+        #expect(
+            router.inventory.lines == [
+                "a (default): local/a, 100 tokens of context", "b: local/b, 100 tokens of context",
+                "embeddings: local/mini",
+            ])
+        #expect(try await router.answer(.hello("")).1.candidate == "local/a")
+    }
+
+    @Test("A local answer is streamed and counted")
+    func local() async throws {
+        let tracer = RecordingTracer()
+        let (pieces, completion) = try await router(.scripted(["a"]), tracer: tracer)
+            .answer(.hello("a"))
+        #expect(pieces == ["Hel", "lo"])
+        #expect(completion.finishReason == .length)
+        // The prompt has 6 tokens, and 94 are left for the answer.
+        #expect(completion.usage == TokenUsage(freshInput: 6, output: 94))
+        let span = try #require(tracer.records.first)
+        #expect(span.name == "chat a")
+        #expect(span.kind == .internal)
+        #expect(span.attributes["gen_ai.provider.name"]?.contains("heptad.local") == true)
+        #expect(span.attributes["gen_ai.usage.input_tokens"]?.contains("6") == true)
+        #expect(span.attributes["gen_ai.usage.output_tokens"]?.contains("94") == true)
+        #expect(span.attributes["gen_ai.response.finish_reasons"]?.contains("length") == true)
+        #expect(span.attributes["gen_ai.response.time_to_first_chunk"] != nil)
+        #expect(span.attributes.values.allSatisfy { !$0.contains("Hello?") })
+    }
+
+    @Test("A hosted call is a client span with the model that really answered")
+    func hostedSpan() async throws {
+        let server = try ScriptedServer(Wire.stream(Wire.hello))
+        let tracer = RecordingTracer()
+        _ = try await ModelRouter.hosted([server], tracer: tracer).answer()
+        let span = try #require(tracer.records.first)
+        #expect(span.name == "chat model")
+        #expect(span.kind == .client)
+        #expect(span.attributes["gen_ai.response.model"]?.contains("served") == true)
+        #expect(span.error == nil)
+    }
+
+    @Test("A prompt that does not fit is refused with both numbers", arguments: [100, 5_000_000])
+    func tooLarge(count: Int) async throws {
+        var request = ChatRequest.hello("a")
+        request.messages = [ChatMessage(.user, String(repeating: "x", count: count))]
+        let router = try router(.scripted(["a"]))
+        let failure = await #expect(throws: Failure.self) { try await router.open(request) }
+        #expect(failure?.code == .tooLarge)
+        #expect(failure?.message.contains("100") == true)
+        #expect(failure?.message.contains(count == 100 ? "100 tokens" : "39062 tokens") == true)
+    }
+
+    @Test("The configured context and answer length hold, and the smallest candidate's is shown")
+    func limits() async throws {
+        let router = try router(.scripted(["a"])) { configuration in
+            var model = ModelConfiguration()
+            model.candidates = ["local/a", "far/b"]
+            model.contextTokens = 50
+            model.outputTokensMax = 5
+            configuration.models["m"] = model
+            configuration.providers["far"] = ProviderConfiguration()
+        }
+        let card = try #require(await router.models().first)
+        #expect(card.contextTokens == 50)
+        #expect(card.outputTokensMax == 5)
+        #expect(!card.isLocal)
+        var request = ChatRequest.hello()
+        request.sampling.outputTokensMax = 1000
+        #expect(try await router.answer(request).1.usage.output == 5)
+    }
+
+    @Test("A prompt too long for the local model goes to the next candidate")
+    func tooLargeFallsThrough() async throws {
+        let server = try ScriptedServer(Wire.stream(Wire.hello))
+        let router = try router(.scripted(["a"], contextTokens: 3)) { configuration in
+            var provider = ProviderConfiguration()
+            provider.baseUrl = server.url
+            configuration.providers["far"] = provider
+            var model = ModelConfiguration()
+            model.candidates = ["local/a", "far/b"]
+            configuration.models["m"] = model
+        }
+        #expect(try await router.answer().1.candidate == "far/b")
+    }
+
+    @Test("A missing file leaves its model out, and calls say which command fetches it")
+    func missing() async throws {
+        let server = try ScriptedServer(Wire.stream(Wire.hello))
+        let router = try router(ModelShelf(folder: "/models")) { configuration in
+            var provider = ProviderConfiguration()
+            provider.baseUrl = server.url
+            configuration.providers["far"] = provider
+            for (name, candidates) in [
+                "gone": ["local/gone"], "here": ["local/gone", "far/b"],
+            ] {
+                var model = ModelConfiguration()
+                model.candidates = candidates
+                configuration.models[name] = model
+            }
+            configuration.defaultModel = "gone"
+        }
+        #expect(await router.models().map(\.name) == ["here"])
+        #expect(await router.models().first?.candidates == ["far/b"])
+        let failure = await #expect(throws: Failure.self) { try await router.open(.hello("gone")) }
+        #expect(failure?.code == .unavailable)
+        #expect(failure?.message.contains("make models") == true)
+        #expect(failure?.message.contains("/models/gone.gguf") == true)
+        // Hosted models still work, also as the default.
+        #expect(try await router.answer(.hello("here")).0 == ["Hel", "lo"])
+        #expect(try await router.answer(.hello("")).1.candidate == "far/b")
+        #expect(router.inventory.problems.contains { $0.contains("gone.gguf") })
+    }
+
+    @Test("With no model at all, everything says what to do")
+    func nothing() async throws {
+        let folder = try TemporaryFolder()
+        let router = try ModelRouter(
+            InferenceConfiguration(), modelsFolder: folder.path,
+            client: HTTPClient(EgressConfiguration()), environment: .system)
+        #expect(await router.models().isEmpty)
+        for model in ["", "x"] {
+            let failure = await #expect(throws: Failure.self) {
+                try await router.open(.hello(model))
+            }
+            #expect(failure?.code == .unavailable)
+            #expect(failure?.message.contains("make models") == true)
+        }
+        let failure = await #expect(throws: Failure.self) {
+            try await router.embed(
+                EmbeddingRequest(principal: .alice, texts: ["a"], purpose: "test"))
+        }
+        #expect(failure?.code == .unavailable)
+        #expect(failure?.message.contains("make models") == true)
+        #expect(router.inventory.problems.count == 1)
+    }
+
+    @Test("An unknown model is not found, and the message names those there are")
+    func unknown() async throws {
+        let router = try router(.scripted(["a", "b"], embedder: "mini"))
+        for call in [
+            { _ = try await router.open(.hello("c")) },
+            { _ = try await router.countTokens(["x"], model: "c") },
+        ] as [@Sendable () async throws -> Void] {
+            let failure = await #expect(throws: Failure.self) { try await call() }
+            #expect(failure?.code == .notFound)
+            #expect(failure?.message.contains("a, b") == true)
+        }
+        let failure = await #expect(throws: Failure.self) {
+            try await router.embed(
+                EmbeddingRequest(principal: .alice, model: "c", texts: ["a"], purpose: "test"))
+        }
+        #expect(failure?.code == .notFound)
+    }
+
+    @Test("Tokens are exact for local models, and from above where a hosted one may answer")
+    func countTokens() async throws {
+        let router = try router(.scripted(["a"])) { configuration in
+            configuration.providers["far"] = ProviderConfiguration()
+            for (name, candidates) in [
+                "near": ["local/a"], "far": ["far/b"], "both": ["local/a", "far/b"],
+            ] {
+                var model = ModelConfiguration()
+                model.candidates = candidates
+                configuration.models[name] = model
+            }
+        }
+        let texts = ["", "1234567"]
+        #expect(try await router.countTokens(texts, model: "near") == [0, 7])
+        #expect(try await router.countTokens(texts, model: "far") == [4, 7])
+        #expect(
+            try await router.countTokens(texts + ["123456789012"], model: "both") == [4, 7, 12])
+        #expect(try await router.countTokens([], model: "far") == [])
+    }
+
+    @Test("Past the line's limit a call is refused, and a place given up is a place again")
+    func waitingLine() async throws {
+        let router = try router(.scripted(["a"])) { $0.local.waitingMax = 2 }
+        let first = try await router.open(.hello("a"))
+        var second: ChatCall? = try await router.open(.hello("a"))
+        let failure = await #expect(throws: Failure.self) { try await router.open(.hello("a")) }
+        #expect(failure?.code == .unavailable)
+        #expect(failure?.retryAfter != nil)
+        await first.abandon()
+        let third = try await router.open(.hello("a"))
+        _ = try await third.run { _ in }
+        // Dropped without a word: its place comes back all the same.
+        _ = try await router.open(.hello("a")).candidate
+        #expect(second?.candidate == "local/a")
+        second = nil
+        for _ in 0..<3 { _ = try await router.answer(.hello("a")) }
+    }
+
+    @Test("A reader who throws ends the local generation with that error")
+    func localReaderThrows() async throws {
+        let call = try await router(.scripted(["a"])).open(.hello("a"))
+        let failure = await #expect(throws: Failure.self) {
+            try await call.run { _ in throw Failure(.conflict, "Enough.") }
+        }
+        #expect(failure?.code == .conflict)
+    }
+
+    @Test("Local embeddings carry their model's name and cost tokens")
+    func localEmbeddings() async throws {
+        let tracer = RecordingTracer()
+        let router = try router(.scripted([], embedder: "mini"), tracer: tracer)
+        for model in [nil, "mini", "local/mini"] {
+            let made = try await router.embed(
+                EmbeddingRequest(
+                    principal: .alice, model: model, texts: ["a", "b"], purpose: "test"))
+            #expect(made.candidate == "local/mini")
+            #expect(made.count == 2)
+            #expect(made.usage == TokenUsage(freshInput: 6))
+        }
+        #expect(tracer.records.map(\.name) == Array(repeating: "embeddings mini", count: 3))
+        let failure = await #expect(throws: Failure.self) {
+            try await router.embed(
+                EmbeddingRequest(
+                    principal: .alice,
+                    texts: Array(repeating: "a", count: ModelRouter.textsMax + 1), purpose: "test"))
+        }
+        #expect(failure?.code == .tooLarge)
+    }
+
+    @Test("A request that no model could answer is refused before any is asked", arguments: 0..<6)
+    func invalid(number: Int) async throws {
+        var request = ChatRequest.hello("a")
+        switch number {
+        case 0: request.messages = []
+        case 1: request.sampling.temperature = .nan
+        case 2: request.sampling.topP = 1.5
+        case 3: request.sampling.stop = Array(repeating: "x", count: 17)
+        case 4: request.sampling.outputTokensMax = 0
+        default: request.sampling.topK = -1
+        }
+        let router = try router(.scripted(["a"]))
+        let failure = await #expect(throws: Failure.self) { try await router.open(request) }
+        #expect(failure?.code == .invalid)
+    }
+
+    struct Mistake: Sendable {
+        let key: String
+        let change: @Sendable (inout InferenceConfiguration) -> Void
+    }
+
+    static let mistakes: [Mistake] = [
+        Mistake(key: "providers.x.kind") { $0.providers["x", default: .init()].kind = "magic" },
+        Mistake(key: "providers.x.kind") { $0.providers["x", default: .init()].kind = "local" },
+        Mistake(key: "providers.local.kind") { $0.providers["local"] = .init() },
+        Mistake(key: "providers.x.base_url") { $0.providers["x", default: .init()].baseUrl = "x" },
+        Mistake(key: "providers.x.base_url") {
+            $0.providers["x", default: .init()].baseUrl = "https://user:hush@host/v1"
+        },
+        Mistake(key: "providers.x.api_key") {
+            $0.providers["x", default: .init()].apiKey = "hush\nhush"
+        },
+        Mistake(key: "providers.a/b") { $0.providers["a/b"] = .init() },
+        Mistake(key: "first_token_timeout_seconds") {
+            $0.providers["x", default: .init()].firstTokenTimeoutSeconds = .nan
+        },
+        Mistake(key: "models.m.candidates") { $0.models["m"] = .init() },
+        Mistake(key: "models.m.candidates") {
+            $0.models["m", default: .init()].candidates = ["nobody/x"]
+        },
+        Mistake(key: "models.m.candidates") {
+            $0.models["m", default: .init()].candidates = ["justaname"]
+        },
+        Mistake(key: "models.m") {
+            $0.models["m", default: .init()].candidates = ["local/x"]
+            $0.models["m", default: .init()].contextTokens = -1
+        },
+        Mistake(key: "default_model") {
+            $0.models["m", default: .init()].candidates = ["local/x"]
+            $0.defaultModel = "n"
+        },
+        Mistake(key: "embedding_model") { $0.embeddingModel = "mini" },
+        Mistake(key: "local") { $0.local.waitingMax = 0 },
+        Mistake(key: "local.threads") { $0.local.threads = -1 },
+    ]
+
+    @Test(
+        "A mistake in the configuration is refused with its key, and without its secrets",
+        arguments: mistakes)
+    func configuration(row: Mistake) throws {
+        let failure = #expect(throws: Failure.self) { try router(.scripted(["a"]), row.change) }
+        #expect(failure?.code == .invalid)
+        #expect(
+            failure?.message.contains("inference.\(row.key)") == true
+                || failure?.message.contains(row.key) == true)
+        #expect(failure?.description.contains("hush") == false)
+    }
+}

@@ -1,0 +1,137 @@
+import Core
+import Egress
+import LocalModels
+import Synchronization
+import TestSupport
+
+@testable import Inference
+
+/// The bytes of an OpenAI-compatible stream, and routers that read them.
+enum Wire {
+    static func text(_ text: String) -> String {
+        #"data: {"id":"1","model":"served","choices":[{"index":0,"delta":{"content":"\#(text)"}}]}"#
+            + "\n\n"
+    }
+
+    static func finish(_ reason: String = "stop") -> String {
+        #"data: {"choices":[{"index":0,"delta":{},"finish_reason":"\#(reason)"}]}"# + "\n\n"
+    }
+
+    static func usage(prompt: Int, output: Int) -> String {
+        #"data: {"choices":[],"usage":{"prompt_tokens":\#(prompt),"completion_tokens":\#(output)}}"#
+            + "\n\n"
+    }
+
+    static func error(_ message: String, code: String) -> String {
+        #"data: {"error":{"message":"\#(message)","type":"x","code":\#(code)}}"# + "\n\n"
+    }
+
+    static let role =
+        #"data: {"choices":[{"index":0,"delta":{"role":"assistant","content":""}}]}"# + "\n\n"
+    static let done = "data: [DONE]\n\n"
+    static let hello =
+        role + text("Hel") + text("lo") + finish() + usage(prompt: 7, output: 2) + done
+
+    /// A whole stream with the end of the connection as its end.
+    static func stream(_ text: String) -> [ScriptedServer.Step] {
+        [ScriptedServer.head(), .text(text)]
+    }
+
+    /// A stream whose rest comes when `gate` is opened.
+    static func stream(_ text: String, then rest: String, after gate: Gate)
+        -> [ScriptedServer.Step]
+    {
+        [ScriptedServer.head(), .text(text), .until { gate.isOpen }, .text(rest)]
+    }
+
+    static func failure(
+        _ status: Int, code: String = "", message: String = "words of theirs",
+        headers: [String] = []
+    ) -> [ScriptedServer.Step] {
+        ScriptedServer.answer(
+            #"{"error":{"message":"\#(message)","type":"t","code":"\#(code)"}}"#, status: status,
+            headers: headers)
+    }
+}
+
+/// Something that a test opens once.
+final class Gate: Sendable {
+    private let state = Mutex(false)
+
+    var isOpen: Bool { state.withLock { $0 } }
+
+    func open() { state.withLock { $0 = true } }
+}
+
+extension ModelRouter {
+    /// The model `m`, with one candidate for each server: `p0/model`, `p1/model`, and so on.
+    static func hosted(
+        _ servers: [ScriptedServer], apiKey: String = "sk-secret-key-123",
+        tracer: RecordingTracer = RecordingTracer(),
+        _ change: (inout InferenceConfiguration) -> Void = { _ in }
+    ) throws -> ModelRouter {
+        var configuration = InferenceConfiguration()
+        var model = ModelConfiguration()
+        for (number, server) in servers.enumerated() {
+            var provider = ProviderConfiguration()
+            provider.baseUrl = "\(server.url)/v1/"
+            provider.apiKey = apiKey
+            configuration.providers["p\(number)"] = provider
+            model.candidates.append("p\(number)/model")
+        }
+        configuration.models["m"] = model
+        change(&configuration)
+        return try ModelRouter(
+            configuration, shelf: ModelShelf(folder: "/models"),
+            client: HTTPClient(EgressConfiguration()), environment: .system, tracer: { tracer })
+    }
+}
+
+extension ChatRequest {
+    static func hello(_ model: String = "m") -> ChatRequest {
+        ChatRequest(
+            principal: .alice, model: model, messages: [ChatMessage(.user, "Hello?")],
+            purpose: "api")
+    }
+}
+
+extension ChatModel {
+    /// Opens and runs: the pieces of text, and how it ended.
+    func answer(_ request: ChatRequest = .hello()) async throws -> ([String], Completion) {
+        var pieces: [String] = []
+        let completion = try await open(request).run { event in
+            if case .text(let text) = event { pieces.append(text) }
+        }
+        return (pieces, completion)
+    }
+}
+
+extension ModelShelf {
+    /// Chat models that answer with `pieces`; a token is a character.
+    static func scripted(
+        _ names: [String], contextTokens: Int = 100, pieces: [String] = ["Hel", "lo"],
+        embedder: String? = nil
+    ) -> ModelShelf {
+        var shelf = ModelShelf(folder: "/models")
+        for name in names {
+            shelf.chatModels[name] = LocalEngine(
+                name: name, contextTokens: contextTokens, countTokens: { $0.count },
+                prompt: { messages in
+                    messages.flatMap { $0.text.utf8.map { Int32($0) } }
+                },
+                generate: { prompt, sampling, emit in
+                    for piece in pieces { try await emit(piece) }
+                    return Generation(
+                        promptTokens: prompt.count, outputTokens: sampling.outputTokensMax ?? -1,
+                        finishReason: .length, promptMilliseconds: 1, firstTokenMilliseconds: 1,
+                        totalMilliseconds: 2)
+                })
+        }
+        if let embedder {
+            shelf.embedders[embedder] = LocalEmbedding(
+                name: embedder, dimensions: 2, countTokens: { $0.count },
+                embed: { texts in (texts.flatMap { _ in [Float(1), 0] }, texts.count * 3) })
+        }
+        return shelf
+    }
+}
