@@ -19,6 +19,8 @@ package struct HeptadCommand: AsyncParsableCommand {
 
     /// Runs the command line. A `Failure` is its sentence on standard error and exit code 1.
     package static func runMain() async {
+        // What Heptad writes, databases above all, is nobody else's to read.
+        umask(0o077)
         do {
             var command = try parseAsRoot()
             if var asynchronous = command as? any AsyncParsableCommand {
