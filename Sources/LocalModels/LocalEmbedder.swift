@@ -2,12 +2,6 @@ import COpenBLAS
 import Core
 import Synchronization
 
-#if canImport(FoundationEssentials)
-    import FoundationEssentials
-#else
-    import Foundation
-#endif
-
 /// A sentence-embedding model of this machine: BERT weights in safetensors with a WordPiece
 /// vocabulary beside them. Thread-safe.
 package final class LocalEmbedder: Sendable {
@@ -16,7 +10,9 @@ package final class LocalEmbedder: Sendable {
     /// Calls that run or wait at the same time.
     package static let callsMax = 64
 
-    /// Tokens that go through the encoder together, about 50 ms on one core: long enough to fill its
+    /// No text is read further, whatever a model's files say: attention takes memory with its square.
+    static let tokensLimit = 8192
+    /// Tokens that go through the encoder together, about 80 ms on one core: long enough to fill its
     /// blocks, short enough that a question does not wait long behind an upload.
     static let tokensAtOnce = 512
 
@@ -28,7 +24,7 @@ package final class LocalEmbedder: Sendable {
 
     private let tokenizer: WordPiece
     private let encoder: BertEncoder
-    private let threads: EncoderThreads
+    private let pool: WorkerPool
     private let callsMax: Int
     private let calls = Mutex(0)
 
@@ -52,13 +48,12 @@ package final class LocalEmbedder: Sendable {
         }
         name = folder.split(separator: "/").last.map(String.init) ?? folder
         dimensions = encoder.width
-        tokensMax = min(configuration.tokensMax, encoder.positions)
+        tokensMax = min(configuration.tokensMax, encoder.positions, Self.tokensLimit)
         tokenizer = WordPiece(vocabulary, lowercases: configuration.lowercases)
         // OpenBLAS would share each product over threads of its own, behind one lock and at the
         // priority of the server. We share the rows over ours, and each calls it on its own.
         openblas_set_num_threads(1)
-        self.threads = try EncoderThreads(
-            count: threads > 0 ? threads : ProcessInfo.processInfo.activeProcessorCount)
+        pool = try WorkerPool(threads: threads)
     }
 
     /// How many WordPiece tokens the text has, without `[CLS]` and `[SEP]`, before any cut.
@@ -90,7 +85,7 @@ package final class LocalEmbedder: Sendable {
 
     /// The first of the texts, as many as go through the encoder together.
     private func encode(_ texts: ArraySlice<String>) async throws -> Batch {
-        let batch = try await threads.run { [tokenizer, encoder, tokensMax] threads -> Batch? in
+        let batch = try await pool.run { [tokenizer, encoder, tokensMax] pool -> Batch? in
             var inputs: [[Int32]] = []
             var tokens = 0
             for text in texts {
@@ -99,8 +94,8 @@ package final class LocalEmbedder: Sendable {
                 tokens += pieces.count + 2
                 if tokens >= Self.tokensAtOnce { break }
             }
-            let pass = EncoderPass(encoder, inputs[...], threads: threads.count)
-            return pass.run(on: threads).map {
+            let pass = EncoderPass(encoder, inputs, threads: pool.threads)
+            return pass.run(on: pool).map {
                 Batch(values: $0, tokens: tokens, texts: inputs.count)
             }
         }

@@ -91,6 +91,17 @@ struct EmbeddingFolderTests {
         }
     }
 
+    @Test("A model that could not read a single word is refused")
+    func noPlaces() throws {
+        var model = SafetensorsSample.encoder(words: 10)
+        for index in model.tensors.indices where model.tensors[index].name.contains("position") {
+            model.tensors[index].shape[0] = 2
+            model.tensors[index].bytes.removeLast(14 * 24 * 4)
+        }
+        let folder = try EncoderFolder(model)
+        expect(.unsupported, "2 tokens") { try folder.embedder() }
+    }
+
     @Test("A tensor of another shape or type is refused")
     func otherTensors() throws {
         let whole = SafetensorsSample.encoder(words: 10)

@@ -29,6 +29,8 @@ struct BertEncoder: Sendable {
     }
 
     static let layersMax = 256
+    static let widthMax = 1 << 14
+    static let wordsMax = 1 << 22
 
     /// Numbers in the vector of one token, and of them in each head.
     let width: Int
@@ -54,10 +56,12 @@ struct BertEncoder: Sendable {
         // Some exports name everything after the model that it is part of.
         let prefix = tensors.tensors["bert.embeddings.word_embeddings.weight"] == nil ? "" : "bert."
         func matrix(_ name: String) throws -> (rows: Int, columns: Int) {
-            guard let shape = tensors.tensors[prefix + name]?.shape, shape.count == 2,
-                shape.allSatisfy({ (1...(1 << 24)).contains($0) })
-            else {
+            guard let shape = tensors.tensors[prefix + name]?.shape, shape.count == 2 else {
                 throw Failure(.unsupported, "\(file.name) is no BERT model: \(name) is missing.")
+            }
+            guard (1...Self.wordsMax).contains(shape[0]), (1...Self.widthMax).contains(shape[1])
+            else {
+                throw Failure(.unsupported, "\(file.name): \(name) has shape \(shape).")
             }
             return (shape[0], shape[1])
         }
@@ -80,6 +84,10 @@ struct BertEncoder: Sendable {
         (vocabulary, width) = try matrix("embeddings.word_embeddings.weight")
         positions = try matrix("embeddings.position_embeddings.weight").rows
         innerWidth = try matrix("encoder.layer.0.intermediate.dense.weight").rows
+        guard positions > 2, innerWidth <= 4 * Self.widthMax else {
+            throw Failure(
+                .unsupported, "\(file.name) reads \(positions) tokens of \(innerWidth) numbers.")
+        }
         let heads = configuration.heads > 0 ? configuration.heads : 12
         guard width % heads == 0 else {
             throw Failure(.invalid, "\(file.name): \(heads) heads do not divide \(width) numbers.")

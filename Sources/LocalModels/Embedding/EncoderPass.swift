@@ -28,7 +28,7 @@ struct EncoderPass: ~Copyable {
     private let memory: UnsafeMutablePointer<Float>
 
     /// Each text has at least one token, at most `encoder.positions`, and all are in the vocabulary.
-    init(_ encoder: BertEncoder, _ texts: ArraySlice<[Int32]>, threads: Int) {
+    init(_ encoder: BertEncoder, _ texts: [[Int32]], threads: Int) {
         self.encoder = encoder
         tokens = Array(texts.joined())
         var bounds = [0]
@@ -53,20 +53,20 @@ struct EncoderPass: ~Copyable {
 
     /// One vector for each text. Nil where the weights gave one without a direction, as those of a
     /// damaged file may.
-    func run(on threads: EncoderThreads) -> [Float]? {
-        threads.share(tokens.count, grain: blockRows) { rows, _ in
+    func run(on pool: WorkerPool) -> [Float]? {
+        pool.share(tokens.count, grain: blockRows) { rows, _ in
             embed(rows)
             project(rows, for: 0)
         }
         for layer in encoder.layers.indices {
-            threads.share(tokens.count, grain: blockRows) { rows, worker in
+            pool.share(tokens.count, grain: blockRows) { rows, worker in
                 let own = scratch + worker * scratchCount
                 attend(rows, layer, own)
                 feedForward(rows, encoder.layers[layer], own)
                 if layer + 1 < encoder.layers.count { project(rows, for: layer + 1) }
             }
         }
-        return pool()
+        return means()
     }
 
     /// hidden = norm(word + place + type)
@@ -154,7 +154,7 @@ struct EncoderPass: ~Copyable {
             encoder.epsilon, rows.count, encoder.width)
     }
 
-    private func pool() -> [Float]? {
+    private func means() -> [Float]? {
         let (texts, width) = (bounds.count - 1, encoder.width)
         var isSound = true
         let vectors = [Float](unsafeUninitializedCapacity: texts * width) { vectors, count in
