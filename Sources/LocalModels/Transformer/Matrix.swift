@@ -1,6 +1,3 @@
-import CKernels
-import Core
-
 /// Rows of weights where they lie in the model's file.
 struct Matrix: Sendable {
     let type: TensorType
