@@ -21,6 +21,9 @@ package final class HTTPClient: Service {
 
     deinit { loop.stop() }
 
+    /// The limits of the configuration, for requests that change some of them.
+    package var limits: HTTPLimits { HTTPLimits(configuration) }
+
     /// Waits for the group to stop, then ends what is still under way.
     package func run() async throws {
         try? await gracefulShutdown()
@@ -38,7 +41,7 @@ package final class HTTPClient: Service {
     /// many requests are under way, and `CancellationError`. No message names more of the address
     /// than host and port: the rest may hold secrets.
     package func open(_ request: HTTPRequest) async throws -> HTTPResponse {
-        let limits = request.limits ?? HTTPLimits(configuration)
+        let limits = request.limits ?? self.limits
         let listed = request.allowedTargets.compactMap { AllowedTarget($0) }
         let started = ContinuousClock.now
         var hop = Hop(

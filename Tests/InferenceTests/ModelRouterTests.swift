@@ -165,7 +165,7 @@ struct ModelRouterTests {
         }
         #expect(failure?.code == .unavailable)
         #expect(failure?.message.contains("make models") == true)
-        #expect(router.inventory.problems.count == 1)
+        #expect(router.inventory.problems.count == 2)
     }
 
     @Test("An unknown model is not found, and the message names those there are")

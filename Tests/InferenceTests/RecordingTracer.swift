@@ -85,13 +85,14 @@ final class RecordingTracer: Tracer {
         func end<Instant: TracerInstant>(at instant: @autoclosure () -> Instant) {
             let state = state.withLock { $0 }
             var texts: [String: String] = [:]
-            state.attributes.forEach { key, value in
+            func keep(_ key: String, _ value: SpanAttribute) {
                 if case .string(let text) = value {
                     texts[key] = text
                 } else {
                     texts[key] = "\(value)"
                 }
             }
+            state.attributes.forEach(keep)
             onEnd(
                 Record(
                     name: state.name, kind: kind, attributes: texts, error: state.status?.message))

@@ -43,7 +43,7 @@ struct OpenAIProvider: Provider {
         isOpenAI = target == "api.openai.com:443"
         telemetryName = isOpenAI ? "openai" : name
         apiKey = configuration.apiKey
-        var limits = HTTPLimits(EgressConfiguration())
+        var limits = client.limits
         limits.connect = HTTPLimits.duration(configuration.connectTimeoutSeconds)
         limits.firstByte = HTTPLimits.duration(configuration.firstTokenTimeoutSeconds)
         limits.idle = HTTPLimits.duration(configuration.idleTimeoutSeconds)

@@ -46,10 +46,15 @@ struct Routes: Sendable {
                 name: name, provider: provider,
                 limits: ModelLimits(contextTokens: 0, outputTokensMax: 0))
         }
+        let cards = ordered.compactMap(\.card)
+        var problems = shelf.problems
+        problems += ordered.filter { $0.candidates.isEmpty }.flatMap(\.missing)
+        if cards.isEmpty, problems.isEmpty { problems.append(shelf.chatAdvice(nil)) }
+        if embedding == nil {
+            problems.append(shelf.embedderAdvice(configuration.embeddingModel))
+        }
         inventory = Inventory(
-            models: ordered.compactMap(\.card), embedder: embedding?.name.description,
-            problems: shelf.problems + ordered.filter { $0.candidates.isEmpty }.flatMap(\.missing)
-                + (embedding == nil ? [shelf.embedderAdvice(configuration.embeddingModel)] : []))
+            models: cards, embedder: embedding?.name.description, problems: problems)
     }
 
     /// The route of a public name; an empty name means the default. Throws `notFound` for a name
