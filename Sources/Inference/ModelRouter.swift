@@ -165,8 +165,9 @@ package final class ModelRouter: ChatModel, Embedder {
             throw Failure(
                 .unavailable, routes.inventory.problems.last ?? "There is no embedding model.")
         }
-        let names = [candidate.name.description, candidate.name.model]
-        if let model = request.model, !model.isEmpty, !names.contains(model) {
+        // Names of embedding models are written in any case: all-minilm-l6-v2, all-MiniLM-L6-v2.
+        let names = [candidate.name.description, candidate.name.model].map { $0.lowercased() }
+        if let model = request.model, !model.isEmpty, !names.contains(model.lowercased()) {
             throw Failure(
                 .notFound,
                 "There is no embedding model \"\(model.prefix(100))\". There is:"
