@@ -85,8 +85,9 @@ struct VectorStore: Sendable {
     }
 
     static let missingQuery = """
-        SELECT passage.number, passage.context, passage.body, document.owner_id
+        SELECT passage.number, context, body, document.owner_id
         FROM passage CROSS JOIN document ON document.number = passage.document
+        CROSS JOIN wording ON wording.passage = passage.number
         WHERE passage.number > :after AND (:owner IS NULL OR document.owner_id = :owner)
             AND NOT EXISTS (
                 SELECT 1 FROM vector JOIN embedding_model
