@@ -33,12 +33,14 @@ enum Migrations {
             media_type TEXT NOT NULL,
             byte_count INTEGER NOT NULL,
             passage_count INTEGER NOT NULL DEFAULT 0,
+            lacks_vectors INTEGER NOT NULL DEFAULT 0,
             state TEXT NOT NULL,
             failure TEXT,
             job_id TEXT,
             created_at INTEGER NOT NULL
         );
         CREATE INDEX document_by_name ON document (collection, name);
+        CREATE INDEX document_without_vectors ON document (number) WHERE lacks_vectors;
         CREATE TABLE original (
             document INTEGER PRIMARY KEY REFERENCES document (number) ON DELETE CASCADE,
             bytes BLOB NOT NULL

@@ -39,9 +39,13 @@ struct PassageStore: Sendable {
                 arguments: [document.number, text])
             try database.execute(
                 sql: """
-                    UPDATE document SET state = 'ready', failure = NULL, passage_count = ?
+                    UPDATE document
+                    SET state = 'ready', failure = NULL, passage_count = ?, lacks_vectors = ?
                     WHERE number = ?
-                    """, arguments: [drafts.count, document.number])
+                    """,
+                arguments: [
+                    drafts.count, drafts.contains { $0.vector == nil }, document.number,
+                ])
             try removeOlderVersions(of: document, database)
             try VectorStore.changed(database)
         }
