@@ -49,11 +49,11 @@ extension Library: Catalogue {
         switch await jobState(of: document, principal) {
         case .going: return summary
         case .cancelled:
-            try await reading.run { try documents.discardPending(document: summary.id, of: owner) }
+            try await writing.run { try documents.discardPending(document: summary.id, of: owner) }
             return nil
         case .failed(let sentence):
             // On a full disk this cannot be kept, but it can be said.
-            try? await reading.run {
+            try? await writing.run {
                 try documents.fail(document: summary.id, of: owner, because: sentence)
             }
             return summary.failed(because: sentence)

@@ -127,7 +127,10 @@ extension Library: JobHandler {
             let missing = try await vectors.missing(
                 after: last, of: owner, candidate: candidate,
                 limit: configuration.embeddingBatchMax)
-            guard let end = missing.last else { return made }
+            guard let end = missing.last else {
+                if made > 0 { try await vectors.markComplete() }
+                return made
+            }
             for (owner, group) in Dictionary(grouping: missing, by: \.owner) {
                 let principal = Principal(userID: owner, role: .member, name: "")
                 let made = try await embedder.vectors(
@@ -146,17 +149,17 @@ extension Library: JobHandler {
     private func settle(
         _ error: any Error, _ id: Identifier, _ job: Job, _ principal: Principal
     ) async -> any Error {
-        let failure = Failure(DiskFailure.told(error))
+        let failure = Self.told(error)
         let (documents, owner) = (documents, principal.userID)
         do {
             if failure.code == .cancelled {
                 if await isCalledOff(job, principal) {
-                    try await reading.run { try documents.discardPending(document: id, of: owner) }
+                    try await writing.run { try documents.discardPending(document: id, of: owner) }
                 }
                 return error
             }
             Meters.documentsFailed.increment()
-            try await reading.run {
+            try await writing.run {
                 try documents.fail(document: id, of: owner, because: failure.message)
             }
         } catch {
@@ -164,6 +167,12 @@ extension Library: JobHandler {
             log.error("A document could not be marked.", metadata: ["error": "\(error)"])
         }
         return failure
+    }
+
+    private static func told(_ error: any Error) -> Failure {
+        let failure = Failure(DiskFailure.told(error))
+        guard failure.code == .notFound else { return failure }
+        return Failure(.notFound, "The document was removed or replaced before it was indexed.")
     }
 
     /// Whether the user cancelled the job, rather than the server stopping in the middle of it.

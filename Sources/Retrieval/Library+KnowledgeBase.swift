@@ -32,7 +32,7 @@ extension Library: KnowledgeBase {
         } catch  where !isKnown {
             // Without a job nobody would ever read it.
             let (documents, owner) = (documents, principal.userID)
-            try await reading.run { try documents.discardPending(document: document, of: owner) }
+            try await writing.run { try documents.discardPending(document: document, of: owner) }
             throw error
         }
     }
@@ -47,7 +47,7 @@ extension Library: KnowledgeBase {
                 "“\(upload.name)” is larger than \(Self.size(configuration.documentBytesMax)), the"
                     + " most that is taken. Split it into parts.")
         }
-        try await reading.run { _ = try TextDecoding.text(of: upload.bytes, name: upload.name) }
+        try await decoding.run { _ = try TextDecoding.text(of: upload.bytes, name: upload.name) }
     }
 
     private static func size(_ bytes: Int) -> String {

@@ -39,6 +39,6 @@ extension Library: Service {
 
     private func currentGeneration() async throws -> Int64 {
         let vectors = vectors
-        return try await reading.run { try vectors.generation() }
+        return try await writing.run { try vectors.generation() }
     }
 }

@@ -19,6 +19,10 @@ package final class Library: Sendable {
     let environment: Environment
     /// Where files are read and cut: seconds for a large one.
     let reading = WorkQueue("reading")
+    /// Where uploads are looked at, which wait for an answer and so never behind a large file.
+    let decoding = WorkQueue("decoding")
+    /// Where short writes block that must happen though their task was cancelled.
+    let writing = WorkQueue("writing")
     /// The model that last embedded a question, which passages ought to be embedded by as well.
     let questionModel = Mutex<String?>(nil)
     let log = Logger(label: "heptad.retrieval")

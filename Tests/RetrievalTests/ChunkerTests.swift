@@ -33,7 +33,7 @@ import Testing
 
     @Test("A list goes with its sentence even where the paragraph before them does not fit")
     func habitsInSmallPassages() throws {
-        let found = try passages(Samples.guide, tokensMax: 120).filter {
+        let found = try passages(Samples.guide, tokensMax: 100).filter {
             $0.text.contains("Three habits")
         }
 

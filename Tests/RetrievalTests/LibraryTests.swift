@@ -87,6 +87,23 @@ import Testing
         #expect(made == 1 && afterStart?.vectorRank == 1)
     }
 
+    @Test("The service makes missing vectors by itself")
+    func service() async throws {
+        let desk = try Desk(embedder: .missing)
+        try await desk.add(Samples.guide, as: "guide.txt")
+        desk.embedder.fail(with: nil)
+        let service = Task { try await desk.library.run() }
+        var rank: Int?
+        for _ in 0..<500 where rank == nil {
+            try await Task.sleep(for: .milliseconds(10))
+            rank = try await desk.search("three habits").first?.vectorRank
+        }
+        service.cancel()
+        try await service.value
+
+        #expect(rank == 1)
+    }
+
     @Test("Another embedding model gets vectors of its own, and the two never mix")
     func otherModel() async throws {
         let desk = try Desk()
@@ -127,6 +144,27 @@ import Testing
 
         #expect(during.map(\.passage.documentID) == [old.document])
         #expect(after.map(\.passage.text) == ["The password is marlin."])
+        #expect(try await desk.documents().map(\.id) == [new.documentID])
+    }
+
+    @Test("A version that was overtaken by a newer one does not come back")
+    func overtaken() async throws {
+        let desk = try Desk()
+        let old = try await desk.upload("The password is swordfish.", as: "a.txt")
+        let new = try await desk.upload("The password is marlin.", as: "a.txt")
+        let oldJob = try #require(desk.jobs.jobs.first)
+        let late = await failure {
+            // While the old one is read, the new one becomes ready.
+            try await desk.library.run(oldJob, for: .alice) { progress in
+                guard progress.total > 0 else { return }
+                try await desk.jobs.run(new.jobID, with: desk.library, for: .alice)
+            }
+        }
+        let found = try await desk.search("password")
+
+        #expect(late?.message == "The document was removed or replaced before it was indexed.")
+        #expect(old.documentID != new.documentID)
+        #expect(found.map(\.passage.text) == ["The password is marlin."])
         #expect(try await desk.documents().map(\.id) == [new.documentID])
     }
 

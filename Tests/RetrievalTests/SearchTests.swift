@@ -111,7 +111,8 @@ import Testing
         let queries: [(String, StatementArguments)] = [
             (PassageStore.matchQuery, ["\"habits\"", "[1]", 10]),
             (PassageStore.passagesQuery, ["[1]", "x"]),
-            (VectorStore.rowsQuery, ["m", 3]),
+            (VectorStore.rowsQuery, [1, 3]),
+            (VectorStore.lackingQuery, ["after": 0, "owner": nil, "candidate": nil, "limit": 9]),
             (DocumentStore.collectionsQuery, ["x"]),
         ]
         for (sql, arguments) in queries {
@@ -122,6 +123,7 @@ import Testing
             }
             let scans = plan.filter {
                 $0.hasPrefix("SCAN") && !$0.contains("VIRTUAL TABLE")
+                    && !$0.contains("USING INDEX document_without_vectors")
             }
             #expect(scans.isEmpty, "\(plan)")
         }

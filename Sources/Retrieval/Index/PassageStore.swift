@@ -39,9 +39,13 @@ struct PassageStore: Sendable {
                 arguments: [document.number, text])
             try database.execute(
                 sql: """
-                    UPDATE document SET state = 'ready', failure = NULL, passage_count = ?
+                    UPDATE document
+                    SET state = 'ready', failure = NULL, passage_count = ?, lacks_vectors = ?
                     WHERE number = ?
-                    """, arguments: [drafts.count, document.number])
+                    """,
+                arguments: [
+                    drafts.count, drafts.contains { $0.vector == nil }, document.number,
+                ])
             try removeOlderVersions(of: document, database)
             try VectorStore.changed(database)
         }
@@ -50,30 +54,33 @@ struct PassageStore: Sendable {
     private func insert(
         _ drafts: [Draft], _ document: StoredDocument, _ database: Database
     ) throws {
-        let statement = try database.makeStatement(
+        let passage = try database.makeStatement(
             sql: """
-                INSERT INTO passage (id, collection, document, start_at, end_at, headings, context,
-                    body, hints)
-                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+                INSERT INTO passage (collection, document, id, start_at, end_at)
+                VALUES (?, ?, ?, ?, ?)
                 """)
-        let words = try database.makeStatement(
+        let wording = try database.makeStatement(
+            sql: """
+                INSERT INTO wording (passage, headings, context, body, hints)
+                VALUES (?, ?, ?, ?, ?)
+                """)
+        let terms = try database.makeStatement(
             sql: "INSERT INTO passage_terms (rowid, context, body, hints) VALUES (?, ?, ?, ?)")
         var models = VectorStore.Models()
         for draft in drafts {
-            let hints = KeywordHints.hints(for: draft.embedded)
-            try statement.execute(arguments: [
-                environment.identifier(), document.collection, document.number,
+            try passage.execute(arguments: [
+                document.collection, document.number, environment.identifier(),
                 draft.range.lowerBound, draft.range.upperBound,
-                String(decoding: try JSONEncoder().encode(draft.headings), as: UTF8.self),
-                draft.context, draft.text, hints,
             ])
             let number = database.lastInsertedRowID
-            try words.execute(arguments: [number, draft.context, draft.text, hints])
-            if let vector = draft.vector {
-                try VectorStore.insert(
-                    vector, passage: number, collection: document.collection,
-                    stamp: environment.random(), models: &models, database)
-            }
+            let headings = String(decoding: try JSONEncoder().encode(draft.headings), as: UTF8.self)
+            let hints = KeywordHints.hints(for: draft.embedded)
+            try wording.execute(arguments: [number, headings, draft.context, draft.text, hints])
+            try terms.execute(arguments: [number, draft.context, draft.text, hints])
+            guard let vector = draft.vector else { continue }
+            try VectorStore.insert(
+                vector, passage: number, collection: document.collection,
+                stamp: environment.random(), models: &models, database)
         }
     }
 
@@ -89,7 +96,9 @@ struct PassageStore: Sendable {
         try database.execute(
             sql: """
                 INSERT INTO passage_terms (passage_terms, rowid, context, body, hints)
-                SELECT 'delete', number, context, body, hints FROM passage WHERE document = ?
+                SELECT 'delete', wording.passage, context, body, hints
+                FROM passage CROSS JOIN wording ON wording.passage = passage.number
+                WHERE passage.document = ?
                 """, arguments: [document])
     }
 
@@ -112,7 +121,7 @@ struct PassageStore: Sendable {
         CROSS JOIN passage ON passage.number = passage_terms.rowid
         WHERE passage_terms MATCH ?
             AND passage.collection IN (SELECT value FROM json_each(?))
-        ORDER BY bm25(passage_terms, 1.0, 1.0, 0.5), passage.number LIMIT ?
+        ORDER BY bm25(passage_terms, 2.0, 1.0, 0.5), passage.number LIMIT ?
         """
 
     /// The passages of these numbers, of this owner; those that are gone are left out.
@@ -136,10 +145,11 @@ struct PassageStore: Sendable {
     }
 
     static let passagesQuery = """
-        SELECT passage.number, passage.id, passage.headings, passage.body, passage.start_at,
-            passage.end_at, document.id AS document_id, document.name
+        SELECT passage.number, passage.id, headings, body, start_at, end_at,
+            document.id AS document_id, document.name
         FROM json_each(?) AS wanted
         CROSS JOIN passage ON passage.number = wanted.value
+        CROSS JOIN wording ON wording.passage = passage.number
         CROSS JOIN document ON document.number = passage.document
         WHERE document.owner_id = ?
         """

@@ -43,17 +43,6 @@ final class VectorIndex: Sendable {
         }
     }
 
-    /// Follows the database now rather than in the next search.
-    func refreshSoon(candidate: String, dimensions: Int) {
-        queue.later { [self] in
-            do {
-                _ = try current(candidate, dimensions)
-            } catch {
-                log.warning("The vector index could not follow.", metadata: ["error": "\(error)"])
-            }
-        }
-    }
-
     // MARK: On the index's thread
 
     private func current(_ candidate: String, _ dimensions: Int) throws -> VectorRows {

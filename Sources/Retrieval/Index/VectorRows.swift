@@ -12,6 +12,8 @@ struct VectorRows: Sendable {
     /// Zero for a row that is gone: real collections count from one.
     private var collections: [Int64] = []
     private var goneCount = 0
+    /// False while the rows of a file have not been held against the database.
+    private var isChecked = false
 
     init(dimensions: Int, file: MatrixFile?) {
         self.dimensions = dimensions
@@ -39,15 +41,37 @@ struct VectorRows: Sendable {
     /// Brings the rows up to a moment of the database, reading only the vectors that are new. False
     /// where that cannot be done in place, because the file tells another history: start over.
     mutating func follow(_ moment: VectorStore.Moment) throws -> Bool {
+        let fresh = try moment.entries(after: keys.last?.number ?? 0)
+        // Where the count is right nothing is gone, and the rows that are known need no look.
+        if keys.count - goneCount + fresh.count == moment.count, isChecked {
+            for entry in fresh { try append(entry, moment) }
+        } else {
+            guard try compare(try moment.entries(after: 0), moment) else { return false }
+        }
+        isChecked = true
+        generation = moment.generation
+        return true
+    }
+
+    private mutating func append(
+        _ entry: VectorStore.Entry, _ moment: VectorStore.Moment
+    ) throws {
+        tail += try moment.elements(of: entry, dimensions: dimensions)
+        keys.append(.init(number: entry.number, stamp: entry.stamp))
+        passages.append(entry.passage)
+        collections.append(entry.collection)
+    }
+
+    /// Goes through all rows and all entries side by side: both are in the order of their numbers.
+    private mutating func compare(
+        _ entries: [VectorStore.Entry], _ moment: VectorStore.Moment
+    ) throws -> Bool {
         var place = 0
         goneCount = 0
-        for entry in moment.entries {
+        for entry in entries {
             while place < keys.count, keys[place].number < entry.number { forget(&place) }
             if place == keys.count {
-                tail += try moment.elements(of: entry, dimensions: dimensions)
-                keys.append(.init(number: entry.number, stamp: entry.stamp))
-                passages.append(entry.passage)
-                collections.append(entry.collection)
+                try append(entry, moment)
             } else {
                 guard keys[place].number == entry.number, keys[place].stamp == entry.stamp else {
                     return false
@@ -58,7 +82,6 @@ struct VectorRows: Sendable {
             place += 1
         }
         while place < keys.count { forget(&place) }
-        generation = moment.generation
         return true
     }
 

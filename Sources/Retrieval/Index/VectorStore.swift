@@ -64,13 +64,14 @@ struct VectorStore: Sendable {
         let text: String
     }
 
-    /// Passages after `number` that have no vector at all, or none of `candidate` where it is given.
+    /// Passages after `number` that have no vector of `candidate`; without a candidate, those that
+    /// were left without any when they came.
     func missing(
         after number: Int64, of owner: Identifier?, candidate: String?, limit: Int
     ) async throws -> [Missing] {
         try await pool.read { database in
             try Row.fetchAll(
-                database, sql: Self.missingQuery,
+                database, sql: candidate == nil ? Self.lackingQuery : Self.missingQuery,
                 arguments: [
                     "after": number, "owner": owner, "candidate": candidate, "limit": limit,
                 ]
@@ -84,17 +85,43 @@ struct VectorStore: Sendable {
         }
     }
 
+    /// Every passage is looked at: for when the embedding model has changed.
     static let missingQuery = """
-        SELECT passage.number, passage.context, passage.body, document.owner_id
+        SELECT passage.number, context, body, document.owner_id
         FROM passage CROSS JOIN document ON document.number = passage.document
+        CROSS JOIN wording ON wording.passage = passage.number
         WHERE passage.number > :after AND (:owner IS NULL OR document.owner_id = :owner)
             AND NOT EXISTS (
                 SELECT 1 FROM vector JOIN embedding_model
                     ON embedding_model.number = vector.model
-                WHERE vector.passage = passage.number
-                    AND (:candidate IS NULL OR embedding_model.candidate = :candidate))
+                WHERE vector.passage = passage.number AND embedding_model.candidate = :candidate)
         ORDER BY passage.number LIMIT :limit
         """
+
+    /// Only documents that are marked are looked at: for after every upload.
+    static let lackingQuery = """
+        SELECT passage.number, context, body, document.owner_id
+        FROM document CROSS JOIN passage ON passage.document = document.number
+        CROSS JOIN wording ON wording.passage = passage.number
+        WHERE document.lacks_vectors AND passage.number > :after
+            AND (:owner IS NULL OR document.owner_id = :owner) AND :candidate IS NULL
+            AND NOT EXISTS (SELECT 1 FROM vector WHERE vector.passage = passage.number)
+        ORDER BY passage.number LIMIT :limit
+        """
+
+    /// Takes the mark off the documents all of whose passages have a vector.
+    func markComplete() async throws {
+        try await pool.write { database in
+            try database.execute(
+                sql: """
+                    UPDATE document SET lacks_vectors = 0
+                    WHERE lacks_vectors AND NOT EXISTS (
+                        SELECT 1 FROM passage
+                        WHERE passage.document = document.number AND NOT EXISTS (
+                            SELECT 1 FROM vector WHERE vector.passage = passage.number))
+                    """)
+        }
+    }
 
     /// Adds vectors of passages that are there already; of those gone meanwhile nothing is kept.
     func add(_ vectors: [(passage: Int64, vector: Vector)]) async throws {
@@ -126,8 +153,23 @@ struct VectorStore: Sendable {
     /// The vectors of one model at one moment.
     struct Moment {
         let generation: Int64
-        let entries: [Entry]
+        /// How many there are.
+        let count: Int
+        fileprivate let model: Int64?
         fileprivate let database: Database
+
+        /// Those that were added after `number`, oldest first; from zero, all.
+        func entries(after number: Int64) throws -> [Entry] {
+            guard let model else { return [] }
+            var entries: [Entry] = []
+            let rows = try Row.fetchCursor(
+                database, sql: VectorStore.rowsQuery, arguments: [model, number])
+            while let row = try rows.next() {
+                entries.append(
+                    Entry(number: row[0], stamp: row[1], passage: row[2], collection: row[3]))
+            }
+            return entries
+        }
 
         /// The elements of one vector, read now; zeros where the row is not as long as it should be.
         func elements(of entry: Entry, dimensions: Int) throws -> [Float] {
@@ -157,22 +199,21 @@ struct VectorStore: Sendable {
         candidate: String, dimensions: Int, _ use: (Moment) throws -> Result
     ) throws -> Result {
         try pool.read { database in
-            let generation = try Self.generation(database)
-            var entries: [Entry] = []
-            let rows = try Row.fetchCursor(
-                database, sql: Self.rowsQuery, arguments: [candidate, dimensions])
-            while let row = try rows.next() {
-                entries.append(
-                    Entry(number: row[0], stamp: row[1], passage: row[2], collection: row[3]))
-            }
-            return try use(Moment(generation: generation, entries: entries, database: database))
+            let model = try Int64.fetchOne(
+                database,
+                sql: "SELECT number FROM embedding_model WHERE candidate = ? AND dimensions = ?",
+                arguments: [candidate, dimensions])
+            let count = try Int.fetchOne(
+                database, sql: "SELECT COUNT(*) FROM vector WHERE model = ?", arguments: [model])
+            return try use(
+                Moment(
+                    generation: try Self.generation(database), count: count ?? 0, model: model,
+                    database: database))
         }
     }
 
     static let rowsQuery = """
         SELECT number, stamp, passage, collection FROM vector
-        WHERE model = (
-            SELECT number FROM embedding_model WHERE candidate = ? AND dimensions = ?)
-        ORDER BY number
+        WHERE model = ? AND number > ? ORDER BY number
         """
 }

@@ -14,7 +14,4 @@ struct WorkQueue: Sendable {
             queue.async { continuation.resume(with: Swift.Result { try work() }) }
         }
     }
-
-    /// Does `work` some time soon, for nobody who waits.
-    func later(_ work: @escaping @Sendable () -> Void) { queue.async(execute: work) }
 }

@@ -31,7 +31,10 @@ struct Chunker: Sendable {
             while let last = path.last, last.level >= level { path.removeLast() }
             let heading = ExtractedText.Block.headingText(text.string(block.range))
             // A heading with nothing under it would be found by nobody: it is its own passage.
-            if isBare(level, place, text.blocks) { section.append(block) }
+            if isBare(level, place, text.blocks) {
+                section.append(block)
+                finishSection()
+            }
             if !heading.isEmpty { path.append((level, heading)) }
         }
         finishSection()

@@ -1,12 +1,13 @@
 /// How many WordPiece tokens a text takes, near enough and rather from above: short words one,
-/// longer ones more, every mark one. Measured on English prose it is within a tenth of the model's.
+/// longer ones more, every mark one. Against MiniLM's own vocabulary it counts 8 to 13 % too many
+/// for prose and 8 % too few for source code.
 enum TokenEstimate {
     static func count(_ scalars: some Sequence<Unicode.Scalar>) -> Int {
         var tokens = 0
         var letters = 0
         var digits = 0
         func word() {
-            if letters > 0 { tokens += 1 + max(0, letters - 2) / 7 }
+            if letters > 0 { tokens += 1 + max(0, letters - 2) / 6 }
             if digits > 0 { tokens += (digits + 2) / 3 }
             letters = 0
             digits = 0
@@ -15,7 +16,11 @@ enum TokenEstimate {
         for scalar in scalars {
             defer { previous = scalar }
             switch scalar.value {
-            case 0x61...0x7A, 0x41...0x5A: letters += 1
+            case 0x61...0x7A: letters += 1
+            case 0x41...0x5A:
+                // The model knows few words that are made of others, as `camelCase` is.
+                if (0x61...0x7A).contains(previous.value) { tokens += 1 }
+                letters += 1
             case 0x30...0x39: digits += 1
             case 0x09, 0x0A, 0x20: word()
             case ..<0x80:
@@ -29,9 +34,8 @@ enum TokenEstimate {
                 tokens += 1
             case _ where scalar.properties.isAlphabetic: letters += 4
             default:
-                // A drawn line is one unknown word to the model.
                 word()
-                tokens += scalar == previous ? 0 : 1
+                tokens += 1
             }
         }
         word()
