@@ -55,11 +55,13 @@ class ChatPage {
   }
 
   async load() {
+    // At once or not at all: later it would take the focus from what the reader has begun. On phones
+    // it would open the keyboard.
+    if (matchMedia("(hover: hover)").matches) this.#composer.focus();
     const loading = this.#composer.load(this.signal);
     if (this.chatID) await this.#showEntries();
     await loading;
     if (!this.chatID) await this.#showWelcome();
-    if (matchMedia("(hover: hover)").matches) this.#composer.focus();
   }
 
   async #showEntries() {

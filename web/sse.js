@@ -1,9 +1,10 @@
 // Server-sent events over `fetch`, which unlike `EventSource` can be aborted, carries headers, and
 // shows the status of a refusal.
 
-import { ApiError, request, unreachable } from "./api.js";
+import { ApiError, problemError, request, unreachable } from "./api.js";
 
 const attemptsMax = 8;
+const nothingMore = "This has ended in the meantime. Reload the page to see how.";
 const lineCharactersMax = 16_000_000;
 const firstDelayMilliseconds = 400;
 const delayMillisecondsMax = 10_000;
@@ -51,9 +52,11 @@ export async function follow(path, { signal, onEvent, onConnection = () => {} })
       const headers = { Accept: "text/event-stream", ...(last ? { "Last-Event-ID": last } : {}) };
       for await (const event of openStream(path, headers, signal)) {
         // An event that cannot be used is not asked for again.
-        last = event.id;
+        last = event.id || last;
         onConnection(true);
-        if (onEvent(event.event, JSON.parse(event.data))) return;
+        const data = JSON.parse(event.data);
+        if (event.event === "error") throw problemError(data.status, data);
+        if (onEvent(event.event, data)) return;
         attempt = 0;
       }
     } catch (error) {
@@ -75,6 +78,7 @@ async function* openStream(path, headers, signal) {
   let timer = setTimeout(abort, silenceMillisecondsMax);
   try {
     const response = await request("GET", path, { headers, signal: watch.signal });
+    if (response.status === 204) throw new ApiError(nothingMore, { status: response.status });
     const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
     const parser = new EventParser();
     for (;;) {

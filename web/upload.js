@@ -9,6 +9,8 @@ const readyShownMilliseconds = 6000;
 
 export class UploadList {
   #queue = Promise.resolve();
+  // A browser opens six connections to a server at most: one of them may follow jobs.
+  #following = Promise.resolve();
 
   /** `collectionID` says where new files go, null for the default; `onReady` runs after each. */
   constructor({ collectionID = () => null, onAccepted = () => {}, onReady = () => {} } = {}) {
@@ -36,12 +38,20 @@ export class UploadList {
     try {
       const jobID = await row.send();
       this.onAccepted();
-      row.index(jobID).then(() => this.onReady(), (error) => {
-        row.fail(error);
-        this.onAccepted();
-      });
+      row.wait(jobID);
+      this.#following = this.#following.then(() => this.#follow(row, jobID));
     } catch (error) {
       row.fail(error, () => { this.#queue = this.#queue.then(() => this.#send(row)); });
+    }
+  }
+
+  async #follow(row, jobID) {
+    try {
+      await row.index(jobID);
+      this.onReady();
+    } catch (error) {
+      row.fail(error);
+      this.onAccepted();
     }
   }
 }
@@ -87,10 +97,14 @@ class UploadRow {
     return form;
   }
 
-  /** Follows the indexing job. Throws the sentence of a job that failed. */
-  async index(jobID) {
+  /** It has been sent, and its job has been accepted. */
+  wait(jobID) {
     this.#cancel = () => cancelJob(jobID).catch((error) => this.#show(null, error.message));
     this.#show(null, "Waiting to be read");
+  }
+
+  /** Follows the indexing job. Throws the sentence of a job that failed. */
+  async index(jobID) {
     const job = await lastOf(jobID, (now) => this.#showJob(now));
     if (job.state !== "completed") {
       throw new ApiError(job.message || "The indexing was stopped.", { code: job.state });

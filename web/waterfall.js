@@ -9,10 +9,10 @@ const depthMax = 12;
 // A span's colour is that of the layer it belongs to, told by its name; the first match decides.
 const layers = [
   ["gateway", "Gateway", /^(GET|POST|PUT|PATCH|DELETE|HEAD|OPTIONS|HTTP)\b/i],
-  ["retrieval", "Retrieval", /retriev|search|embed|ingest|index|chunk|passage/i],
-  ["inference", "Inference", /^chat\b|infer|generate|decode|prefill|provider|model/i],
-  ["accounting", "Accounting", /reserve|settle|ledger|quote|price|account/i],
-  ["orchestration", "Orchestration", /turn|agent|workflow|job|orchestr|prompt|attribut|cite/i],
+  ["inference", "Inference", /^(chat|embeddings)\b/i],
+  ["accounting", "Accounting", /^account\b|reserve|settle/i],
+  ["retrieval", "Retrieval", /retriev|search|embed|ingest|index/i],
+  ["orchestration", "Orchestration", /turn|job|prompt|attribut/i],
 ];
 
 export function waterfall(spans) {

@@ -30,14 +30,27 @@ JOB_SECONDS = 180
 ANSWER_SECONDS = 240
 
 RATE_LIMIT_WAITS_MAX = 6
+
+# These tests are quicker than any user; the limits themselves are tested elsewhere.
+QUICK = """
+gateway:
+  requests_per_minute: 1000000
+  requests_burst: 100000
+  anonymous_requests_per_minute: 1000000
+  anonymous_requests_burst: 100000
+"""
 FINAL_STATES = ("completed", "failed", "cancelled")
 
 
 class Server:
     """One `heptad serve` with a data folder of its own; it may be killed and started again."""
 
-    def __init__(self, data: Path):
+    def __init__(self, data: Path, settings: str = ""):
         self.data = data
+        self.options = ["--data", data]
+        if settings:
+            (data / "heptad.yaml").write_text(settings)
+            self.options += ["--config", data / "heptad.yaml"]
         self.process = None
         self.output = deque(maxlen=400)
 
@@ -50,7 +63,7 @@ class Server:
         self._state_file.unlink(missing_ok=True)
         self.output.clear()
         self.process = subprocess.Popen(
-            [self.binary, "serve", "--port", "0", "--data", self.data, "--models", models],
+            [self.binary, "serve", "--port", "0", "--models", models, *self.options],
             cwd=self.data, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
             errors="replace")
         threading.Thread(target=self._read, args=(self.process.stdout,), daemon=True).start()
@@ -122,7 +135,7 @@ class Client(httpx.Client):
         super().__init__(base_url=server.address, headers=headers, timeout=60, **options)
 
     def request(self, method, url, **options):
-        """As usual, but a rate limit is waited for: these tests are quicker than any user."""
+        """As usual, but a rate limit is waited for."""
         for _ in range(RATE_LIMIT_WAITS_MAX):
             answer = super().request(method, url, **options)
             if answer.status_code != 429:
@@ -148,7 +161,7 @@ class Client(httpx.Client):
             job = self.get(f"/api/jobs/{job_id}").json()
             if job["state"] in FINAL_STATES:
                 return job
-            time.sleep(0.1)
+            time.sleep(0.25)
         pytest.fail(f"The job did not end within {JOB_SECONDS} s: {job}")
 
     def begin(self, question, **choices):
@@ -183,7 +196,7 @@ class Client(httpx.Client):
 @pytest.fixture(scope="session")
 def server(tmp_path_factory):
     """A server whose owner has been set up."""
-    server = Server(tmp_path_factory.mktemp("data")).start()
+    server = Server(tmp_path_factory.mktemp("data"), QUICK).start()
     answer = httpx.post(
         f"{server.address}/api/setup",
         json={"token": server.setup_token, "name": OWNER[0], "password": OWNER[1]})
@@ -204,7 +217,7 @@ def mallory(server):
     """Another user, a member, made with the command line while the server runs."""
     password = "a password of her own"
     subprocess.run(
-        [server.binary, "user", "add", "mallory", "--role", "member", "--data", server.data],
+        [server.binary, "user", "add", "mallory", "--role", "member", *server.options],
         input=f"{password}\n", text=True, check=True, cwd=server.data, timeout=START_SECONDS)
     answer = httpx.post(
         f"{server.address}/api/login", json={"name": "mallory", "password": password})

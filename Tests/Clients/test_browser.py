@@ -255,7 +255,10 @@ def test_stop_ends_the_answer_and_keeps_its_text(signed_in, handbook, how):
 def test_a_broken_stream_is_opened_again(signed_in, handbook):
     trip = signed_in()
     trip.expected.append("/events")
+    problem = {"status": 503, "detail": "The log is busy.", "code": "unavailable"}
     broken = [
+        dict(status=200, content_type="text/event-stream",
+             body=f"event: error\ndata: {json.dumps(problem)}\n\n"),
         dict(status=503, content_type="application/problem+json",
              body=json.dumps({"status": 503, "detail": "Restarting.", "code": "unavailable"})),
         dict(status=200, content_type="text/event-stream", body=": nothing yet\n\n"),
