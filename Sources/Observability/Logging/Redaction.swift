@@ -13,19 +13,29 @@ enum Redaction {
         }
     }
 
-    /// The text without what looks like a credential: what follows `Bearer` or `Basic`, what follows
-    /// the `@`-less half of `user:password@host`, and provider keys such as `sk-…`.
+    /// The text without what looks like a credential: what follows `Bearer` or `Basic`, the
+    /// `user:password` of an address, and provider keys such as `sk-…`.
     static func scrubbed(_ text: String) -> String {
         guard mayHoldSecret(text) else { return text }
-        return text.split(separator: " ", omittingEmptySubsequences: false)
-            .reduce(into: (words: [Substring](), isNext: false)) { result, word in
-                let bare = word.lowercased()
-                let hides = result.isNext && !word.isEmpty || isCredential(word)
-                result.words.append(hides ? hidden(word) : word)
-                result.isNext = bare.hasSuffix("bearer") || bare.hasSuffix("basic")
+        var words: [Substring] = []
+        var lengthHidden: Int?
+        for word in text.split(separator: " ", omittingEmptySubsequences: false) {
+            let follows = lengthHidden.map { !word.isEmpty && word.utf8.count >= $0 } ?? false
+            words.append(follows || isCredential(word) ? hidden(word) : word)
+            // "basic" is also a word: what follows it is hidden if it is as long as a credential.
+            let scheme = word.lowercased()
+            if scheme.hasSuffix("bearer") {
+                lengthHidden = 1
+            } else if scheme.hasSuffix("basic") {
+                lengthHidden = basicBytesMin
+            } else if !word.isEmpty {
+                lengthHidden = nil
             }
-            .words.joined(separator: " ")
+        }
+        return words.joined(separator: " ")
     }
+
+    private static let basicBytesMin = 12
 
     private static func hidden(_ word: Substring) -> Substring {
         guard let scheme = word.firstRange(of: "://"), let at = word.lastIndex(of: "@") else {
