@@ -44,10 +44,22 @@ enum Redaction {
         return word[..<scheme.upperBound] + Substring(mark) + word[at...]
     }
 
-    // Most text has none of these, and is done after one look at its bytes.
+    // Most text has none of these, and is done after one pass over its bytes.
     private static func mayHoldSecret(_ text: String) -> Bool {
-        text.utf8.contains(UInt8(ascii: "@")) || text.contains("earer") || text.contains("asic ")
-            || text.contains("EARER") || prefixes.contains { text.contains($0) }
+        var text = text
+        return text.withUTF8 { bytes in
+            bytes.indices.contains { place in
+                needles.contains { needle in
+                    place + needle.count <= bytes.count
+                        && needle.indices.allSatisfy { bytes[place + $0] | 0x20 == needle[$0] }
+                }
+            }
+        }
+    }
+
+    // In lower case, as the bytes of the text are read; a hit too many costs a closer look.
+    private static let needles = (["bearer", "basic ", "@"] + prefixes).map { text in
+        text.utf8.map { $0 | 0x20 }
     }
 
     private static func isCredential(_ word: Substring) -> Bool {
