@@ -222,21 +222,21 @@ import Tracing
 
     @Test("The oldest traces go when there are too many")
     func size() async throws {
-        var configuration = ObservabilityConfiguration()
-        configuration.traceMegabytesMax = 1
-        let observatory = try Observatory(configuration)
-        let padding = String(repeating: "x", count: 1000)
-        for index in 0..<1200 {
-            observatory.tracer.withSpan("\(index)") { $0.attributes["padding"] = padding }
-        }
-        try await observatory.store.flush()
-        try await observatory.store.prune()
-        let kept = try await observatory.reader.traces(for: .owner, before: nil, limit: 500)
-        let bytes = try observatory.store.read {
-            try Int.fetchOne($0, sql: "SELECT sum(bytes) FROM traces") ?? 0
-        }
-        #expect(kept.first?.name == "1199")
-        #expect((600_000...900_000).contains(bytes))
+        let folder = try TemporaryFolder()
+        let buffer = SpanBuffer(spansMax: 1000)
+        let tracer = SpanTracer()
+        tracer.configure(
+            buffer: buffer, samplePercent: 100, random: Environment.manual().random)
+        let store = try TraceStore(
+            folder: folder.path, buffer: buffer, now: { .systemNow },
+            retention: Retention(age: .seconds(86_400), bytes: 50_000))
+        for index in 0..<600 { tracer.withSpan("\(index)") { _ in } }
+        try await store.flush()
+        try await store.prune()
+        let kept = try await store.traces(for: .owner, before: nil, limit: 500)
+        let bytes = try store.read { try Int.fetchOne($0, sql: "SELECT sum(bytes) FROM traces") }
+        #expect(kept.first?.name == "599" && kept.last?.name != "0")
+        #expect((10_000...45_000).contains(bytes ?? 0))
     }
 
     @Test("Lists come newest first, in pages")

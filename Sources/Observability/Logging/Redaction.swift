@@ -48,13 +48,20 @@ enum Redaction {
     private static func mayHoldSecret(_ text: String) -> Bool {
         var text = text
         return text.withUTF8 { bytes in
-            bytes.indices.contains { place in
-                needles.contains { needle in
-                    place + needle.count <= bytes.count
-                        && needle.indices.allSatisfy { bytes[place + $0] | 0x20 == needle[$0] }
+            for place in bytes.indices {
+                let first = bytes[place] | 0x20
+                for needle in needles where needle[0] == first {
+                    if matches(bytes[place...], needle) { return true }
                 }
             }
+            return false
         }
+    }
+
+    private static func matches(_ bytes: Slice<UnsafeBufferPointer<UInt8>>, _ needle: [UInt8])
+        -> Bool
+    {
+        bytes.count >= needle.count && zip(bytes, needle).allSatisfy { $0 | 0x20 == $1 }
     }
 
     // In lower case, as the bytes of the text are read; a hit too many costs a closer look.
