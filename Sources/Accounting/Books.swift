@@ -31,14 +31,6 @@ struct Books {
         var inputTokens = 0
         var outputTokens = 0
 
-        func adding(_ other: Amounts) throws -> Amounts {
-            Amounts(
-                picodollars: try picodollars.adding(other.picodollars),
-                calls: calls + other.calls,
-                inputTokens: inputTokens + other.inputTokens,
-                outputTokens: outputTokens + other.outputTokens)
-        }
-
         var negated: Amounts {
             Amounts(
                 picodollars: Picodollars(-picodollars.rawValue), calls: -calls,
@@ -75,12 +67,10 @@ struct Books {
     }
 
     private func post(_ amounts: Amounts, to account: Account, transfer: Identifier) throws {
-        let id = try self.id(of: account)
-        let after = try balance(account: id).adding(amounts)
         try database.cachedStatement(sql: Self.postSQL).execute(arguments: [
-            transfer, id, amounts.picodollars, amounts.calls, amounts.inputTokens,
-            amounts.outputTokens, after.picodollars, after.calls, after.inputTokens,
-            after.outputTokens,
+            "transfer": transfer, "account": try id(of: account),
+            "picodollars": amounts.picodollars, "calls": amounts.calls,
+            "input": amounts.inputTokens, "output": amounts.outputTokens,
         ])
     }
 
@@ -113,9 +103,16 @@ struct Books {
         WHERE accounts.kind = 'spent' AND accounts.owner = ? AND accounts.month = ?
         ORDER BY accounts.candidate
         """
+    // A sum past 64 bits becomes floating point, which the strict table refuses.
     private static let postSQL = """
         INSERT INTO postings (transfer_id, account_id, picodollars, calls, input_tokens,
             output_tokens, picodollars_after, calls_after, input_tokens_after, output_tokens_after)
-        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+        SELECT :transfer, :account, :picodollars, :calls, :input, :output,
+            coalesce(last.picodollars_after, 0) + :picodollars,
+            coalesce(last.calls_after, 0) + :calls,
+            coalesce(last.input_tokens_after, 0) + :input,
+            coalesce(last.output_tokens_after, 0) + :output
+        FROM (SELECT 1) LEFT JOIN
+            (SELECT * FROM postings WHERE account_id = :account ORDER BY id DESC LIMIT 1) AS last
         """
 }

@@ -2,9 +2,11 @@ package import Core
 import Synchronization
 import Tracing
 
-/// An embedder whose every call is paid for. Which model answers is known only afterwards, so a call
-/// is held for the dearest embedding price of the book until its model has answered once. A call
-/// that throws costs nothing.
+/// An embedder whose every call is paid for. A call that throws costs nothing.
+///
+/// Which model answers is known only afterwards, so the first call of each name runs without a hold
+/// and the rest are held for at that model's price: a user who has spent the budget must still be
+/// able to search with the local model after a restart, and a hosted one costs less than a cent.
 package struct MeteredEmbedder: Embedder {
     private let embedder: any Embedder
     private let ledger: SpendLedger
@@ -35,18 +37,15 @@ package struct MeteredEmbedder: Embedder {
     }
 
     private func reserve(_ request: EmbeddingRequest, _ call: CallDetails) async throws -> Hold? {
-        let candidate = answered.candidate(for: request.model)
-        let price = try candidate.map {
-            try ledger.prices.price(of: $0, now: ledger.environment.now())
-        }
-        let assumed = price ?? ledger.prices.dearestEmbedding
-        guard !assumed.isFree else { return nil }
+        guard let candidate = answered.candidate(for: request.model) else { return nil }
+        let price = try ledger.prices.price(of: candidate, now: ledger.environment.now())
+        guard !price.isFree else { return nil }
         let tokens = Self.usage(of: request.texts).freshInput
-        let ceiling = try assumed.ceiling(input: tokens, output: 0)
+        let ceiling = try price.ceiling(input: tokens, output: 0)
         return try await withSpan("account reserve") { span in
             span.attributes["heptad.hold.picodollars"] = ceiling.rawValue
             return try await ledger.reserve(
-                call, candidate: candidate ?? "", most: ceiling, least: ceiling)
+                call, candidate: candidate, most: ceiling, least: ceiling)
         }
     }
 

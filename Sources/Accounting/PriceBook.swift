@@ -18,7 +18,6 @@ struct PriceBook: Sendable {
     struct Entry: Sendable {
         let provider: String
         let model: String
-        let isEmbedding: Bool
         let price: Price
         /// First day, and first day no longer, on which the price holds; "" for no limit.
         let effectiveFrom: String
@@ -94,11 +93,6 @@ struct PriceBook: Sendable {
         return inForce(candidates, on: day).max { $0.rates.sum < $1.rates.sum }
     }
 
-    /// The dearest price of an embedding model: what a call is held for before its model is known.
-    var dearestEmbedding: Price? {
-        entries.filter(\.isEmbedding).map(\.price).max { $0.rates.sum < $1.rates.sum }
-    }
-
     /// Each provider's price for the day; where the day is outside all periods, its last one.
     private func inForce(_ candidates: [Entry], on day: String) -> [Price] {
         Dictionary(grouping: candidates, by: \.provider).values.compactMap { periods in
@@ -129,7 +123,6 @@ private struct Page: Decodable {
 private struct Line: Decodable {
     let provider: String
     let model: String
-    let mode: String?
     let input: Decimal
     let output: Decimal
     let cacheRead: Decimal?
@@ -158,7 +151,7 @@ private struct Line: Decodable {
                     cacheWrite: line.cacheWrite))
         }
         return PriceBook.Entry(
-            provider: provider, model: model, isEmbedding: mode == "embedding",
+            provider: provider, model: model,
             price: Price(rates: rates, long: long, asOf: asOf ?? bookAsOf),
             effectiveFrom: effectiveFrom ?? "", effectiveTo: effectiveTo ?? "")
     }

@@ -46,9 +46,6 @@ final class PriceList: Sendable {
     /// Like `price`, for what has been called already: never refused.
     func bookedPrice(of candidate: String, now: Timestamp) -> Price { lookUp(candidate, now: now) }
 
-    /// What an embedding costs at most, whichever model makes it.
-    var dearestEmbedding: Price { book.dearestEmbedding ?? unpriced }
-
     private func lookUp(_ candidate: String, now: Timestamp) -> Price {
         let slash = candidate.firstIndex(of: "/") ?? candidate.startIndex
         let provider = String(candidate[..<slash])

@@ -295,6 +295,25 @@ import Testing
         try Self.expectBalanced(bench.ledger)
     }
 
+    @Test(
+        "A balance never leaves 64 bits: what would take it there is refused, and nothing is lost")
+    func overflow() async throws {
+        let bench = try Bench()
+        let most = Picodollars(.max - 1)
+        _ = try await bench.ledger.reserve(
+            bench.details(), candidate: "hosted/m", most: most, least: .zero)
+        await #expect(throws: Failure.self) {
+            try await bench.ledger.reserve(
+                bench.details(), candidate: "hosted/m", most: Picodollars(2), least: .zero)
+        }
+        let spend = try await bench.ledger.spend(of: .alice)
+        #expect(spend.reserved == most)
+        let holds = try bench.ledger.read {
+            try Int.fetchOne($0, sql: "SELECT count(*) FROM holds")
+        }
+        #expect(holds == 1)
+    }
+
     @Test("The month's spending is found by index, however long the ledger")
     func plan() throws {
         let bench = try Bench()

@@ -18,7 +18,6 @@ import Testing
         let book = try PriceBook.builtIn()
         #expect(book.asOf == "2026-08-01")
         #expect(book.entries.count == 121)
-        #expect(book.dearestEmbedding?.rates.input == Picodollars(200_000))
     }
 
     @Test(

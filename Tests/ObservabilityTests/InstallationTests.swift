@@ -8,23 +8,25 @@ import Tracing
 @testable import Observability
 
 @Suite struct InstallationTests {
+    // In a process of its own: the facades are the whole process's, and other tests install too.
     @Test("The facades reach the newest installation of the process")
-    func install() async throws {
-        var configuration = ObservabilityConfiguration()
-        configuration.logLevel = "critical"
-        let folders = [try TemporaryFolder(), try TemporaryFolder()]
-        for folder in folders {
-            let telemetry = try Telemetry.install(
-                configuration, folder: folder.path, environment: .system)
-            let id = try #require(
-                withSpan("installed") { span in
-                    span.attributes["user.id"] = Principal.alice.userID.description
-                    Counter(label: "installations").increment()
-                    return TraceContext.currentTraceID
-                })
-            let spans = try await telemetry.reader.trace(id, for: .alice)
-            #expect(spans.map(\.name) == ["installed"])
-            #expect(await telemetry.reader.metricsText().contains("installations_total"))
+    func install() async {
+        await #expect(processExitsWith: .success) {
+            var configuration = ObservabilityConfiguration()
+            configuration.logLevel = "critical"
+            for folder in [try TemporaryFolder(), try TemporaryFolder()] {
+                let telemetry = try Telemetry.install(
+                    configuration, folder: folder.path, environment: .system)
+                let id = try #require(
+                    withSpan("installed") { span in
+                        span.attributes["user.id"] = Principal.alice.userID.description
+                        Counter(label: "installations").increment()
+                        return TraceContext.currentTraceID
+                    })
+                let spans = try await telemetry.reader.trace(id, for: .alice)
+                #expect(spans.map(\.name) == ["installed"])
+                #expect(await telemetry.reader.metricsText().contains("installations_total"))
+            }
         }
     }
 

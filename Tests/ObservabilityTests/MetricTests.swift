@@ -92,7 +92,7 @@ import Testing
         #expect(text.contains("\nhits_total{overflow=\"true\"} 990\n"))
         #expect(text.contains("\nhits_total{path=\"/9\"} 1\n"))
         #expect(text.contains("\nheptad_metric_series_overflowed_total 990\n"))
-        #expect(text.split(separator: "\n").count == 15)
+        #expect(text.split(separator: "\n").count == 16)
     }
 
     @Test("A name that two kinds want stays the first one's")

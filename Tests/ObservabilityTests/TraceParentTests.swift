@@ -1,3 +1,5 @@
+import Core
+import TestSupport
 import Testing
 import Tracing
 

@@ -19,13 +19,13 @@ struct LogRecord {
     ) {
         self.level = level
         self.label = label
-        self.message = clipped(Redaction.scrubbed(message), to: Self.messageBytesMax)
+        self.message = Redaction.scrubbed(clipped(message, to: Self.messageBytesMax))
         self.metadata = metadata.sorted { $0.key < $1.key }.prefix(Self.metadataMax).map { pair in
             (
                 key: clipped(pair.key, to: SpanText.keyBytesMax),
                 value: Redaction.isSecret(key: pair.key)
                     ? Redaction.mark
-                    : clipped(Redaction.scrubbed("\(pair.value)"), to: Self.valueBytesMax)
+                    : Redaction.scrubbed(clipped("\(pair.value)", to: Self.valueBytesMax))
             )
         }
         self.parent = parent

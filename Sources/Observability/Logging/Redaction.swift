@@ -13,19 +13,29 @@ enum Redaction {
         }
     }
 
-    /// The text without what looks like a credential: what follows `Bearer` or `Basic`, what follows
-    /// the `@`-less half of `user:password@host`, and provider keys such as `sk-…`.
+    /// The text without what looks like a credential: what follows `Bearer` or `Basic`, the
+    /// `user:password` of an address, and provider keys such as `sk-…`.
     static func scrubbed(_ text: String) -> String {
         guard mayHoldSecret(text) else { return text }
-        return text.split(separator: " ", omittingEmptySubsequences: false)
-            .reduce(into: (words: [Substring](), isNext: false)) { result, word in
-                let bare = word.lowercased()
-                let hides = result.isNext && !word.isEmpty || isCredential(word)
-                result.words.append(hides ? hidden(word) : word)
-                result.isNext = bare.hasSuffix("bearer") || bare.hasSuffix("basic")
+        var words: [Substring] = []
+        var lengthHidden: Int?
+        for word in text.split(separator: " ", omittingEmptySubsequences: false) {
+            let follows = lengthHidden.map { !word.isEmpty && word.utf8.count >= $0 } ?? false
+            words.append(follows || isCredential(word) ? hidden(word) : word)
+            // "basic" is also a word: what follows it is hidden if it is as long as a credential.
+            let scheme = word.lowercased()
+            if scheme.hasSuffix("bearer") {
+                lengthHidden = 1
+            } else if scheme.hasSuffix("basic") {
+                lengthHidden = basicBytesMin
+            } else if !word.isEmpty {
+                lengthHidden = nil
             }
-            .words.joined(separator: " ")
+        }
+        return words.joined(separator: " ")
     }
+
+    private static let basicBytesMin = 12
 
     private static func hidden(_ word: Substring) -> Substring {
         guard let scheme = word.firstRange(of: "://"), let at = word.lastIndex(of: "@") else {
@@ -34,10 +44,29 @@ enum Redaction {
         return word[..<scheme.upperBound] + Substring(mark) + word[at...]
     }
 
-    // Most text has none of these, and is done after one look at its bytes.
+    // Most text has none of these, and is done after one pass over its bytes.
     private static func mayHoldSecret(_ text: String) -> Bool {
-        text.utf8.contains(UInt8(ascii: "@")) || text.contains("earer") || text.contains("asic ")
-            || text.contains("EARER") || prefixes.contains { text.contains($0) }
+        var text = text
+        return text.withUTF8 { bytes in
+            for place in bytes.indices {
+                let first = bytes[place] | 0x20
+                for needle in needles where needle[0] == first {
+                    if matches(bytes[place...], needle) { return true }
+                }
+            }
+            return false
+        }
+    }
+
+    private static func matches(_ bytes: Slice<UnsafeBufferPointer<UInt8>>, _ needle: [UInt8])
+        -> Bool
+    {
+        bytes.count >= needle.count && zip(bytes, needle).allSatisfy { $0 | 0x20 == $1 }
+    }
+
+    // In lower case, as the bytes of the text are read; a hit too many costs a closer look.
+    private static let needles = (["bearer", "basic ", "@"] + prefixes).map { text in
+        text.utf8.map { $0 | 0x20 }
     }
 
     private static func isCredential(_ word: Substring) -> Bool {

@@ -20,7 +20,7 @@ final class RecordedSpan: Tracing.Span {
         var events: [SpanEvent] = []
         var droppedEvents = 0
         var error: String?
-        var hasEnded = false
+        var endedAt: UInt64?
     }
 
     init(
@@ -56,13 +56,16 @@ final class RecordedSpan: Tracing.Span {
             if case .string(let user)? = newValue.get(TraceEntry.ownerAttribute) {
                 entry.claim(for: user)
             }
-            state.withLock { $0.attributes = newValue }
+            state.withLock { state in
+                if state.endedAt == nil { state.attributes = newValue }
+            }
         }
     }
 
     func setStatus(_ status: SpanStatus) {
         guard status.code == .error else { return }
         state.withLock { state in
+            if state.endedAt != nil { return }
             state.error = status.message ?? state.error ?? "The operation failed."
         }
     }
@@ -70,6 +73,7 @@ final class RecordedSpan: Tracing.Span {
     func addEvent(_ event: SpanEvent) {
         guard isRecording else { return }
         state.withLock { state in
+            if state.endedAt != nil { return }
             if state.events.count < Self.eventsMax {
                 state.events.append(event)
             } else {
@@ -91,6 +95,7 @@ final class RecordedSpan: Tracing.Span {
         attributes["exception.message"] = failure.message
         addEvent(SpanEvent(name: "exception", at: instant(), attributes: attributes))
         state.withLock { state in
+            if state.endedAt != nil { return }
             state.attributes["error.type"] = failure.code.rawValue
             state.error = failure.message
         }
@@ -102,18 +107,23 @@ final class RecordedSpan: Tracing.Span {
     func end<Instant: TracerInstant>(at instant: @autoclosure () -> Instant) {
         guard isRecording else { return }
         let endedAt = instant().nanosecondsSinceEpoch
-        let ended = state.withLock { state -> State? in
-            guard !state.hasEnded else { return nil }
-            state.hasEnded = true
-            return state
+        let isFirst = state.withLock { state in
+            guard state.endedAt == nil else { return false }
+            state.endedAt = endedAt
+            return true
         }
-        guard let ended else { return }
-        buffer.append(
-            EndedSpan(
-                parent: parent, parentID: parentID, name: ended.name, kind: kind,
-                startedAt: startedAt, nanoseconds: endedAt > startedAt ? endedAt - startedAt : 0,
-                attributes: ended.attributes, events: ended.events,
-                droppedEvents: ended.droppedEvents, error: ended.error, entry: entry))
+        if isFirst { buffer.append(self) }
+    }
+
+    /// What is to be written of it; made where it is written, so that ending a span costs little.
+    var ended: EndedSpan {
+        let state = state.withLock { $0 }
+        let endedAt = state.endedAt ?? startedAt
+        return EndedSpan(
+            parent: parent, parentID: parentID, name: state.name, kind: kind, startedAt: startedAt,
+            nanoseconds: endedAt > startedAt ? endedAt - startedAt : 0,
+            attributes: state.attributes, events: state.events,
+            droppedEvents: state.droppedEvents, error: state.error, entry: entry)
     }
 
     private static let eventsMax = 64

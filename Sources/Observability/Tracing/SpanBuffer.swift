@@ -12,13 +12,13 @@ final class SpanBuffer: Sendable {
     private let state = Mutex(State())
 
     private struct State {
-        var spans: [EndedSpan] = []
+        var spans: [RecordedSpan] = []
         var counts = Counts()
     }
 
     init(spansMax: Int) { self.spansMax = spansMax }
 
-    func append(_ span: EndedSpan) {
+    func append(_ span: RecordedSpan) {
         state.withLock { state in
             state.counts.recorded += 1
             guard state.spans.count < spansMax else {
@@ -31,12 +31,13 @@ final class SpanBuffer: Sendable {
 
     /// All that wait, in the order they ended.
     func drain() -> [EndedSpan] {
-        state.withLock { state in
+        let spans = state.withLock { state in
             let spans = state.spans
             state.spans = []
             state.spans.reserveCapacity(min(spans.count, spansMax))
             return spans
         }
+        return spans.map(\.ended)
     }
 
     /// Counts spans that were drained and could not be kept.

@@ -11,7 +11,7 @@ enum SpanText {
     static func name(_ name: String) -> String { clipped(name, to: keyBytesMax) }
 
     static func value(_ text: String) -> String {
-        clipped(Redaction.scrubbed(text), to: valueBytesMax)
+        Redaction.scrubbed(clipped(text, to: valueBytesMax))
     }
 
     /// An object of strings, its keys in order.

@@ -6,7 +6,14 @@ enum CurrentSpan: ServiceContextKey {
     enum Value: Sendable {
         case ours(RecordedSpan)
         /// Another server's, from the headers of a request.
-        case remote(TraceParent)
+        case remote(Remote)
+    }
+
+    /// A reference, so that a context holds either case without an allocation.
+    final class Remote: Sendable {
+        let parent: TraceParent
+
+        init(_ parent: TraceParent) { self.parent = parent }
     }
 }
 
@@ -66,7 +73,7 @@ final class SpanTracer: Tracer {
         else { return }
         parent.state =
             extractor.extract(key: "tracestate", from: carrier).map(TraceParent.state) ?? ""
-        context[CurrentSpan.self] = .remote(parent)
+        context[CurrentSpan.self] = .remote(.init(parent))
     }
 
     func inject<Carrier, Inject: Injector>(
@@ -87,7 +94,7 @@ extension CurrentSpan.Value {
     var parent: TraceParent {
         switch self {
         case .ours(let span): span.parent
-        case .remote(let parent): parent
+        case .remote(let remote): remote.parent
         }
     }
 }

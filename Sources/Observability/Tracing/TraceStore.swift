@@ -52,9 +52,11 @@ struct TraceStore: Sendable {
         return try await store.pool.read { database in
             let row = try Row.fetchOne(
                 database, sql: "SELECT id, owner FROM traces WHERE trace_id = ?", arguments: [id])
-            guard let row,
-                principal.isAdministrator || row["owner"] == principal.userID.description
-            else { throw absent }
+            guard let row else { throw absent }
+            let owner: String? = row["owner"]
+            guard principal.isAdministrator || owner == principal.userID.description else {
+                throw absent
+            }
             return try Row.fetchAll(
                 database, sql: Self.spansSQL, arguments: [row["id"] as Int64]
             ).map(TraceSpan.init)
