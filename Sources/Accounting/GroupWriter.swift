@@ -20,6 +20,7 @@ final class GroupWriter: Sendable {
 
     /// Runs `work` in a savepoint and returns once it is committed. What `work` throws is rolled
     /// back and thrown here, and the others of its group go on.
+    @concurrent
     func write<Value: Sendable>(
         mayRefuse: Bool = false, _ work: @escaping @Sendable (Database) throws -> Value
     ) async throws -> Value {

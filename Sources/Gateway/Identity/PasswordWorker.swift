@@ -12,6 +12,7 @@ final class PasswordWorker: Sendable {
     private let waiting = Mutex(0)
 
     /// Runs `work` on the worker's thread. Throws `unavailable` when too many wait already.
+    @concurrent
     func run<Value: Sendable>(_ work: @escaping @Sendable () throws -> Value) async throws -> Value
     {
         let mayWait = waiting.withLock { count in

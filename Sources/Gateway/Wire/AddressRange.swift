@@ -15,15 +15,14 @@ struct NetworkAddress: Hashable {
     init?(_ text: String) {
         // A zone such as `fe80::1%eth0` says which interface, not whom.
         let text = String(text.prefix { $0 != "%" })
-        var four = in_addr()
+        var four = [UInt8](repeating: 0, count: 4)
         if inet_pton(AF_INET, text, &four) == 1 {
-            let raw = withUnsafeBytes(of: four) { [UInt8]($0) }
-            bytes = [UInt8](repeating: 0, count: 10) + [0xFF, 0xFF] + raw
+            bytes = [UInt8](repeating: 0, count: 10) + [0xFF, 0xFF] + four
             return
         }
-        var six = in6_addr()
+        var six = [UInt8](repeating: 0, count: 16)
         guard inet_pton(AF_INET6, text, &six) == 1 else { return nil }
-        bytes = withUnsafeBytes(of: six) { [UInt8]($0) }
+        bytes = six
     }
 
     var isIPv4: Bool { bytes.prefix(10).allSatisfy { $0 == 0 } && bytes[10...11] == [255, 255] }

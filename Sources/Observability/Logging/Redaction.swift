@@ -106,5 +106,5 @@ enum Redaction {
         "cookies", "credential", "credentials", "apikey", "token", "csrf",
     ]
     private static let keyWords: Set<String> = ["api", "secret", "private", "access", "signing"]
-    private static let prefixes = ["sk-", "hpt_", "xai-", "gsk_", "AIza", "ghp_", "AKIA"]
+    private static let prefixes = ["sk-", "hp_", "xai-", "gsk_", "AIza", "ghp_", "AKIA"]
 }

@@ -7,6 +7,10 @@ struct WorkQueue: Sendable {
 
     init(_ name: String) { queue = DispatchQueue(label: "heptad.retrieval.\(name)") }
 
+    /// What `work` returns, done on the queue. `@concurrent`, as everywhere that a generic function
+    /// throws and ends with a continuation: without it Swift 6.3 resumes the caller outside the
+    /// caller's actor, in release builds only.
+    @concurrent
     func run<Result: Sendable>(
         _ work: @escaping @Sendable () throws -> Result
     ) async throws -> Result {
