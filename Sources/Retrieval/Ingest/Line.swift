@@ -78,7 +78,11 @@ struct Line {
     }
 
     /// Box-drawing characters: a diagram.
-    var isDrawing: Bool { text.contains(where: \.isDrawing) }
+    var isDrawing: Bool { Self.isDrawing(text) }
+
+    private static func isDrawing(_ text: String) -> Bool {
+        text.unicodeScalars.contains { (0x2500...0x259F).contains($0.value) }
+    }
 
     /// The fence's character and length, and whether something follows it.
     var fence: (mark: Character, length: Int, hasInfo: Bool)? {
@@ -107,9 +111,8 @@ struct Line {
 
     /// `***`, `---`, `___`, `- - -`: a rule and nothing else.
     var isRule: Bool {
-        let marks = text.filter { !$0.isWhitespace }
-        guard marks.count >= 3, let mark = marks.first, "-_*=~".contains(mark) else { return false }
-        return marks.allSatisfy { $0 == mark }
+        guard let mark = text.first, "-_*=~".contains(mark) else { return false }
+        return text.allSatisfy { $0 == mark || $0.isWhitespace } && text.count { $0 == mark } >= 3
     }
 
     var endsSentence: Bool { Self.endsSentence(text) }
@@ -126,8 +129,8 @@ struct Line {
             first.isUppercase || first.isNumber || "“\"'‘¿¡".contains(first)
             || (first.isLetter && !first.isLowercase)
         return begins && count <= 90 && !endsSentence(text)
-            && !text.contains { "{}=<>;|\\[]`@\t".contains($0) || $0.isDrawing }
-            && !text.contains("://") && text.contains(where: \.isLetter)
+            && !text.contains { "{}=<>;|\\[]`@\t".contains($0) }
+            && !isDrawing(text) && !text.contains("://") && text.contains(where: \.isLetter)
             && text.split(separator: " ").count <= 14
     }
 
@@ -135,12 +138,5 @@ struct Line {
     private static func isQuestion(_ text: String) -> Bool {
         guard text.utf8.count >= 8, text.first?.isUppercase == true else { return false }
         return !text.dropLast(text.hasSuffix("+") ? 3 : 1).contains { ".!?".contains($0) }
-    }
-}
-
-extension Character {
-    /// Box drawing and blocks, as in a diagram.
-    fileprivate var isDrawing: Bool {
-        unicodeScalars.first.map { (0x2500...0x259F).contains($0.value) } ?? false
     }
 }
