@@ -19,7 +19,7 @@ struct Refusal: Error {
     }
 
     /// Any error as a refusal.
-    init(_ error: any Error) {
+    init(of error: any Error) {
         self = error as? Refusal ?? Refusal(Failure(error))
     }
 
