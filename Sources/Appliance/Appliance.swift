@@ -61,8 +61,8 @@ struct Appliance: Sendable {
         group = ServiceGroup(
             configuration: .init(
                 services: [
-                    telemetry.service, client, JobRunner(store: jobs, handlers: [library]),
-                    orchestrator, server,
+                    telemetry.service, client, library,
+                    JobRunner(store: jobs, handlers: [library]), orchestrator, server,
                 ],
                 gracefulShutdownSignals: signals, logger: Logger(label: "heptad.appliance")))
     }

@@ -13,7 +13,7 @@ struct AnswerErrors: Middleware {
         do {
             return try await next(request, context)
         } catch {
-            let refusal = Refusal(error)
+            let refusal = Refusal(of: error)
             context.notes.note(refusal.failure)
             return try response(for: refusal, to: request, context)
         }

@@ -42,7 +42,7 @@ extension EventSink {
             // When the client is gone, there is nobody to tell.
             try? await send(
                 event: "error",
-                data: Problem(Refusal(error), traceID: TraceContext.currentTraceID))
+                data: Problem(Refusal(of: error), traceID: TraceContext.currentTraceID))
         }
     }
 }

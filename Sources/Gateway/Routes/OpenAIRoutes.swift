@@ -121,7 +121,7 @@ struct OpenAIRoutes: Sendable {
                 }
             } catch {
                 guard !Task.isCancelled else { throw error }
-                try await sink.send(data: OpenAIError(Refusal(error)))
+                try await sink.send(data: OpenAIError(Refusal(of: error)))
             }
             try await sink.send(text: "[DONE]")
         }

@@ -75,20 +75,18 @@ struct EventStream: Sendable {
             try await own.write(frame)
             progress.ended()
         }
-        let (closed, close) = AsyncStream<Void>.makeStream()
-        try await request.body.consumeWithInboundCloseHandler(
-            { _ in
-                try await withThrowingTaskGroup(of: Void.self) { group in
-                    // Sends the head at once: some clients wait for the first byte.
-                    try await sink.comment("heptad")
-                    group.addTask { try await produce(sink) }
-                    group.addTask { for await _ in closed {} }
-                    group.addTask { try? await gracefulShutdown() }
-                    group.addTask { try await keepAlive(sink, progress) }
-                    defer { group.cancelAll() }
-                    try await group.next()
-                }
-            }, onInboundClosed: { close.finish() })
+        try await request.watchingConnection { closed in
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                // Sends the head at once: some clients wait for the first byte.
+                try await sink.comment("heptad")
+                group.addTask { try await produce(sink) }
+                group.addTask { for await _ in closed {} }
+                group.addTask { try? await gracefulShutdown() }
+                group.addTask { try await keepAlive(sink, progress) }
+                defer { group.cancelAll() }
+                try await group.next()
+            }
+        }
     }
 
     private func keepAlive(_ sink: EventSink, _ progress: WriteProgress) async throws {

@@ -19,8 +19,8 @@ struct Refusal: Error {
     }
 
     /// Any error as a refusal.
-    init(_ error: any Error) {
-        self = error as? Refusal ?? Refusal(Failure(error), status: nil)
+    init(of error: any Error) {
+        self = error as? Refusal ?? Refusal(Failure(error))
     }
 
     static func invalid(_ message: String, cause: Any? = nil) -> Refusal {

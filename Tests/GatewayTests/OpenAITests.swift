@@ -1,0 +1,225 @@
+import Core
+import Foundation
+import TestSupport
+import Testing
+
+@testable import Gateway
+
+extension ServerTests {
+    @Suite struct OpenAITests {
+        private static let path = "/v1/chat/completions"
+
+        private static func json(_ more: String = "") -> String {
+            #"{"model":"tiny","messages":[{"role":"system","content":"Be brief."},"#
+                + #"{"role":"user","content":[{"type":"text","text":"Hi"},{"type":"text","text":"you"}]}]"#
+                + (more.isEmpty ? "" : ",\(more)") + "}"
+        }
+
+        @Test("An answer in one piece has the choice, the usage and the cost")
+        func whole() async throws {
+            try await TestServer.run { server in
+                let response = try await server.asAlice(
+                    "POST", Self.path,
+                    json: Self.json(
+                        #""max_tokens":9,"max_completion_tokens":5,"temperature":0.5,"top_p":0.9,"#
+                            + #""stop":"END","seed":-1,"user":"u","tools":[],"n":1,"store":true,"#
+                            + #""response_format":{"type":"text"},"presence_penalty":0"#))
+                #expect(response.status == 200)
+                #expect(response.headers["x-heptad-cost"] == "1234")
+                let body = try response.json(JSONValue.self)
+                #expect(body["object"] == "chat.completion" && body["model"] == "tiny")
+                #expect(
+                    body["choices"] == [
+                        [
+                            "index": 0, "finish_reason": "stop", "logprobs": .null,
+                            "message": ["role": "assistant", "content": "Hello, world"],
+                        ]
+                    ])
+                #expect(
+                    body["usage"] == [
+                        "prompt_tokens": 9, "completion_tokens": 3, "total_tokens": 12,
+                        "prompt_tokens_details": ["cached_tokens": 2],
+                        "completion_tokens_details": ["reasoning_tokens": 0],
+                    ])
+                let request = try #require(server.layers.with { $0.chatRequests.first })
+                #expect(request.purpose == "api" && request.principal.keyID != nil)
+                #expect(
+                    request.messages == [
+                        ChatMessage(.system, "Be brief."), ChatMessage(.user, "Hi\nyou"),
+                    ])
+                #expect(
+                    request.sampling
+                        == SamplingOptions(
+                            temperature: 0.5, topP: 0.9, seed: UInt64.max, stop: ["END"],
+                            outputTokensMax: 5))
+            }
+        }
+
+        @Test("A stream has the role, the pieces, the reason, the usage where asked, and an end")
+        func streamed() async throws {
+            try await TestServer.run { server in
+                let response = try await server.asAlice(
+                    "POST", Self.path,
+                    json: Self.json(#""stream":true,"stream_options":{"include_usage":true}"#))
+                let data = response.text.components(separatedBy: "\n").filter {
+                    $0.hasPrefix("data: ")
+                }.map { $0.dropFirst(6) }
+                #expect(data.last == "[DONE]")
+                let chunks = try data.dropLast().map {
+                    try JSONDecoder().decode(JSONValue.self, from: Data($0.utf8))
+                }
+                #expect(chunks.count == 6)
+                #expect(Set(chunks.map { "\($0["id"] ?? .null)" }).count == 1)
+                let pieces = chunks.map { chunk -> JSONValue? in
+                    guard case .array(let choices)? = chunk["choices"] else { return nil }
+                    return choices.first?["delta"]?["content"]
+                }
+                #expect(pieces == ["", "Hello", ", ", "world", nil, nil])
+                #expect(chunks[4]["choices"]?.first?["finish_reason"] == "stop")
+                #expect(chunks[5]["choices"] == [])
+                #expect(chunks[5]["usage"]?["total_tokens"] == 12)
+            }
+        }
+
+        @Test("A failure before the first byte is a status, after it an event")
+        func failures() async throws {
+            try await TestServer.run { server in
+                let table: [(Failure.Code, Int, String)] = [
+                    (.budgetExceeded, 402, "insufficient_quota"),
+                    (.rateLimited, 429, "rate_limit_exceeded"),
+                    (.tooLarge, 400, "context_length_exceeded"), (.upstream, 502, "upstream"),
+                    (.unavailable, 503, "unavailable"), (.timeout, 504, "timeout"),
+                    (.notFound, 404, "model_not_found"),
+                ]
+                for (code, status, name) in table {
+                    server.layers.with { $0.openFailure = Failure(code, "A sentence.") }
+                    for more in ["", #""stream":true"#] {
+                        let response = try await server.asAlice(
+                            "POST", Self.path, json: Self.json(more))
+                        let error = try response.json(OpenAIError.self).error
+                        #expect(response.status == status && error.code == name)
+                        #expect(error.message == "A sentence.")
+                    }
+                }
+                server.layers.with {
+                    $0.openFailure = nil
+                    $0.runFailure = Failure(.upstream, "It broke.", cause: "secret")
+                }
+                let response = try await server.asAlice(
+                    "POST", Self.path, json: Self.json(#""stream":true"#))
+                #expect(response.status == 200)
+                #expect(response.text.contains(#"data: {"error":{"#))
+                #expect(response.text.contains("It broke.") && !response.text.contains("secret"))
+                #expect(response.text.contains("data: [DONE]"))
+                let whole = try await server.asAlice("POST", Self.path, json: Self.json())
+                #expect(whole.status == 502 && !whole.text.contains("secret"))
+            }
+        }
+
+        @Test(
+            "What would change the answer and is not spoken here is refused by name",
+            arguments: [
+                (#""tools":[{}]"#, "tools"), (#""functions":[{}]"#, "functions"), (#""n":2"#, "n"),
+                (#""response_format":{"type":"json_schema"}"#, "response_format"),
+                (#""logprobs":true"#, "logprobs"), (#""presence_penalty":1"#, "presence_penalty"),
+                (#""modalities":["audio"]"#, "modalities"), (#""temperature":3"#, "temperature"),
+                (#""max_tokens":0"#, "max_completion_tokens"), (#""top_p":-1"#, "top_p"),
+                (#""stop":["a",""]"#, "stop"), (#""temperature":"hot""#, "temperature"),
+                (#""messages":[]"#, "messages"),
+                (
+                    #""messages":[{"role":"user","content":[{"type":"image_url","image_url":{}}]}]"#,
+                    "messages[0].content[0]"
+                ), (#""messages":[{"role":"tool","content":"x"}]"#, "messages[0].role"),
+                (#""messages":[{"role":"wizard","content":"x"}]"#, "messages[0].role"),
+                (#""messages":[{"role":"user"}]"#, "messages[0].content"),
+                (
+                    #""messages":[{"role":"assistant","tool_calls":[{}]}]"#,
+                    "messages[0].tool_calls"
+                ),
+            ])
+        func unsupported(field: String, parameter: String) async throws {
+            try await TestServer.run { server in
+                let json =
+                    field.hasPrefix("\"messages\"")
+                    ? #"{"model":"tiny",\#(field)}"# : Self.json(field)
+                let response = try await server.asAlice("POST", Self.path, json: json)
+                let error = try response.json(OpenAIError.self).error
+                #expect(response.status == 400)
+                #expect(error.param == parameter && error.type == "invalid_request_error")
+                #expect(server.layers.with { $0.chatRequests.isEmpty })
+            }
+        }
+
+        @Test("A client that goes away ends its call, streamed or not", arguments: [true, false])
+        func disconnect(isStreamed: Bool) async throws {
+            try await TestServer.run { server in
+                server.layers.with { $0.stallsRun = true }
+                let body = Self.json(isStreamed ? #""stream":true"# : "")
+                let connection = try RawConnection(port: server.port)
+                try await connection.send(
+                    "POST \(Self.path) HTTP/1.1\r\nHost: localhost\r\nContent-Length: \(body.utf8.count)"
+                        + "\r\nAuthorization: Bearer \(server.aliceKey)\r\n\r\n\(body)")
+                if isStreamed { _ = try await connection.receive(until: "world") }
+                while server.layers.with({ $0.chatRequests.isEmpty }) {
+                    try await Task.sleep(for: .milliseconds(5))
+                }
+                connection.close()
+                for _ in 0..<200 where server.layers.with({ $0.runsCancelled == 0 }) {
+                    try await Task.sleep(for: .milliseconds(20))
+                }
+                #expect(server.layers.with { $0.runsCancelled } == 1)
+            }
+        }
+
+        @Test("Embeddings come as numbers or as base64, and tokens are refused")
+        func embeddings() async throws {
+            try await TestServer.run { server in
+                func embed(_ json: String) async throws -> RawResponse {
+                    try await server.asAlice("POST", "/v1/embeddings", json: json)
+                }
+                let floats = try await embed(#"{"model":"mini","input":["a","b"]}"#)
+                let body = try floats.json(JSONValue.self)
+                #expect(floats.headers["x-heptad-cost"] == "5")
+                #expect(body["data"]?.first?["embedding"] == [1, .number(-0.5)])
+                #expect(body["usage"] == ["prompt_tokens": 4, "total_tokens": 4])
+                let base64 = try await embed(
+                    #"{"model":"mini","input":"a","encoding_format":"base64"}"#)
+                #expect(
+                    try base64.json(JSONValue.self)["data"]?.first?["embedding"] == "AACAPwAAAL8=")
+                for (json, parameter) in [
+                    (#"{"input":[1,2]}"#, "input"), (#"{"input":[[1],[2]]}"#, "input"),
+                    (#"{"input":[]}"#, "input"), (#"{"input":""}"#, "input"),
+                    (#"{"input":"a","dimensions":5}"#, "dimensions"),
+                    (#"{"input":"a","encoding_format":"int8"}"#, "encoding_format"),
+                    (#"{"input":"a","model":"other"}"#, "model"), ("{}", "input"),
+                ] {
+                    let response = try await embed(json)
+                    #expect([400, 404].contains(response.status))
+                    #expect(try response.json(OpenAIError.self).error.param == parameter, "\(json)")
+                }
+            }
+        }
+
+        @Test("Models are listed and found by name")
+        func models() async throws {
+            try await TestServer.run { server in
+                let list = try await server.asAlice("GET", "/v1/models").json(JSONValue.self)
+                #expect(list["object"] == "list" && list["data"]?.first?["id"] == "tiny")
+                #expect(try await server.asAlice("GET", "/v1/models/tiny").status == 200)
+                let missing = try await server.asAlice("GET", "/v1/models/other")
+                #expect(missing.status == 404)
+                #expect(try missing.json(OpenAIError.self).error.code == "model_not_found")
+                let stranger = try await server.request("GET", "/v1/models")
+                #expect(stranger.status == 401)
+                #expect(try stranger.json(OpenAIError.self).error.code == "invalid_api_key")
+            }
+        }
+    }
+}
+
+extension JSONValue {
+    fileprivate var first: JSONValue? {
+        guard case .array(let values) = self else { return nil }
+        return values.first
+    }
+}

@@ -1,0 +1,317 @@
+import Core
+import Foundation
+import Synchronization
+
+/// All layers behind the Gateway, in memory. What there is belongs to one owner; everyone else is
+/// told that it is not there.
+final class ScriptedLayers: Sendable {
+    struct State {
+        var owner: Identifier?
+        var turns: [TurnRequest] = []
+        var chatRequests: [ChatRequest] = []
+        var uploads: [Upload] = []
+        var removed: [Identifier] = []
+        var cancelled: [Identifier] = []
+        var searches: [SearchRequest] = []
+        var followsRunning = 0
+        var runsCancelled = 0
+        var abandoned = 0
+        var openFailure: Failure?
+        var runFailure: Failure?
+        var pieces = ["Hello", ", ", "world"]
+        var stallsRun = false
+        var keepsTurnOpen = false
+        var refusedUploads: Set<String> = []
+    }
+
+    static let chat = fixed(1)
+    static let turn = fixed(2)
+    static let question = fixed(3)
+    static let answer = fixed(4)
+    static let collection = fixed(5)
+    static let document = fixed(6)
+    static let job = fixed(7)
+    static let passage = fixed(8)
+    static let trace = "0af7651916cd43dd8448eb211c80319c"
+    static let time = Timestamp(microseconds: 1_790_000_000_000_000)
+
+    private let state = Mutex(State())
+
+    func with<Value: Sendable>(_ body: (inout sending State) -> sending Value) -> Value {
+        state.withLock { body(&$0) }
+    }
+
+    static func fixed(_ number: Int) -> Identifier {
+        let text = "00000000-0000-7000-8000-00000000010\(number)"
+        guard let id = Identifier(text) else { preconditionFailure("Not an identifier: \(text)") }
+        return id
+    }
+
+    private func check(_ id: Identifier, _ expected: Identifier, _ principal: Principal) throws {
+        let owner = state.withLock { $0.owner }
+        guard id == expected, principal.userID == owner else {
+            throw Failure(.notFound, "There is no such thing.")
+        }
+    }
+
+    static let samplePassage = Passage(
+        id: passage, documentID: document, documentName: "a.md", headings: ["A", "B"],
+        text: "Text.", start: 0, end: 5)
+    static let usage = TokenUsage(freshInput: 7, cacheRead: 2, output: 3)
+    static let completion = Completion(
+        candidate: "local/tiny", finishReason: .stop, usage: usage, cost: Picodollars(1234),
+        firstTokenMilliseconds: 1.5, totalMilliseconds: 9)
+    static let outcome = TurnOutcome(
+        state: .completed, text: "Hello, world [1]",
+        citations: [Citation(number: 1, passage: samplePassage, origin: .model)],
+        notices: ["One passage was left out."], completion: completion, failure: nil,
+        traceID: trace, totalMilliseconds: 12)
+    static let events: [TurnEvent] = [
+        TurnEvent(number: 1, kind: .passages([samplePassage])),
+        TurnEvent(number: 2, kind: .text("Hello,\n")),
+        TurnEvent(number: 3, kind: .notice("One passage was left out.")),
+        TurnEvent(number: 4, kind: .text("world")),
+        TurnEvent(number: 5, kind: .ended(outcome)),
+    ]
+    static let chatSummary = ChatSummary(
+        id: chat, title: "A chat", createdAt: time, updatedAt: time)
+    static let collectionValue = Core.Collection(
+        id: collection, name: "Notes", documentCount: 1, passageCount: 2, createdAt: time)
+    static let documentSummary = DocumentSummary(
+        id: document, collectionID: collection, name: "a.md", mediaType: "text/markdown",
+        byteCount: 5, passageCount: 1, state: .ready, failure: nil, createdAt: time)
+    static let card = ModelCard(
+        name: "tiny", candidates: ["local/tiny"], contextTokens: 2048, outputTokensMax: 512,
+        isLocal: true,
+        price: TokenPrice(
+            input: .zero, cacheRead: .zero, cacheWrite: .zero, output: .zero, asOf: "configured"))
+
+    static func job(_ state: Job.State) -> Job {
+        Job(
+            id: job, kind: "ingest", payload: "{}", state: state, done: 1, total: 2,
+            message: "Reading", createdAt: time, updatedAt: time)
+    }
+}
+
+extension ScriptedLayers: Assistant, Conversations {
+    func begin(_ request: TurnRequest) async throws -> TurnStarted {
+        try check(request.chatID, Self.chat, request.principal)
+        state.withLock { $0.turns.append(request) }
+        return TurnStarted(turnID: Self.turn, questionID: Self.question, answerID: Self.answer)
+    }
+
+    func follow(
+        turn: Identifier, after number: Int, for principal: Principal,
+        _ emit: (TurnEvent) async throws -> Void
+    ) async throws {
+        try check(turn, Self.turn, principal)
+        state.withLock { $0.followsRunning += 1 }
+        defer { state.withLock { $0.followsRunning -= 1 } }
+        let staysOpen = state.withLock { $0.keepsTurnOpen }
+        for event in Self.events where event.number > number {
+            if staysOpen, event.number == 5 { try await Task.sleep(for: .seconds(60)) }
+            try await emit(event)
+        }
+    }
+
+    func cancel(turn: Identifier, for principal: Principal) async throws {
+        try check(turn, Self.turn, principal)
+        state.withLock { $0.cancelled.append(turn) }
+    }
+
+    func chats(for principal: Principal, before: Timestamp?, limit: Int) async throws
+        -> [ChatSummary]
+    { principal.userID == state.withLock { $0.owner } ? [Self.chatSummary] : [] }
+
+    func createChat(titled title: String, for principal: Principal) async throws -> ChatSummary {
+        ChatSummary(id: Self.chat, title: title, createdAt: Self.time, updatedAt: Self.time)
+    }
+
+    func entries(in chat: Identifier, for principal: Principal) async throws
+        -> (ChatSummary, [ChatEntry])
+    {
+        try check(chat, Self.chat, principal)
+        return (
+            Self.chatSummary,
+            [ChatEntry(id: Self.question, role: .user, text: "Hi", createdAt: Self.time)]
+        )
+    }
+
+    func removeChat(_ id: Identifier, for principal: Principal) async throws {
+        try check(id, Self.chat, principal)
+    }
+}
+
+extension ScriptedLayers: KnowledgeBase, Catalogue {
+    func search(_ request: SearchRequest) async throws -> [SearchHit] {
+        for id in request.collectionIDs { try check(id, Self.collection, request.principal) }
+        state.withLock { $0.searches.append(request) }
+        return [
+            SearchHit(
+                passage: Self.samplePassage, score: 0.5, keywordRank: 1, vectorRank: nil,
+                similarity: 0.25)
+        ]
+    }
+
+    func ingest(_ upload: Upload, for principal: Principal) async throws -> Ingestion {
+        if let id = upload.collectionID { try check(id, Self.collection, principal) }
+        let isRefused = state.withLock { state in
+            state.uploads.append(upload)
+            return state.refusedUploads.contains(upload.name)
+        }
+        guard !isRefused else {
+            throw Failure(.unsupported, "\(upload.name) is of a type that cannot be read.")
+        }
+        return Ingestion(documentID: Self.document, jobID: Self.job)
+    }
+
+    func remove(document: Identifier, for principal: Principal) async throws {
+        try check(document, Self.document, principal)
+        state.withLock { $0.removed.append(document) }
+    }
+
+    func text(of document: Identifier, for principal: Principal) async throws
+        -> (DocumentSummary, String)
+    {
+        try check(document, Self.document, principal)
+        return (Self.documentSummary, "Text.")
+    }
+
+    func collections(for principal: Principal) async throws -> [Core.Collection] {
+        [Self.collectionValue]
+    }
+
+    func createCollection(named name: String, for principal: Principal) async throws
+        -> Core.Collection
+    { Self.collectionValue }
+
+    func removeCollection(_ id: Identifier, for principal: Principal) async throws {
+        try check(id, Self.collection, principal)
+    }
+
+    func documents(in collection: Identifier, for principal: Principal) async throws
+        -> [DocumentSummary]
+    {
+        try check(collection, Self.collection, principal)
+        return [Self.documentSummary]
+    }
+}
+
+extension ScriptedLayers: JobQueue {
+    func enqueue(kind: String, payload: String, for principal: Principal) async throws -> Job {
+        Self.job(.available)
+    }
+
+    func job(_ id: Identifier, for principal: Principal) async throws -> Job {
+        try check(id, Self.job, principal)
+        return Self.job(.running)
+    }
+
+    func follow(
+        _ id: Identifier, for principal: Principal, _ emit: (Job) async throws -> Void
+    ) async throws {
+        try check(id, Self.job, principal)
+        try await emit(Self.job(.running))
+        try await emit(Self.job(.completed))
+    }
+
+    func cancel(_ id: Identifier, for principal: Principal) async throws {
+        try check(id, Self.job, principal)
+        state.withLock { $0.cancelled.append(id) }
+    }
+}
+
+extension ScriptedLayers: ChatModel, Embedder {
+    func open(_ request: ChatRequest) async throws -> ChatCall {
+        let failure = state.withLock { state in
+            state.chatRequests.append(request)
+            return state.openFailure
+        }
+        if let failure { throw failure }
+        guard request.model == "tiny" else {
+            throw Failure(.notFound, "There is no model \(request.model).")
+        }
+        return ChatCall(
+            candidate: "local/tiny",
+            run: { emit in
+                let (pieces, failure, stalls) = self.state.withLock {
+                    ($0.pieces, $0.runFailure, $0.stallsRun)
+                }
+                for piece in pieces { try await emit(.text(piece)) }
+                if let failure { throw failure }
+                if stalls {
+                    do {
+                        try await Task.sleep(for: .seconds(60))
+                    } catch {
+                        self.state.withLock { $0.runsCancelled += 1 }
+                        throw error
+                    }
+                }
+                return Self.completion
+            }, abandon: { self.state.withLock { $0.abandoned += 1 } })
+    }
+
+    func models() async -> [ModelCard] { [Self.card] }
+
+    func countTokens(_ texts: [String], model: String) async throws -> [Int] {
+        texts.map(\.count)
+    }
+
+    func embed(_ request: EmbeddingRequest) async throws -> Embeddings {
+        guard request.model ?? "mini" == "mini" else {
+            throw Failure(.notFound, "There is no such model.")
+        }
+        return Embeddings(
+            candidate: "local/mini", dimensions: 2,
+            values: request.texts.flatMap { _ in [Float(1), Float(-0.5)] },
+            usage: TokenUsage(freshInput: 4), cost: Picodollars(5))
+    }
+}
+
+extension ScriptedLayers: Ledger, TraceReader, AssetSource {
+    func quote(_ request: ChatRequest) async throws -> Quote {
+        Quote(model: request.model, ceiling: .zero, remaining: nil)
+    }
+
+    func spend(of principal: Principal) async throws -> Spend {
+        Spend(
+            month: "2026-11", total: Picodollars(9), reserved: .zero, budget: Picodollars(100),
+            lines: [
+                Spend.Line(
+                    candidate: "local/tiny", calls: 1, inputTokens: 2, outputTokens: 3,
+                    cost: Picodollars(9))
+            ])
+    }
+
+    func traces(for principal: Principal, before: Timestamp?, limit: Int) async throws
+        -> [TraceSummary]
+    {
+        [
+            TraceSummary(
+                traceID: Self.trace, name: "GET /", startedAt: Self.time,
+                durationMilliseconds: 1, spanCount: 1, hasError: false)
+        ]
+    }
+
+    func trace(_ traceID: String, for principal: Principal) async throws -> [TraceSpan] {
+        guard traceID == Self.trace, principal.userID == state.withLock({ $0.owner }) else {
+            throw Failure(.notFound, "There is no such trace.")
+        }
+        return [Self.span]
+    }
+
+    static let span = TraceSpan(
+        spanID: "b7ad6b7169203331", parentID: nil, name: "GET /", kind: "server", startedAt: time,
+        durationMilliseconds: 1, attributes: ["a": "b"],
+        events: [TraceSpan.Event(name: "e", at: time, attributes: [:])], error: nil)
+
+    func metricsText() async -> String { "# TYPE up gauge\nup 1\n" }
+
+    func asset(at path: String) -> Asset? {
+        switch path {
+        case "/": Asset(bytes: Array("<p>Hi".utf8), mediaType: "text/html", entityTag: "\"a1\"")
+        case "/app.js": Asset(bytes: [], mediaType: "text/javascript", entityTag: "\"b2\"")
+        default: nil
+        }
+    }
+}
