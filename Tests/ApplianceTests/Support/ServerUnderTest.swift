@@ -41,7 +41,7 @@ final class ServerUnderTest: Sendable {
             ["serve", "--port", "0"] + arguments, in: folder,
             environment: models ? [:] : ["HEPTAD_MODELS": none])
         let log = folder.path + "/serve-\(UUID().uuidString).log"
-        FileManager.default.createFile(atPath: log, contents: nil)
+        _ = FileManager.default.createFile(atPath: log, contents: nil)
         let handle = try FileHandle(forWritingTo: URL(fileURLWithPath: log))
         process.standardOutput = handle
         process.standardError = handle
