@@ -75,8 +75,8 @@ struct Quotation {
 
     /// Markdown: where it is from, with its mark, and the words themselves as a block quotation.
     var markdown: String {
-        let name = passage.documentName
-            .map { $0.isNewline || "[]`*\"<>".contains($0) ? " " : String($0) }.joined()
+        let name = Title.cleaned(
+            String(passage.documentName.map { "[]`*\"<>".contains($0) ? " " : $0 }))
         let lines = CitationMarks.removed(from: shortened).split(
             omittingEmptySubsequences: false, whereSeparator: \.isNewline)
         let quoted = lines.map { $0.isEmpty ? ">" : "> \($0)" }.joined(separator: "\n")
