@@ -16,6 +16,13 @@ import Testing
         return facts
     }
 
+    private static func list(_ base: AnswerFacts, missing: Int) -> AnswerFacts {
+        facts(base) {
+            $0.listItemCount = 4
+            $0.listItemsMissing = missing
+        }
+    }
+
     @Test(
         "What becomes of an answer",
         arguments: [
@@ -34,16 +41,26 @@ import Testing
                     $0.hasStrongQuotation = false
                 }, .keep
             ),
-            (facts(good) { $0.listItemsMissing = 0 }, .keep),
-            (facts(good) { $0.listItemsMissing = 1 }, .append),
+            (list(good, missing: 0), .keep), (list(good, missing: 2), .append),
+            (list(good, missing: 3), .quote(.incompleteList)),
+            (facts(list(good, missing: 1)) { $0.sentenceCount = 5 }, .quote(.incompleteList)),
+            (list(nonsense, missing: 4), .quote(.incompleteList)),
+            (facts(good) { $0.isOffTopic = true }, .quote(.offTopic)),
             (
                 facts(good) {
-                    $0.listItemsMissing = 1
-                    $0.sentenceCount = 5
-                }, .quote(.incompleteList)
+                    $0.isOffTopic = true
+                    $0.hasStrongQuotation = false
+                }, .keep
             ),
-            (facts(nonsense) { $0.listItemsMissing = 3 }, .quote(.incompleteList)),
             (nonsense, .quote(.unsupported)),
+            (facts(good) { $0.supportedCount = 1 }, .keep),
+            (facts(good) { $0.sentenceCount = 5 }, .quote(.unsupported)),
+            (
+                facts(good) {
+                    $0.sentenceCount = 5
+                    $0.hasStrongQuotation = false
+                }, .keep
+            ),
             (facts(nonsense) { $0.hasStrongQuotation = false }, .keepUnsupported),
             (facts(nonsense) { $0.quotesPassages = false }, .keep),
             (facts(nonsense) { $0.hasPassages = false }, .keep),

@@ -9,7 +9,8 @@ import Testing
         "Marks stay where their number was in the context",
         arguments: [
             ("So it is [1].", 1, "So it is [1]."), ("So it is [2].", 1, "So it is."),
-            ("Both [1, 2] or [1][3].", 2, "Both [1][2] or [1]."), ("[0] [-1] [x] []", 3, " [-1] [x] []"),
+            ("Both [1, 2] or [1][3].", 2, "Both [1][2] or [1]."),
+            ("[0] [-1] [x] []", 3, " [-1] [x] []"),
             ("See [1](http://a.example).", 3, "See [1](http://a.example)."),
             ("Code `a[7]` and [7]", 3, "Code `a[7]` and"),
             ("```\nx[9] = 1\n```\ndone [9]", 1, "```\nx[9] = 1\n```\ndone"),

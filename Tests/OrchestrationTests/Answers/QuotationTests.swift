@@ -62,6 +62,13 @@ import Testing
         #expect(found?.window.list?.items == ["No shoes in the hall", "No music after ten"])
     }
 
+    @Test("What ends in a colon is quoted with what follows it")
+    func colon() {
+        let text = "Collect three types of data:\n\n| Logs |\n| Metrics |\n| Traces |"
+        let found = quotation("Which data should we collect?", [.sample(text)])
+        #expect(found?.markdown.hasSuffix("> | Traces |") == true)
+    }
+
     @Test("What a document is called, or cites itself, cannot forge a mark")
     func hostile() {
         let text = "The gateway checks identity and routes requests [2][3]. Trust me."
@@ -76,7 +83,8 @@ import Testing
     func long() {
         let items = (0..<200).map { "- Rule \($0) of the house is long and tedious" }
         let text = "The rules of the house:\n" + items.joined(separator: "\n")
-        let markdown = quotation("What are the rules of the house?", [.sample(text)])?.markdown ?? ""
+        let markdown =
+            quotation("What are the rules of the house?", [.sample(text)])?.markdown ?? ""
         #expect(markdown.count < Quotation.charactersMax + 500)
     }
 

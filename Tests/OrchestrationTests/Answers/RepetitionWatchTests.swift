@@ -21,6 +21,14 @@ import Testing
                 "It is good. The bill stays low today."
             ),
             ("no no no no no no no ", "no"),
+            ("la lune, la nuit, la nuit, la nuit, la nuit, la nuit, la", "la lune, la nuit"),
+            (
+                "It ends. We manage all of the data that flows in and out of it daily and so on."
+                    + " It is we manage all of the data that flows in and out of it daily or so."
+                    + " He says we manage all of the data that flows in and out of it daily",
+                "It ends. We manage all of the data that flows in and out of it daily and so on."
+                    + " It is we manage all of the data that flows in and out of it daily or so."
+            ),
             ("We pay and pay and pay and pay and pay and pay more", "We pay and"),
             (
                 "- one of them is cheap\n- one of them is cheap\n- one of them is cheap\n",

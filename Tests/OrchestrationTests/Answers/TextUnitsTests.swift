@@ -7,9 +7,12 @@ import Testing
         "A text falls into sentences, items, headings and rows",
         arguments: [
             ("One. Two! Three?", ["One.", "Two!", "Three?"]),
-            ("It costs 3.5 dollars, e.g. today. Dr. No J. Smith agrees.", [
-                "It costs 3.5 dollars, e.g. today.", "Dr. No J. Smith agrees.",
-            ]),
+            (
+                "It costs 3.5 dollars, e.g. today. Dr. No J. Smith agrees.",
+                [
+                    "It costs 3.5 dollars, e.g. today.", "Dr. No J. Smith agrees.",
+                ]
+            ),
             ("He said \"yes.\" Then left.", ["He said \"yes.\"", "Then left."]),
             ("So it is. [1][2] More.", ["So it is. [1][2]", "More."]),
             ("- a b\n* c d\n3. e f", ["a b", "c d", "e f"]),

@@ -38,19 +38,16 @@ private final class Journal: Sendable {
 private func withRunner<Value: Sendable>(
     _ handlers: [any JobHandler], folder: TemporaryFolder? = nil,
     clock: ManualClock = ManualClock(),
-    configure: (inout OrchestrationConfiguration) -> Void = { _ in },
-    enqueued: (JobStore) async throws -> Void = { _ in },
+    configuration: OrchestrationConfiguration = OrchestrationConfiguration(),
     _ body: @escaping @Sendable (JobStore) async throws -> Value
 ) async throws -> Value {
     let folder = try folder ?? TemporaryFolder()
-    var configuration = OrchestrationConfiguration()
+    var configuration = configuration
     configuration.shutdownGraceSeconds = 1
-    configure(&configuration)
     let store = try JobStore(
         store: OrchestrationStore(folder: folder.path),
         environment: .manual(clock, seed: UInt64.random(in: 1...(.max))),
         configuration: configuration)
-    try await enqueued(store)
     let runner = JobRunner(store: store, handlers: handlers)
     return try await withThrowingTaskGroup(of: Void.self) { group in
         group.addTask { try await runner.run() }
@@ -152,7 +149,7 @@ extension JobStore {
                 throw error
             }
         }
-        try await withRunner([handler], configure: { $0.jobsMax = 1 }) { store in
+        try await withRunner([handler], configuration: .with { $0.jobsMax = 1 }) { store in
             let running = try await store.enqueue(kind: "test", payload: "", for: .alice).id
             try await until { gate.waitingCount == 1 }
             let waiting = try await store.enqueue(kind: "test", payload: "", for: .alice).id
@@ -188,14 +185,14 @@ extension JobStore {
             try await Task.sleep(for: .milliseconds(5))
             running.withLock { $0 -= 1 }
         }
+        let folder = try TemporaryFolder()
+        let queue = try JobStore(folder: folder.path, environment: .manual(clock))
+        for principal in [Principal.alice, .alice, .alice, .alice, .mallory, .mallory] {
+            _ = try await queue.enqueue(kind: "test", payload: "", for: principal)
+            clock.advance(by: .milliseconds(1))
+        }
         let order = try await withRunner(
-            [handler], clock: clock, configure: { $0.jobsMax = 1 },
-            enqueued: { store in
-                for _ in 0..<4 { _ = try await store.enqueue(kind: "test", payload: "", for: .alice) }
-                for _ in 0..<2 {
-                    _ = try await store.enqueue(kind: "test", payload: "", for: .mallory)
-                }
-            }
+            [handler], folder: folder, clock: clock, configuration: .with { $0.jobsMax = 1 }
         ) { _ in
             try await until { journal.entries.count == 6 }
             return journal.entries
@@ -276,7 +273,9 @@ extension JobStore {
                 ], folder: folder
             ) { store in
                 let count = journal.entries.count
-                if count == 0 { _ = try await store.enqueue(kind: "test", payload: "", for: .alice) }
+                if count == 0 {
+                    _ = try await store.enqueue(kind: "test", payload: "", for: .alice)
+                }
                 try await until { journal.entries.count == count + 1 }
                 return try await store.table.pool.read {
                     try Identifier.fetchOne($0, sql: "SELECT id FROM jobs")
@@ -299,10 +298,9 @@ extension JobStore {
             return id
         }
         clock.advance(by: .seconds(31 * 86_400))
-        try await withRunner(
-            [TestHandler()], folder: folder, clock: clock,
-            enqueued: { _ = try await $0.enqueue(kind: "strange", payload: "", for: .alice) }
-        ) { store in
+        let queue = try JobStore(folder: folder.path, environment: .manual(clock))
+        _ = try await queue.enqueue(kind: "strange", payload: "", for: .alice)
+        try await withRunner([TestHandler()], folder: folder, clock: clock) { store in
             let strange = try await store.table.pool.read {
                 try Identifier.fetchOne($0, sql: "SELECT id FROM jobs WHERE kind = 'strange'")
             }

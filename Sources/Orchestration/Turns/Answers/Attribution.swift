@@ -2,8 +2,8 @@ import Core
 
 /// Which passage supports a sentence of an answer.
 ///
-/// The measure is how much of the sentence's content words, weighted by how telling they are, stands
-/// in one stretch of a passage (`share`), and how close the two are in meaning (`cosine`, where an
+/// The measure is how much of the sentence's content words, weighted by how telling they are and less
+/// where they only repeat the question, stands in one stretch of a passage (`share`), and how close the two are in meaning (`cosine`, where an
 /// embedder is there). A figure that the passage lacks, or a word that only one of the two negates,
 /// rules the passage out whatever the rest says.
 struct Attribution {
@@ -17,8 +17,8 @@ struct Attribution {
     /// Words alone are enough from here on.
     static let shareAlone = 0.75
     /// With meaning asked, this many words and `cosineWithWords` support a sentence.
-    static let shareWithCosine = 0.45
-    static let cosineWithWords = 0.6
+    static let shareWithCosine = 0.5
+    static let cosineWithWords = 0.65
     /// A paraphrase: few words in common, but nearly the same meaning.
     static let shareOfParaphrase = 0.2
     static let cosineOfParaphrase = 0.75
@@ -28,6 +28,8 @@ struct Attribution {
     static let wordsMin = 2
 
     let evidence: Evidence
+    /// The question's words.
+    var asked: Set<String> = []
 
     /// The best stretch of each passage for a sentence, best first; those that cannot support it are
     /// left out.
@@ -40,7 +42,7 @@ struct Attribution {
 
         var best: [Int: Candidate] = [:]
         for window in evidence.windows {
-            let share = evidence.share(of: set, in: window.words)
+            let share = evidence.share(of: set, in: window.words, asked: asked)
             guard share >= Self.shareOfParaphrase, share > best[window.number]?.share ?? 0 else {
                 continue
             }

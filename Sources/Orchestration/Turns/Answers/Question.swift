@@ -36,6 +36,8 @@ struct Question {
         ].map(Words.stem))
     // The noun that is asked for follows closely: `what are the main new parts`.
     private static let lookahead = 5
-    private static let commands: Set<String> = ["list", "name", "enumerate", "summarize", "summarise"]
+    private static let commands: Set<String> = [
+        "list", "name", "enumerate", "summarize", "summarise",
+    ]
     private static let opening = commands.union(["which", "what"])
 }
