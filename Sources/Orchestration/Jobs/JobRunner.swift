@@ -78,8 +78,10 @@ package final class JobRunner: Service {
         let startedAt = store.environment.now()
         let event = await handle(row)
         await finish(row.job, event)
-        Counter(label: "heptad_jobs_total", dimensions: [("kind", row.job.kind), ("end", event.name)])
-            .increment()
+        Counter(
+            label: "heptad_jobs_total", dimensions: [("kind", row.job.kind), ("end", event.name)]
+        )
+        .increment()
         Metrics.Timer(label: "heptad_job_duration_seconds", dimensions: [("kind", row.job.kind)])
             .recordSeconds((store.environment.now() - startedAt).milliseconds / 1000)
         state.withLock { $0.runningCount -= 1 }
@@ -91,7 +93,8 @@ package final class JobRunner: Service {
     private func handle(_ row: JobRow) async -> JobEvent {
         let job = row.job
         guard let handler = handlers[job.kind] else {
-            return .failed(message: "This server has nothing that does jobs of the kind \(job.kind).")
+            return .failed(
+                message: "This server has nothing that does jobs of the kind \(job.kind).")
         }
         do {
             // A trace of its own: the request that asked for the job is long answered.

@@ -58,8 +58,10 @@ extension Orchestrator {
 
         var sampling = request.sampling
         sampling.outputTokensMax = outputTokens
-        if !kept.isEmpty, sampling.temperature == nil {
-            sampling.temperature = shape.passagesTemperature
+        if !kept.isEmpty {
+            sampling.temperature = sampling.temperature ?? shape.passagesTemperature
+            // A small model that copies its prompt ends where the copy reaches the marker.
+            if sampling.stop.count < SamplingOptions.stopMax { sampling.stop.append(prompt.marker) }
         }
         let messages = prompt.messages(
             history: recent.suffix(fit.historyCount),
@@ -78,7 +80,8 @@ extension Orchestrator {
         let cards = await model.models()
         guard let first = cards.first else {
             throw Failure(
-                .unavailable, "There is no model to answer with. Run `make models` to fetch the"
+                .unavailable,
+                "There is no model to answer with. Run `make models` to fetch the"
                     + " local one, or configure a hosted one.")
         }
         guard !name.isEmpty else { return first }

@@ -185,7 +185,8 @@ extension Orchestrator: Assistant {
         // A scalar has at most four bytes: what is longer than that is not counted out.
         guard question.utf8.count <= limit * 4, question.unicodeScalars.count <= limit else {
             throw Failure(
-                .tooLarge, "The question is longer than \(limit) characters; shorten it, or upload"
+                .tooLarge,
+                "The question is longer than \(limit) characters; shorten it, or upload"
                     + " the text as a document and ask about it.")
         }
         guard let first = question.firstIndex(where: { !$0.isWhitespace }),

@@ -2,7 +2,8 @@ import Core
 
 /// Who stops a running turn.
 enum StopReason: Hashable, Sendable {
-    case user, shutdown, timeout(seconds: Int)
+    case user, shutdown
+    case timeout(seconds: Int)
 }
 
 /// How the model's part of a turn ended.

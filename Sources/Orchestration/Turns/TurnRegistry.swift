@@ -44,7 +44,8 @@ final class TurnRegistry: Sendable {
             }
             guard claims.count < max else {
                 throw Failure(
-                    .unavailable, "The server is writing as many answers as it can. Try again soon.",
+                    .unavailable,
+                    "The server is writing as many answers as it can. Try again soon.",
                     retryAfter: .seconds(5))
             }
             claims[id] = Claim(chatID: chat, ownerID: principal.userID)

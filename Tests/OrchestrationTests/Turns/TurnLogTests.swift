@@ -6,7 +6,8 @@ import Testing
 @testable import Orchestration
 
 @Suite struct TurnLogTests {
-    @Test("A turn can be followed from any event on, while it runs and after", arguments: [0, 1, 3])
+    @Test(
+        "A turn can be followed from any event on, while it runs and after", arguments: [0, 1, 3])
     func resumption(after number: Int) async throws {
         let gate = Gate()
         let model = ScriptedModel(
@@ -40,8 +41,11 @@ import Testing
 
     @Test("Followers neither hold the answer up nor end it")
     func followers() async throws {
-        let model = ScriptedModel(.says(Array(repeating: "word", count: 200).joined(separator: " ")))
-        try await withOrchestrator(model: model, configure: { $0.local.endsLoops = false }) {
+        let model = ScriptedModel(
+            .says(Array(repeating: "word", count: 200).joined(separator: " ")))
+        try await withOrchestrator(
+            model: model, configuration: .with { $0.local.endsLoops = false }
+        ) {
             orchestrator in
             let never = Gate()
             let gone = Gate()
@@ -63,7 +67,7 @@ import Testing
                 for _ in 0..<8 { counts.append(try await group.next() ?? 0) }
                 #expect(Set(counts) == [201])
                 group.cancelAll()
-                while let _ = await group.nextResult() {}
+                while await group.nextResult() != nil {}
             }
             let outcome = try await orchestrator.outcome(of: turn)
             #expect(gone.isOpen)
@@ -124,9 +128,10 @@ import Testing
     @Test("The end is durable before anyone sees it, and numbers have no gaps")
     func durability() async throws {
         let folder = try TemporaryFolder()
-        let model = ScriptedModel(.says(Array(repeating: "a b c", count: 100).joined(separator: ". ")))
+        let model = ScriptedModel(
+            .says(Array(repeating: "a b c", count: 100).joined(separator: ". ")))
         try await withOrchestrator(
-            model: model, folder: folder, configure: { $0.local.endsLoops = false }
+            model: model, folder: folder, configuration: .with { $0.local.endsLoops = false }
         ) { orchestrator in
             let other = try OrchestrationStore(folder: folder.path)
             let turn = try await orchestrator.ask().turnID

@@ -94,7 +94,8 @@ import Testing
         let model = ScriptedModel()
         let knowledge = ScriptedKnowledge()
         let failure = try await withOrchestrator(
-            model: model, knowledge: knowledge, configure: { $0.questionCharactersMax = 100 }
+            model: model, knowledge: knowledge,
+            configuration: .with { $0.questionCharactersMax = 100 }
         ) { orchestrator in
             await refusal { _ = try await orchestrator.ask(question, model: name) }
         }
@@ -106,7 +107,7 @@ import Testing
     func limits() async throws {
         let gate = Gate()
         let model = ScriptedModel(.steps([.gate(gate), .text("Done.")]))
-        try await withOrchestrator(model: model, configure: { $0.turnsPerUserMax = 2 }) {
+        try await withOrchestrator(model: model, configuration: .with { $0.turnsPerUserMax = 2 }) {
             orchestrator in
             let chat = try await orchestrator.newChat()
             let first = try await orchestrator.ask(in: chat)
@@ -139,7 +140,8 @@ import Testing
     @Test("A model that breaks off leaves what it had said, and the reason")
     func brokenOff() async throws {
         let model = ScriptedModel(
-            .steps([.text("The first "), .text("half [1] [7]"), .fail(Failure(.upstream, "Gone."))]))
+            .steps([.text("The first "), .text("half [1] [7]"), .fail(Failure(.upstream, "Gone."))])
+        )
         let (outcome, entries) = try await withOrchestrator(
             model: model, knowledge: ScriptedKnowledge(passages: ["Something."])
         ) {
@@ -157,8 +159,9 @@ import Testing
     @Test("A turn that takes too long is stopped, and says so")
     func timeout() async throws {
         let model = ScriptedModel(.steps([.text("Well"), .wait(.seconds(60))]))
-        let outcome = try await withOrchestrator(model: model, configure: { $0.turnSecondsMax = 1 })
-        {
+        let outcome = try await withOrchestrator(
+            model: model, configuration: .with { $0.turnSecondsMax = 1 }
+        ) {
             try await $0.outcome(of: try await $0.ask().turnID)
         }
         #expect(outcome.state == .failed && outcome.text == "Well")
@@ -214,7 +217,7 @@ import Testing
         let knowledge = ScriptedKnowledge(passages: [long + " a", long + " b", long + " c"])
         let outcome = try await withOrchestrator(
             model: model, knowledge: knowledge,
-            configure: {
+            configuration: .with {
                 $0.local.historyMessagesMax = 2
                 $0.local.quotesPassages = false
             }

@@ -32,20 +32,24 @@ struct AnswerReview {
         let text = CitationMarks.kept(in: Self.tidied(written), count: evidence.passages.count)
         let attributed = await attributions(of: text, cosines)
         let quotation = await quotation(cosines)
+        let named = quotation.flatMap { items(of: $0, namedIn: text) }
         let facts = AnswerFacts(
             hasPassages: !evidence.passages.isEmpty,
-            isEmpty: !text.unicodeScalars.contains { $0.properties.isAlphabetic || $0.properties.numericType != nil },
+            isEmpty: !text.unicodeScalars.contains {
+                $0.properties.isAlphabetic || $0.properties.numericType != nil
+            },
             isRefusal: Refusal.isOne(text),
             sentenceCount: attributed.sentenceCount,
-            supportedCount: attributed.supported.count,
+            supportedCount: attributed.supportedCount,
             hasStrongQuotation: quotation?.isStrong == true,
-            listItemsMissing: quotation.flatMap { missingItems(of: $0, in: text) },
+            listItemCount: named?.count ?? 0, listItemsMissing: named?.missing ?? 0,
+            isOffTopic: isOffTopic(text, quotation),
             quotesPassages: quotesPassages)
         let verdict = facts.verdict
 
         var result = Result(text: text, citations: [], notice: verdict.notice)
         result.sentenceCount = attributed.sentenceCount
-        result.supportedCount = attributed.supported.count
+        result.supportedCount = attributed.supportedCount
         switch (verdict, quotation) {
         case (.quote, let quotation?):
             result.text = quotation.markdown
@@ -67,14 +71,15 @@ struct AnswerReview {
     private struct Attributed {
         /// The end of each supported sentence and its passage, in the order of the text.
         var supported: [(unit: TextUnits.Unit, number: Int)] = []
-        /// Sentences with enough content words to be supported.
+        /// Sentences that say something beyond the question, and those of them that are supported.
         var sentenceCount = 0
+        var supportedCount = 0
     }
 
     private func attributions(of text: String, _ cosines: Cosines) async -> Attributed {
         var result = Attributed()
         guard !evidence.passages.isEmpty else { return result }
-        let attribution = Attribution(evidence: evidence)
+        let attribution = Attribution(evidence: evidence, asked: question.words)
         let units = TextUnits(text)
         let sentences = units.units.filter { $0.kind != .heading }.flatMap { unit in
             TextUnits.sentences(in: text, unit.range).map {
@@ -92,10 +97,13 @@ struct AnswerReview {
         let answers = pairs.isEmpty ? nil : await cosines(pairs)
         for (place, found) in candidates.enumerated() {
             let words = Words.contentSet(of: text[sentences[place].range])
-            if words.count >= Attribution.wordsMin { result.sentenceCount += 1 }
+            // What only says the question again counts neither way.
+            let isSaying = words.subtracting(question.words).count >= Attribution.wordsMin
+            if isSaying { result.sentenceCount += 1 }
             let known = asked[place].flatMap { range in answers.map { Array($0[range]) } }
             guard let choice = Attribution.choice(of: found, cosines: known) else { continue }
             result.supported.append((sentences[place], choice.number))
+            if isSaying { result.supportedCount += 1 }
         }
         return result
     }
@@ -107,15 +115,31 @@ struct AnswerReview {
         return Quotation.best(of: ranked, cosines: answers, for: question, in: evidence)
     }
 
-    /// How many items of the list the answer does not name; nil where the quotation is no list or
-    /// none is asked for.
-    private func missingItems(of quotation: Quotation, in text: String) -> Int? {
+    /// How many items the asked-for list has, and how many the answer does not name; nil where the
+    /// quotation is no list or none is asked for.
+    private func items(of quotation: Quotation, namedIn text: String) -> (
+        count: Int, missing: Int
+    )? {
         guard question.asksForList, let list = quotation.window.list else { return nil }
         let words = Words.contentSet(of: text)
-        return list.items.count { item in
+        let missing = list.items.count { item in
             let name = Words.contentSet(of: Self.name(ofItem: item))
             return evidence.share(of: name, in: words) < 0.6
         }
+        return (list.items.count, missing)
+    }
+
+    // `50 to 300 milliseconds.` has no word of its question either, but it has those of the stretch
+    // that answers it.
+    private static let wordsOfQuestionMin = 0.2
+    private static let wordsOfQuotationMin = 0.3
+
+    private func isOffTopic(_ text: String, _ quotation: Quotation?) -> Bool {
+        guard let quotation else { return false }
+        let words = Words.contentSet(of: text)
+        return evidence.share(of: question.words, in: words) < Self.wordsOfQuestionMin
+            && evidence.share(of: words, in: Words.contentSet(of: quotation.window.quotable))
+                < Self.wordsOfQuotationMin
     }
 
     /// What an item is called: the words before its colon or dash, or its first six.

@@ -13,7 +13,7 @@ enum AnswerVerdict: Equatable {
 }
 
 enum QuoteReason: Equatable {
-    case noAnswer, refusal, unsupported, incompleteList
+    case noAnswer, refusal, unsupported, offTopic, incompleteList
 }
 
 /// What the verdict rests on. The rule, in order:
@@ -22,21 +22,27 @@ enum QuoteReason: Equatable {
 /// 2. A refusal (`I don't know`): quote where a passage strongly answers, else it stands.
 /// 3. Models that are known to make things up (`quotesPassages`) and that had passages:
 ///    - a list is asked for, a passage has it, and the answer lacks one of its items: the list
-///      follows the answer, or takes its place where less than half of its sentences are supported;
-///    - no sentence is supported: quote where a passage strongly answers; else it stands with a
-///      notice.
+///      follows the answer where that names half of them and half of its sentences are supported,
+///      and else takes its place;
+///    - less than half of what it says is supported: quote where a passage strongly answers; else it
+///      stands, with a notice where nothing at all is supported;
+///    - it has hardly a word of the question, nor of the stretch that strongly answers it: quote that.
 /// 4. Everything else stands.
 struct AnswerFacts: Equatable {
     var hasPassages = true
     var isEmpty = false
     var isRefusal = false
-    /// Sentences that say something, and those of them that a passage supports.
+    /// Sentences that say something beyond the question, and those of them that a passage supports.
     var sentenceCount = 0
     var supportedCount = 0
     /// Whether a passage strongly answers the question.
     var hasStrongQuotation = false
-    /// Items of the asked-for list that the answer does not name; nil where no list is asked for.
-    var listItemsMissing: Int?
+    /// Items of the asked-for list; zero where no list is asked for or none is found.
+    var listItemCount = 0
+    /// Those of them that the answer does not name.
+    var listItemsMissing = 0
+    /// Whether the answer shares next to no words with the question, nor with what answers it.
+    var isOffTopic = false
     var quotesPassages = true
 
     var verdict: AnswerVerdict {
@@ -44,12 +50,15 @@ struct AnswerFacts: Equatable {
         guard hasPassages else { return .keep }
         if isRefusal { return hasStrongQuotation ? .quote(.refusal) : .keep }
         guard quotesPassages else { return .keep }
-        if let missing = listItemsMissing, missing > 0, hasStrongQuotation {
-            return supportedCount * 2 >= sentenceCount && supportedCount > 0
-                ? .append : .quote(.incompleteList)
+        if listItemsMissing > 0, hasStrongQuotation {
+            let isHalfThere = listItemsMissing * 2 <= listItemCount
+            let isHalfSupported = supportedCount > 0 && supportedCount * 2 >= sentenceCount
+            return isHalfThere && isHalfSupported ? .append : .quote(.incompleteList)
         }
-        guard supportedCount == 0, sentenceCount > 0 else { return .keep }
-        return hasStrongQuotation ? .quote(.unsupported) : .keepUnsupported
+        if isOffTopic, hasStrongQuotation { return .quote(.offTopic) }
+        guard supportedCount * 2 < sentenceCount else { return .keep }
+        if hasStrongQuotation { return .quote(.unsupported) }
+        return supportedCount == 0 ? .keepUnsupported : .keep
     }
 }
 
@@ -62,8 +71,11 @@ extension AnswerVerdict {
         case .quote(.noAnswer), .quote(.refusal):
             "The model gave no answer, so the passage that fits the question best is quoted."
         case .quote(.unsupported):
-            "Your documents did not support what the model wrote, so the passage that fits the"
+            "Your documents did not support most of what the model wrote, so the passage that fits the"
                 + " question best is quoted instead."
+        case .quote(.offTopic):
+            "What the model wrote did not fit the question, so the passage that fits it best is"
+                + " quoted instead."
         case .quote(.incompleteList):
             "The model's answer left things out, so the list that answers the question is quoted"
                 + " instead."

@@ -2,10 +2,10 @@ import Core
 
 /// Which passage supports a sentence of an answer.
 ///
-/// The measure is how much of the sentence's content words, weighted by how telling they are, stands
-/// in one stretch of a passage (`share`), and how close the two are in meaning (`cosine`, where an
-/// embedder is there). A figure that the passage lacks, or a negation on one side only, rules the
-/// passage out whatever the rest says.
+/// The measure is how much of the sentence's content words, weighted by how telling they are and less
+/// where they only repeat the question, stands in one stretch of a passage (`share`), and how close the two are in meaning (`cosine`, where an
+/// embedder is there). A figure that the passage lacks, or a word that only one of the two negates,
+/// rules the passage out whatever the rest says.
 struct Attribution {
     /// A stretch that may support a sentence.
     struct Candidate {
@@ -17,8 +17,8 @@ struct Attribution {
     /// Words alone are enough from here on.
     static let shareAlone = 0.75
     /// With meaning asked, this many words and `cosineWithWords` support a sentence.
-    static let shareWithCosine = 0.45
-    static let cosineWithWords = 0.6
+    static let shareWithCosine = 0.5
+    static let cosineWithWords = 0.65
     /// A paraphrase: few words in common, but nearly the same meaning.
     static let shareOfParaphrase = 0.2
     static let cosineOfParaphrase = 0.75
@@ -28,6 +28,8 @@ struct Attribution {
     static let wordsMin = 2
 
     let evidence: Evidence
+    /// The question's words.
+    var asked: Set<String> = []
 
     /// The best stretch of each passage for a sentence, best first; those that cannot support it are
     /// left out.
@@ -36,11 +38,11 @@ struct Attribution {
         let set = Set(words)
         guard set.count >= Self.wordsMin else { return [] }
         let figures = Words.figures(in: words)
-        let isNegative = Words.hasNegation(sentence)
+        let negated = Words.negated(in: sentence)
 
         var best: [Int: Candidate] = [:]
         for window in evidence.windows {
-            let share = evidence.share(of: set, in: window.words)
+            let share = evidence.share(of: set, in: window.words, asked: asked)
             guard share >= Self.shareOfParaphrase, share > best[window.number]?.share ?? 0 else {
                 continue
             }
@@ -48,7 +50,7 @@ struct Attribution {
         }
         return best.values
             .filter { evidence.hasAll(figures, inPassage: $0.number) }
-            .filter { !contradicts(set, isNegative: isNegative, passage: $0.number) }
+            .filter { !contradicts(set, negated: negated, passage: $0.number) }
             .sorted { ($1.share, $0.number) < ($0.share, $1.number) }
     }
 
@@ -73,11 +75,14 @@ struct Attribution {
         return first.share < shareAlone
     }
 
-    /// The sentence of the passage that is plainly about the same thing says the opposite.
-    private func contradicts(_ words: Set<String>, isNegative: Bool, passage: Int) -> Bool {
+    /// Whether the sentence of the passage that is plainly about the same thing says the opposite: a
+    /// word they share is negated in one of them only.
+    private func contradicts(_ words: Set<String>, negated: Set<String>, passage: Int) -> Bool {
         guard let closest = evidence.closestUnit(to: words, inPassage: passage),
             closest.share >= 0.5
         else { return false }
-        return Words.hasNegation(closest.text) != isNegative
+        let shared = words.intersection(Words.contentSet(of: closest.text))
+        let difference = negated.symmetricDifference(Words.negated(in: closest.text))
+        return !shared.isDisjoint(with: difference)
     }
 }

@@ -76,7 +76,9 @@ enum CitationMarks {
         let inner = body.prefix(innerCharactersMax)
         guard let close = inner.firstIndex(of: "]") else { return nil }
         let numbers = body[..<close].split(separator: ",", omittingEmptySubsequences: false)
-            .map { part in Int(part.drop { $0 == " " }).flatMap { (0...999).contains($0) ? $0 : nil } }
+            .map { part in
+                Int(part.drop { $0 == " " }).flatMap { (0...999).contains($0) ? $0 : nil }
+            }
         let after = text.index(after: close)
         // `[1](address)` and `[1]: address` are links, not marks.
         if after < text.endIndex, text[after] == "(" { return nil }

@@ -15,6 +15,8 @@ struct Evidence {
         let titleWords: Set<String>
         let unitCount: Int
         let list: List?
+        /// The window and what follows it in its paragraph, as far as a short quotation goes.
+        let quotable: String
     }
 
     /// A list in a passage: its lead-in, such as `Three habits keep the bill down:`, and its items.
@@ -29,6 +31,7 @@ struct Evidence {
     private let units: [[(text: String, words: Set<String>)]]
 
     static let windowUnitsMax = 3
+    static let quotableCharacters = 400
     static let windowsPerPassageMax = 400
 
     init(_ passages: [Passage]) {
@@ -39,7 +42,9 @@ struct Evidence {
                 Words.contentSet(of: passage.headings.joined(separator: " ")))
         }
         units = texts.map { text in
-            text.units.map { (String(text.text[$0.range]), Words.contentSet(of: text.text[$0.range])) }
+            text.units.map {
+                (String(text.text[$0.range]), Words.contentSet(of: text.text[$0.range]))
+            }
         }
         windows = zip(passages, texts).enumerated().flatMap { place, pair in
             Self.windows(number: place + 1, passage: pair.0, units: pair.1)
@@ -52,12 +57,18 @@ struct Evidence {
         return 1 + log(Double(passageWords.count + 1) / Double(count + 1))
     }
 
-    /// The weighted share of `words` that is among `others`, 0 to 1.
-    func share(of words: Set<String>, in others: Set<String>) -> Double {
+    // A sentence that repeats the question has said nothing yet.
+    private static let weightOfAsked = 0.25
+
+    /// The weighted share of `words` that is among `others`, 0 to 1. Words that were `asked` for
+    /// weigh a quarter.
+    func share(
+        of words: Set<String>, in others: Set<String>, asked: Set<String> = []
+    ) -> Double {
         var found = 0.0
         var all = 0.0
         for word in words {
-            let weight = weight(word)
+            let weight = weight(word) * (asked.contains(word) ? Self.weightOfAsked : 1)
             all += weight
             if others.contains(word) { found += weight }
         }
@@ -69,7 +80,8 @@ struct Evidence {
     }
 
     /// The single sentence or item of a passage that has most of `words`.
-    func closestUnit(to words: Set<String>, inPassage number: Int) -> (text: String, share: Double)? {
+    func closestUnit(to words: Set<String>, inPassage number: Int) -> (text: String, share: Double)?
+    {
         units[number - 1].map { ($0.text, share(of: words, in: $0.words)) }
             .max { $0.1 < $1.1 }
     }
@@ -79,6 +91,26 @@ struct Evidence {
         let all = units.units
         let path = Words.contentSet(of: passage.headings.joined(separator: " "))
         var title = path
+        func quotable(_ part: ArraySlice<TextUnits.Unit>) -> String {
+            guard let first = part.first, var last = part.last else { return "" }
+            let rest = all[part.endIndex...].prefix {
+                $0.group == first.group && $0.kind == .sentence && first.kind == .sentence
+            }
+            for unit in rest {
+                let length = units.text[first.range.lowerBound..<unit.range.upperBound].count
+                guard length <= quotableCharacters else { break }
+                last = unit
+            }
+            // `Collect three types of data:` says nothing without what follows, whatever that is.
+            if units.text[last.range].hasSuffix(":") {
+                for unit in all where unit.range.lowerBound >= last.range.upperBound {
+                    let range = first.range.lowerBound..<unit.range.upperBound
+                    guard units.text[range].count <= quotableCharacters else { break }
+                    last = unit
+                }
+            }
+            return String(units.text[first.range.lowerBound..<last.range.upperBound])
+        }
         func add(_ part: ArraySlice<TextUnits.Unit>, list: List? = nil) {
             guard let first = part.first, let last = part.last else { return }
             let range = first.range.lowerBound..<last.range.upperBound
@@ -86,7 +118,8 @@ struct Evidence {
             found.append(
                 Window(
                     number: number, range: range, text: text, words: Words.contentSet(of: text),
-                    titleWords: title, unitCount: part.count, list: list))
+                    titleWords: title, unitCount: part.count, list: list,
+                    quotable: list == nil ? quotable(part) : text))
         }
         for start in all.indices where found.count < windowsPerPassageMax {
             let unit = all[start]
@@ -98,7 +131,9 @@ struct Evidence {
                 }
                 continue
             }
-            for end in start..<min(start + windowUnitsMax, all.count) {
+            // Items stand each for themselves, or in the list as a whole.
+            let unitsMax = unit.kind == .item ? 1 : windowUnitsMax
+            for end in start..<min(start + unitsMax, all.count) {
                 guard all[end].group == unit.group, all[end].kind == unit.kind else { break }
                 add(all[start...end])
             }

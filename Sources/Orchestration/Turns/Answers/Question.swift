@@ -1,14 +1,17 @@
 /// What can be read off a question without a model.
 struct Question {
     let text: String
-    /// Its content words.
+    /// Its content words, without those that only ask: in `how long does retrieval take` that is
+    /// `retrieval`.
     let words: Set<String>
     /// Whether it asks for several things: `which three habits`, `list the steps`, `what are the`.
     let asksForList: Bool
 
     init(_ text: String) {
         self.text = text
-        words = Words.contentSet(of: text)
+        let all = Words.contentSet(of: text)
+        let telling = all.subtracting(Self.asking)
+        words = telling.isEmpty ? all : telling
         asksForList = Self.asksForList(Words.all(of: text))
     }
 
@@ -26,8 +29,15 @@ struct Question {
             && !word.hasSuffix("is") && !Words.stopWords.contains(word)
     }
 
+    private static let asking: Set<String> = Set(
+        [
+            "long", "take", "many", "mean", "explain", "describe", "mention", "give", "say", "find",
+            "list", "name", "enumerate", "summarize", "summarise", "happen", "kind", "sort",
+        ].map(Words.stem))
     // The noun that is asked for follows closely: `what are the main new parts`.
     private static let lookahead = 5
-    private static let commands: Set<String> = ["list", "name", "enumerate", "summarize", "summarise"]
+    private static let commands: Set<String> = [
+        "list", "name", "enumerate", "summarize", "summarise",
+    ]
     private static let opening = commands.union(["which", "what"])
 }

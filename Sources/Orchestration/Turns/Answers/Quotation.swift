@@ -24,8 +24,7 @@ struct Quotation {
     /// asked for, and of two equal ones the shorter and then the one found first.
     static func ranked(for question: Question, in evidence: Evidence) -> [Evidence.Window] {
         let scored = evidence.windows.map { window -> (window: Evidence.Window, score: Double) in
-            var score = evidence.share(of: question.words, in: window.words)
-            score += 0.3 * evidence.share(of: question.words, in: window.titleWords)
+            var score = wordScore(of: window, for: question, in: evidence)
             if let list = window.list {
                 // Items that happen to use the question's words do not make it the list in question.
                 let lead = Words.contentSet(of: list.lead)
@@ -43,6 +42,17 @@ struct Quotation {
         return order.prefix(rankedMax).map { scored[$0].window }
     }
 
+    /// How many of the question's words the stretch has; its headings count for less, since they say
+    /// what it is about and not what it says.
+    private static func wordScore(
+        of window: Evidence.Window, for question: Question, in evidence: Evidence
+    ) -> Double {
+        evidence.share(of: question.words, in: window.words)
+            + weightOfTitle * evidence.share(of: question.words, in: window.titleWords)
+    }
+
+    private static let weightOfTitle = 0.5
+
     /// The best of `ranked`, whose cosines with the question are `cosines` where an embedder answered.
     static func best(
         of ranked: [Evidence.Window], cosines: [Float]?, for question: Question,
@@ -55,7 +65,7 @@ struct Quotation {
             // A list that is meant stays; between plain stretches meaning decides.
             if window.list == nil || !question.asksForList {
                 let scores = zip(ranked, cosines).map { window, cosine in
-                    evidence.share(of: question.words, in: window.words) + Double(cosine)
+                    wordScore(of: window, for: question, in: evidence) + Double(cosine)
                 }
                 let place = scores.indices.max { scores[$0] < scores[$1] } ?? 0
                 window = ranked[place]
@@ -75,8 +85,8 @@ struct Quotation {
 
     /// Markdown: where it is from, with its mark, and the words themselves as a block quotation.
     var markdown: String {
-        let name = passage.documentName
-            .map { $0.isNewline || "[]`*\"<>".contains($0) ? " " : String($0) }.joined()
+        let name = Title.cleaned(
+            String(passage.documentName.map { "[]`*\"<>".contains($0) ? " " : $0 }))
         let lines = CitationMarks.removed(from: shortened).split(
             omittingEmptySubsequences: false, whereSeparator: \.isNewline)
         let quoted = lines.map { $0.isEmpty ? ">" : "> \($0)" }.joined(separator: "\n")
@@ -86,7 +96,7 @@ struct Quotation {
     /// The stretch as it stands in the passage, list marks included. A lead-in and its list are kept
     /// apart by an empty line, without which Markdown would read some lists as one paragraph.
     private var shortened: String {
-        var text = window.text
+        var text = window.quotable
         if let list = window.list {
             text = list.lead + "\n\n" + list.items.map { "- " + $0 }.joined(separator: "\n")
         }

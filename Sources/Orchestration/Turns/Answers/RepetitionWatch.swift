@@ -4,7 +4,10 @@
 /// A loop is
 /// - a sentence or line of at least four words that comes for the third time, or twice in a row, or
 /// - the same run of one to sixteen words, three times in a row and at least nine words together
-///   (six times for one word).
+///   (six times for one word), or
+/// - twelve words in a row that came twice before, wherever.
+///
+/// What is kept ends before the loop, at the end of a sentence where there is one.
 struct RepetitionWatch {
     private(set) var text = ""
     private var words: [(word: String, start: Int)] = []
@@ -14,6 +17,7 @@ struct RepetitionWatch {
     private var sentenceStart = 0
     private var sentences: [String: Int] = [:]
     private var lastSentence = ""
+    private var phrases: [[String]: Int] = [:]
     private var length = 0
 
     static let sentenceWordsMin = 4
@@ -21,6 +25,8 @@ struct RepetitionWatch {
     static let runsMin = 3
     static let loopWordsMin = 9
     static let loopsOfOneWord = 6
+    static let phraseWords = 12
+    static let phrasesMin = 3
 
     /// Takes the next piece. Returns the part of the answer that is worth keeping once a loop is
     /// found, and nil as long as there is none.
@@ -54,14 +60,20 @@ struct RepetitionWatch {
         words.append((word, wordStart))
         word = ""
         for run in 1...Self.runWordsMax {
-            let runs = run == 1 ? Self.loopsOfOneWord : max(Self.runsMin, (Self.loopWordsMin + run - 1) / run)
+            let runs =
+                run == 1
+                ? Self.loopsOfOneWord : max(Self.runsMin, (Self.loopWordsMin + run - 1) / run)
             guard words.count >= run * runs else { continue }
             let tail = words.suffix(run * runs).map(\.word)
             if (run..<tail.count).allSatisfy({ tail[$0] == tail[$0 - run] }) {
                 return words[words.count - run * (runs - 1)].start
             }
         }
-        return nil
+        guard words.count >= Self.phraseWords else { return nil }
+        let phrase = words.suffix(Self.phraseWords)
+        let count = phrases[phrase.map(\.word), default: 0] + 1
+        phrases[phrase.map(\.word)] = count
+        return count >= Self.phrasesMin ? phrase[phrase.startIndex].start : nil
     }
 
     private mutating func closeSentence() -> Int? {
@@ -78,7 +90,16 @@ struct RepetitionWatch {
 
     private func keeping(_ count: Int) -> String {
         let kept = String(text.unicodeScalars.prefix(count))
-        let end = kept.lastIndex { !$0.isWhitespace && !"-*•".contains($0) }
-        return end.map { String(kept[...$0]) } ?? ""
+        guard let end = kept.lastIndex(where: { !$0.isWhitespace && !"-*•,;:(".contains($0) })
+        else {
+            return ""
+        }
+        let trimmed = kept[...end]
+        // Half a sentence stays only where there is no whole one. A line is whole as it is.
+        let isWhole = ".!?".contains(kept[end]) || kept[end...].contains { $0.isNewline }
+        guard !isWhole, let last = trimmed.lastIndex(where: { ".!?\n".contains($0) }) else {
+            return String(trimmed)
+        }
+        return String(trimmed[...last])
     }
 }

@@ -44,7 +44,8 @@ struct TextUnits {
                 add(line, .row, group)
             } else {
                 var end = line.upperBound
-                while place < lines.count, Self.goesOn(text[line.lowerBound..<end], text[lines[place]])
+                while place < lines.count,
+                    Self.goesOn(text[line.lowerBound..<end], text[lines[place]])
                 {
                     end = lines[place].upperBound
                     place += 1
@@ -116,7 +117,8 @@ struct TextUnits {
         var start = range.lowerBound
         var place = start
         while place < range.upperBound {
-            guard let end = sentenceEnd(in: text, at: place, within: start..<range.upperBound) else {
+            guard let end = sentenceEnd(in: text, at: place, within: start..<range.upperBound)
+            else {
                 place = text.index(after: place)
                 continue
             }
@@ -137,14 +139,18 @@ struct TextUnits {
         if "。！？".contains(mark) { return text.index(after: place) }
         guard ".!?".contains(mark) else { return nil }
         var end = text.index(after: place)
-        while end < range.upperBound, ".!?\"”’)*_".contains(text[end]) { end = text.index(after: end) }
+        while end < range.upperBound, ".!?\"”’)*_".contains(text[end]) {
+            end = text.index(after: end)
+        }
         while let after = CitationMarks.end(of: text[end..<range.upperBound]) { end = after }
         guard end == range.upperBound || text[end].isWhitespace else { return nil }
         if mark == "." {
             let word = text[range.lowerBound..<place].split { $0.isWhitespace || $0 == "(" }.last
             if let word, abbreviations.contains(word.lowercased()) { return nil }
             // An initial: `J. Smith`.
-            if let word, word.count == 1, word.first?.isUppercase == true, word != "I" { return nil }
+            if let word, word.count == 1, word.first?.isUppercase == true, word != "I" {
+                return nil
+            }
         }
         return end
     }

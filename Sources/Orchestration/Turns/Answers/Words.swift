@@ -37,8 +37,22 @@ enum Words {
         words.filter { $0.utf8.contains { (48...57).contains($0) } }
     }
 
-    static func hasNegation(_ text: some StringProtocol) -> Bool {
-        all(of: text).contains { negations.contains($0) }
+    /// The content words that a negation stands before, up to two for each and in its own clause:
+    /// of `It holds no model, and stores little` that is `model`.
+    static func negated(in text: some StringProtocol) -> Set<String> {
+        var found: Set<String> = []
+        for clause in text.split(whereSeparator: { ",;:.!?\n".contains($0) }) {
+            var left = 0
+            for word in all(of: clause) {
+                if negations.contains(word) {
+                    left = 2
+                } else if left > 0, !stopWords.contains(word) {
+                    found.insert(stem(word))
+                    left -= 1
+                }
+            }
+        }
+        return found
     }
 
     static func stem(_ word: String) -> String {

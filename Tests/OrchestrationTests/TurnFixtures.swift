@@ -12,13 +12,12 @@ func withOrchestrator<Value: Sendable>(
     embedder: any Embedder = NoEmbedder(),
     folder: TemporaryFolder? = nil,
     clock: ManualClock = ManualClock(),
-    configure: (inout OrchestrationConfiguration) -> Void = { _ in },
+    configuration: OrchestrationConfiguration = OrchestrationConfiguration(),
     _ body: @escaping @Sendable (Orchestrator) async throws -> Value
 ) async throws -> Value {
     let folder = try folder ?? TemporaryFolder()
-    var configuration = OrchestrationConfiguration()
+    var configuration = configuration
     configuration.shutdownGraceSeconds = 0
-    configure(&configuration)
     let orchestrator = try Orchestrator(
         configuration, folder: folder.path, model: model, embedder: embedder,
         knowledge: knowledge, environment: .manual(clock, seed: UInt64.random(in: 1...(.max))))
@@ -28,6 +27,14 @@ func withOrchestrator<Value: Sendable>(
         let value = try await body(orchestrator)
         group.cancelAll()
         return value
+    }
+}
+
+extension OrchestrationConfiguration {
+    static func with(_ change: (inout OrchestrationConfiguration) -> Void) -> Self {
+        var configuration = OrchestrationConfiguration()
+        change(&configuration)
+        return configuration
     }
 }
 
