@@ -184,6 +184,7 @@ extension ServerTests {
                 for request in requests {
                     let connection = try RawConnection(port: server.port)
                     try? await connection.send(request + Array("\r\n\r\n".utf8))
+                    connection.finishSending()
                     let answer = (try? await connection.receive()) ?? []
                     let text = String(decoding: answer.prefix(12), as: UTF8.self)
                     #expect(
