@@ -27,6 +27,8 @@ package struct GatewayConfiguration: Codable, Sendable, Equatable {
     package var connectionsMax = 1024
     /// Event streams that one user may follow at once.
     package var streamsMax = 32
+    /// How often a silent event stream gets a comment, so that proxies keep it open.
+    package var keepAliveSeconds = 15
     /// Requests that one user or API key may make, averaged over time.
     package var requestsPerMinute = 600
     /// Requests that one user or API key may make at once.
@@ -60,6 +62,7 @@ package struct GatewayConfiguration: Codable, Sendable, Equatable {
             ("idle_timeout_seconds", idleTimeoutSeconds, 1...3600),
             ("connections_max", connectionsMax, 1...100_000),
             ("streams_max", streamsMax, 1...10_000),
+            ("keep_alive_seconds", keepAliveSeconds, 1...3600),
             ("requests_per_minute", requestsPerMinute, 1...10_000_000),
             ("requests_burst", requestsBurst, 1...1_000_000),
             ("anonymous_requests_per_minute", anonymousRequestsPerMinute, 1...10_000_000),

@@ -110,7 +110,8 @@ package struct GatewayServer: Service {
         _ configuration: GatewayConfiguration, _ layers: GatewayLayers, identity: IdentityStore,
         environment: Core.Environment, isReady: @escaping @Sendable () async -> Bool
     ) -> RouteTable {
-        let streams = StreamSlots(limit: configuration.streamsMax)
+        let streams = StreamSlots(
+            limit: configuration.streamsMax, keepAlive: .seconds(configuration.keepAliveSeconds))
         var routes =
             SessionRoutes(
                 identity: identity, sessions: configuration.sessions,
@@ -152,15 +153,16 @@ package struct GatewayServer: Service {
     private static func describing(
         _ routes: [Route], _ assets: [Route], publicURL: String
     ) -> [Route] {
-        func description(_ document: JSONValue) -> Route {
+        func description(_ text: Result<String, any Error>) -> Route {
             Route(
                 .get, OpenAPI.path, "This description.", access: .open,
                 answers: [.ok(Schema(["type": "object"]))], isTraced: false,
-                handler: { _ in try .json(document) })
+                handler: { _ in .text(try text.get(), type: "application/json") })
         }
-        let all = routes + [description(.null)] + assets
+        let all = routes + [description(.success(""))] + assets
         let document = OpenAPI(routes: all, publicURL: publicURL).document
-        return routes + [description(document)] + assets
+        // Written once: it is large, and strangers may ask for it.
+        return routes + [description(Result { try JSON.text(document) })] + assets
     }
 
     private func bindingSentence(_ code: Int32) -> String {

@@ -124,6 +124,21 @@ extension ServerTests {
             }
         }
 
+        @Test("Who goes on sending a refused body is cut off")
+        func lingering() async throws {
+            try await TestServer.run { server in
+                let connection = try RawConnection(port: server.port)
+                try await connection.send(
+                    "POST /api/nothing HTTP/1.1\r\nHost: localhost\r\n"
+                        + "Content-Length: 1000000000\r\n\r\n")
+                #expect(try await connection.receive(until: "}").hasPrefix("HTTP/1.1 404"))
+                let piece = [UInt8](repeating: 65, count: 1 << 20)
+                await #expect(throws: RawConnection.Broken.self) {
+                    for _ in 0..<100 { try await connection.send(piece) }
+                }
+            }
+        }
+
         @Test("A body that never comes is given up")
         func slowBody() async throws {
             try await TestServer.run {
@@ -184,6 +199,7 @@ extension ServerTests {
                 for request in requests {
                     let connection = try RawConnection(port: server.port)
                     try? await connection.send(request + Array("\r\n\r\n".utf8))
+                    connection.finishSending()
                     let answer = (try? await connection.receive()) ?? []
                     let text = String(decoding: answer.prefix(12), as: UTF8.self)
                     #expect(

@@ -134,10 +134,14 @@ extension ServerTests {
 
         @Test("Silent streams are kept alive with comments")
         func keepAlive() async throws {
-            var stream = EventStream()
-            #expect(stream.keepAlive == .seconds(15))
-            stream.keepAlive = .milliseconds(20)
-            #expect(stream.keepAlive < stream.stalledMax)
+            try await TestServer.run {
+                $0.keepAliveSeconds = 1
+            } _: { server in
+                server.layers.with { $0.keepsTurnOpen = true }
+                let connection = try RawConnection(port: server.port)
+                try await connection.send(Self.head(server, "GET \(Self.turnPath)"))
+                _ = try await connection.receive(until: ": alive\n\n")
+            }
         }
 
         @Test("A user has a limited number of streams, and gets them back")

@@ -108,11 +108,7 @@ extension IdentityStore {
         guard case (let principal?, let lastUsedAt)? = found else { return nil }
         let isStale = lastUsedAt.map { now - $0 >= Self.stampInterval } ?? true
         if isStale {
-            try await store.pool.write { database in
-                try database.execute(
-                    sql: "UPDATE keys SET lastUsedAt = ? WHERE hash = ?",
-                    arguments: [now, Data(hash)])
-            }
+            await note("UPDATE keys SET lastUsedAt = ? WHERE hash = ?", [now, Data(hash)])
         }
         return principal
     }

@@ -67,15 +67,11 @@ extension IdentityStore {
         }
         guard case (let principal?, let createdAt, let seenAt)? = found else { return nil }
         guard now - seenAt < durations.idle, now - createdAt < durations.absolute else {
-            try await endSession(token: token)
+            await note("DELETE FROM sessions WHERE hash = ?", [Data(hash)])
             return nil
         }
         if now - seenAt >= Self.stampInterval {
-            try await store.pool.write { database in
-                try database.execute(
-                    sql: "UPDATE sessions SET seenAt = ? WHERE hash = ?",
-                    arguments: [now, Data(hash)])
-            }
+            await note("UPDATE sessions SET seenAt = ? WHERE hash = ?", [now, Data(hash)])
         }
         return Session(token: token, principal: principal)
     }

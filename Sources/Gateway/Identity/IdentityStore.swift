@@ -1,6 +1,7 @@
 package import Core
 import Foundation
 import GRDB
+import Logging
 import Storage
 
 /// Users, sessions and API keys, in `identity.db`. Nothing is cached: the command line may change
@@ -14,6 +15,7 @@ package final class IdentityStore: Sendable {
     let store: Store
     let environment: Environment
     let worker = PasswordWorker()
+    private let logger = Logger(label: "heptad.gateway.identity")
     private let cost: PasswordHash.Cost
     /// What an unknown user's password is checked against, so that the answer takes as long.
     private let decoy: PasswordHash
@@ -28,7 +30,7 @@ package final class IdentityStore: Sendable {
             folder: folder, name: "identity.db", durability: .full, migrations: Migrations.all)
         self.environment = environment
         self.cost = cost
-        decoy = try PasswordHash(of: "nobody's password", cost: cost)
+        decoy = try PasswordHash.decoy(cost: cost)
         try store.pool.write { database in
             // Two processes may open a new folder at once; the unique index lets one insert win.
             try database.execute(
@@ -158,6 +160,15 @@ package final class IdentityStore: Sendable {
             throw Failure(.unauthenticated, "The name or the password is wrong.")
         }
         return user
+    }
+
+    /// Writes what a request can do without: on a full disk, users can still read.
+    func note(_ sql: String, _ arguments: StatementArguments) async {
+        do {
+            try await store.pool.write { try $0.execute(sql: sql, arguments: arguments) }
+        } catch {
+            logger.warning("A last use was not kept.", metadata: ["cause": "\(error)"])
+        }
     }
 
     func hash(_ password: String) async throws -> String {

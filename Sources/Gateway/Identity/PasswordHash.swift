@@ -42,6 +42,18 @@ struct PasswordHash: Equatable {
         key = try Self.derive(password, salt: salt, cost: cost)
     }
 
+    /// A hash that no password has, for a check that has to fail and to take as long as any.
+    static func decoy(cost: Cost) throws -> PasswordHash {
+        PasswordHash(
+            cost: cost, salt: try Secret.random(saltBytes), key: try Secret.random(keyBytes))
+    }
+
+    private init(cost: Cost, salt: [UInt8], key: [UInt8]) {
+        self.cost = cost
+        self.salt = salt
+        self.key = key
+    }
+
     init?(stored: String) {
         let parts = stored.split(separator: "$", omittingEmptySubsequences: false).map(String.init)
         guard parts.count == 6, parts[0] == "scrypt", let logN = Int(parts[1]),

@@ -16,7 +16,8 @@ final class FinishConnections: ChannelDuplexHandler, RemovableChannelHandler {
 
     private let declaredBytesMax: Int
     private var isReadingRequest = false
-    private var isAnswered = false
+    /// Requests without an answer yet: a client may send the next before it has read the last.
+    private var unanswered = 0
     private var lingeringBytes = 0
     private var closing: Scheduled<Void>?
 
@@ -26,7 +27,7 @@ final class FinishConnections: ChannelDuplexHandler, RemovableChannelHandler {
         switch unwrapInboundIn(data) {
         case .head(let head):
             isReadingRequest = true
-            isAnswered = false
+            unanswered += 1
             lingeringBytes = 0
             if head.headerFields[.expect]?.lowercased() == "100-continue" {
                 let declared = head.headerFields[.contentLength].flatMap { Int($0) } ?? 0
@@ -36,7 +37,7 @@ final class FinishConnections: ChannelDuplexHandler, RemovableChannelHandler {
                 }
             }
         case .body(let bytes):
-            if isAnswered {
+            if unanswered == 0 {
                 lingeringBytes += bytes.readableBytes
                 guard lingeringBytes <= Self.lingerBytesMax else {
                     context.close(promise: nil)
@@ -53,8 +54,8 @@ final class FinishConnections: ChannelDuplexHandler, RemovableChannelHandler {
 
     func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
         if case .end = unwrapOutboundIn(data) {
-            isAnswered = true
-            if isReadingRequest, closing == nil {
+            unanswered -= 1
+            if isReadingRequest, unanswered == 0, closing == nil {
                 let channel = context.channel
                 closing = context.eventLoop.scheduleTask(in: Self.lingerTimeout) {
                     channel.close(promise: nil)

@@ -103,16 +103,16 @@ struct ChatRoutes: Sendable {
         let question = try await call.json(QuestionBody.self)
         let request = try question.request(in: chat, for: principal)
         // Before the turn begins: a stream that is refused must not leave an answer running.
-        let slot = call.wantsEvents ? try streams.take(for: principal.userID) : nil
+        let stream = call.wantsEvents ? try streams.stream(for: principal.userID) : nil
         let started = try await assistant.begin(request)
         let location = "/api/turns/\(started.turnID)/events"
-        guard let slot else {
+        guard let stream else {
             var response = try Response.json(started, status: .created)
             response.headers[.location] = location
             return response
         }
         let turn = started.turnID
-        var response = EventStream(slot: slot).response(to: call.request) { sink in
+        var response = stream.response(to: call.request) { sink in
             try await sink.send(event: "started", data: started)
             await send(turn, after: 0, for: principal, to: sink)
         }
@@ -127,7 +127,7 @@ struct ChatRoutes: Sendable {
         guard let number = Int(last), number >= 0 else {
             throw Refusal.invalid("`after` has to be the number of an event.")
         }
-        let slot = try streams.take(for: principal.userID)
+        let stream = try streams.stream(for: principal.userID)
         let probe = try await probed { emit in
             try await assistant.follow(turn: turn, after: number, for: principal) { _ in
                 try await emit()
@@ -135,7 +135,7 @@ struct ChatRoutes: Sendable {
         }
         // An EventSource comes again when a stream ends, unless it is told so.
         guard probe != .ended else { return .noContent }
-        return EventStream(slot: slot).response(to: call.request) { sink in
+        return stream.response(to: call.request) { sink in
             await send(turn, after: number, for: principal, to: sink)
         }
     }

@@ -30,8 +30,8 @@ struct JobRoutes: Sendable {
         let id = try call.id()
         let principal = try call.principal
         _ = try await jobs.job(id, for: principal)
-        let slot = try streams.take(for: principal.userID)
-        return EventStream(slot: slot).response(to: call.request) { sink in
+        let stream = try streams.stream(for: principal.userID)
+        return stream.response(to: call.request) { sink in
             await sink.reportingFailures {
                 try await jobs.follow(id, for: principal) { job in
                     try await sink.send(event: "job", data: job)

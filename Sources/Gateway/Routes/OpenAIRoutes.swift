@@ -44,7 +44,7 @@ struct OpenAIRoutes: Sendable {
         let body = try await call.json(OpenAIChatRequest.self)
         let (messages, sampling) = try body.checked()
         let name = try await modelName(body.model)
-        let slot = body.stream == true ? try streams.take(for: principal.userID) : nil
+        let events = body.stream == true ? try streams.stream(for: principal.userID) : nil
         let opened: OpenCall
         do {
             opened = OpenCall(
@@ -64,9 +64,9 @@ struct OpenAIRoutes: Sendable {
         let header = ChunkHeader(
             id: "chatcmpl-" + environment.identifier().description.filter { $0 != "-" },
             created: environment.now().seconds, model: name)
-        guard let slot else { return try await answer(opened, header, call) }
+        guard let events else { return try await answer(opened, header, call) }
         return stream(
-            opened, header, call, slot, withUsage: body.streamOptions?.includeUsage == true)
+            opened, header, call, events, withUsage: body.streamOptions?.includeUsage == true)
     }
 
     private func answer(
@@ -96,10 +96,10 @@ struct OpenAIRoutes: Sendable {
     }
 
     private func stream(
-        _ opened: OpenCall, _ header: ChunkHeader, _ call: Call, _ slot: StreamSlots.Slot,
+        _ opened: OpenCall, _ header: ChunkHeader, _ call: Call, _ events: EventStream,
         withUsage: Bool
     ) -> Response {
-        EventStream(slot: slot).response(to: call.request) { sink in
+        events.response(to: call.request) { sink in
             do {
                 try await sink.send(
                     data: header.chunk(OpenAIChatAnswer.Message(role: "assistant", content: "")))
@@ -238,12 +238,18 @@ struct OpenAIModel: Encodable {
     let object = "model"
     /// The API wants a time; ours have none.
     let created = 0
-    let owned_by: String
-    let context_window: Int
+    let ownedBy: String
+    let contextWindow: Int
+
+    enum CodingKeys: String, CodingKey {
+        case id, object, created
+        case ownedBy = "owned_by"
+        case contextWindow = "context_window"
+    }
 
     init(_ card: ModelCard) {
         id = card.name
-        owned_by = card.isLocal ? "local" : "heptad"
-        context_window = card.contextTokens
+        ownedBy = card.isLocal ? "local" : "heptad"
+        contextWindow = card.contextTokens
     }
 }

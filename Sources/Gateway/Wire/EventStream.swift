@@ -34,11 +34,11 @@ struct EventSink: Sendable {
 /// the server shuts down.
 struct EventStream: Sendable {
     /// Proxies close connections that are silent, most after 60 seconds.
-    var keepAlive = Duration.seconds(15)
+    let keepAlive: Duration
     /// A client that does not read for so long is gone.
-    var stalledMax = Duration.seconds(60)
+    static let stalledMax = Duration.seconds(60)
     /// What holds a place while the stream runs.
-    var slot: StreamSlots.Slot?
+    let slot: StreamSlots.Slot
 
     func response(
         to request: Request, _ produce: @escaping @Sendable (EventSink) async throws -> Void
@@ -63,7 +63,7 @@ struct EventStream: Sendable {
         _ request: Request, _ writer: any ResponseBodyWriter,
         _ produce: @escaping @Sendable (EventSink) async throws -> Void
     ) async throws {
-        defer { slot?.release() }
+        defer { slot.release() }
         // SAFETY: Hummingbird's writer for HTTP/1 is a sendable struct over NIO's async writer, which
         // takes writes from several tasks; only its protocol does not say so. Each write here is a
         // whole event.
@@ -91,8 +91,8 @@ struct EventStream: Sendable {
 
     private func keepAlive(_ sink: EventSink, _ progress: WriteProgress) async throws {
         while true {
-            try await Task.sleep(for: min(keepAlive, stalledMax))
-            guard progress.pending < stalledMax else {
+            try await Task.sleep(for: min(keepAlive, Self.stalledMax))
+            guard progress.pending < Self.stalledMax else {
                 throw Failure(.cancelled, "The client stopped reading.")
             }
             if progress.pending == .zero { try await sink.comment("alive") }

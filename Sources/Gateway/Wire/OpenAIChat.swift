@@ -194,25 +194,37 @@ struct OneOrMany: Decodable {
 
 struct OpenAIUsage: Encodable {
     struct PromptDetails: Encodable {
-        let cached_tokens: Int
+        let cachedTokens: Int
+
+        enum CodingKeys: String, CodingKey { case cachedTokens = "cached_tokens" }
     }
 
     struct CompletionDetails: Encodable {
-        let reasoning_tokens: Int
+        let reasoningTokens: Int
+
+        enum CodingKeys: String, CodingKey { case reasoningTokens = "reasoning_tokens" }
     }
 
-    let prompt_tokens: Int
-    let completion_tokens: Int
-    let total_tokens: Int
-    let prompt_tokens_details: PromptDetails
-    let completion_tokens_details: CompletionDetails
+    let promptTokens: Int
+    let completionTokens: Int
+    let totalTokens: Int
+    let promptDetails: PromptDetails
+    let completionDetails: CompletionDetails
+
+    enum CodingKeys: String, CodingKey {
+        case promptTokens = "prompt_tokens"
+        case completionTokens = "completion_tokens"
+        case totalTokens = "total_tokens"
+        case promptDetails = "prompt_tokens_details"
+        case completionDetails = "completion_tokens_details"
+    }
 
     init(_ usage: TokenUsage) {
-        prompt_tokens = usage.input
-        completion_tokens = usage.output
-        total_tokens = usage.input &+ usage.output
-        prompt_tokens_details = PromptDetails(cached_tokens: usage.cacheRead)
-        completion_tokens_details = CompletionDetails(reasoning_tokens: usage.reasoning)
+        promptTokens = usage.input
+        completionTokens = usage.output
+        totalTokens = usage.input &+ usage.output
+        promptDetails = PromptDetails(cachedTokens: usage.cacheRead)
+        completionDetails = CompletionDetails(reasoningTokens: usage.reasoning)
     }
 }
 

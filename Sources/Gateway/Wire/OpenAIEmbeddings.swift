@@ -73,8 +73,13 @@ struct OpenAIEmbeddingsAnswer: Encodable {
     }
 
     struct Usage: Encodable {
-        let prompt_tokens: Int
-        let total_tokens: Int
+        let promptTokens: Int
+        let totalTokens: Int
+
+        enum CodingKeys: String, CodingKey {
+            case promptTokens = "prompt_tokens"
+            case totalTokens = "total_tokens"
+        }
     }
 
     let object = "list"
@@ -91,7 +96,7 @@ struct OpenAIEmbeddingsAnswer: Encodable {
         }
         self.model = model
         usage = Usage(
-            prompt_tokens: embeddings.usage.input, total_tokens: embeddings.usage.input)
+            promptTokens: embeddings.usage.input, totalTokens: embeddings.usage.input)
     }
 
     private static func base64(_ values: [Float]) -> String {

@@ -4,9 +4,18 @@ import Synchronization
 /// Counts what each user has open, so that one cannot have it all.
 final class StreamSlots: Sendable {
     private let limit: Int
+    private let keepAlive: Duration
     private let counts = Mutex<[Identifier: Int]>([:])
 
-    init(limit: Int) { self.limit = limit }
+    init(limit: Int, keepAlive: Duration = .seconds(15)) {
+        self.limit = limit
+        self.keepAlive = keepAlive
+    }
+
+    /// A stream that holds one of the user's places.
+    func stream(for user: Identifier) throws -> EventStream {
+        EventStream(keepAlive: keepAlive, slot: try take(for: user))
+    }
 
     /// Throws `rateLimited` when the user has as many as allowed.
     func take(for user: Identifier) throws -> Slot {

@@ -80,6 +80,8 @@ final class RawConnection: Sendable {
         }
     }
 
+    func finishSending() { shutdown(socket, Int32(SHUT_WR)) }
+
     func close() { shutdown(socket, Int32(SHUT_RDWR)) }
 
     private func off<Value: Sendable>(
