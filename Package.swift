@@ -106,7 +106,12 @@ let package = Package(
         tests("InferenceTests", ["Inference", "Egress"]),
         tests("ObservabilityTests", ["Observability", sqlite, lifecycle] + telemetry),
         tests("AccountingTests", ["Accounting", sqlite]),
-        tests("ApplianceTests", ["Appliance"]),
+        tests(
+            "ApplianceTests",
+            [
+                "Appliance", "Accounting", "Egress", "Gateway", "Inference", "Observability",
+                "Orchestration", "Retrieval",
+            ]),
         tests("ArchitectureTests", []),
     ],
     cLanguageStandard: .gnu2x

@@ -1,5 +1,14 @@
+// Settings are laid out by their layers: without these imports Swift 6.3 takes `Configuration` for
+// smaller than it is, and the test crashes.
+import Accounting
 import Core
+import Egress
 import Foundation
+import Gateway
+import Inference
+import Observability
+import Orchestration
+import Retrieval
 import Testing
 
 @testable import Appliance

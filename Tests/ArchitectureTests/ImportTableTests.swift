@@ -4,7 +4,8 @@ import Testing
 @Suite struct ImportTableTests {
     /// Modules of the toolchain that any target may use.
     private static let toolchain: Set<String> = [
-        "Foundation", "FoundationEssentials", "Synchronization", "Dispatch", "Glibc", "Darwin",
+        "Swift", "Foundation", "FoundationEssentials", "Synchronization", "Dispatch", "Glibc",
+        "Darwin",
         "Musl",
     ]
     private static let telemetry: Set<String> = [
@@ -24,8 +25,8 @@ import Testing
         ]),
         "WebChat": ["Core", "CWeb"],
         "Gateway": telemetry.union([
-            "Core", "Storage", "COpenSSL", "GRDB", "Hummingbird", "HTTPTypes", "NIOCore",
-            "ServiceLifecycle",
+            "Core", "Storage", "COpenSSL", "GRDB", "Hummingbird", "HummingbirdCore",
+            "HTTPTypes", "NIOCore", "NIOHTTPTypes", "ServiceLifecycle",
         ]),
         "Orchestration": telemetry.union(["Core", "Storage", "GRDB", "ServiceLifecycle"]),
         "Retrieval": telemetry.union([
