@@ -26,7 +26,8 @@ build: packages ## the release binary, .build/release/heptad
 
 test: packages test-packages models lint ## everything: lint, unit tests, real clients, a real browser
 	swift build --build-tests
-	HEPTAD_MODELS=$(abspath $(MODELS)) swift test --skip-build
+	# One test at a time: some bound how soon a thing happens, and two cores also run real models.
+	HEPTAD_MODELS=$(abspath $(MODELS)) swift test --skip-build --no-parallel
 	$(MAKE) test-clients
 
 test-clients: .build/clients-venv/ready ## the OpenAI SDK and a browser against the debug binary
