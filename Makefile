@@ -30,11 +30,11 @@ test: packages test-packages models lint ## everything: lint, unit tests, real c
 	HEPTAD_MODELS=$(abspath $(MODELS)) swift test --skip-build --no-parallel
 	$(MAKE) test-clients
 
-test-clients: .build/clients-venv/ready ## the OpenAI SDK and a browser against the debug binary
-	HEPTAD_BINARY=$(abspath .build/debug/heptad) HEPTAD_MODELS=$(abspath $(MODELS)) \
+test-clients: build .build/clients-venv/ready ## the OpenAI SDK, a browser and the README against the release binary
+	HEPTAD_BINARY=$(abspath $(BINARY)) HEPTAD_MODELS=$(abspath $(MODELS)) HEPTAD_TEST_MAKE=1 \
 	  .build/clients-venv/bin/python -m pytest -q Tests/Clients
 
-.build/clients-venv/ready: Tests/Clients/requirements.txt
+.build/clients-venv/ready: Tests/Clients/requirements.txt | packages
 	python3 -m venv .build/clients-venv
 	.build/clients-venv/bin/python -m pip install --quiet -r $<
 	touch $@

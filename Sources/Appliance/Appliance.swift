@@ -21,11 +21,13 @@ struct Appliance: Sendable {
     /// Opens every store and maps every model; nothing listens yet.
     ///
     /// - Parameters:
+    ///   - companions: services that run beside the layers and stop before them.
     ///   - signals: what asks the process to stop, in order.
     ///   - onListening: called once with the host and port that answer.
     init(
         _ configuration: Configuration, data: String, models: String, telemetry: Telemetry,
-        operatorToken: String, stoppingOn signals: [UnixSignal], environment: Environment,
+        operatorToken: String, companions: [any Service], stoppingOn signals: [UnixSignal],
+        environment: Environment,
         onListening: @escaping @Sendable (String, Int) async -> Void
     ) throws {
         let client = HTTPClient(configuration.egress)
@@ -63,7 +65,7 @@ struct Appliance: Sendable {
                 services: [
                     telemetry.service, client, library,
                     JobRunner(store: jobs, handlers: [library]), orchestrator, server,
-                ],
+                ] + companions,
                 gracefulShutdownSignals: signals, logger: Logger(label: "heptad.appliance")))
     }
 

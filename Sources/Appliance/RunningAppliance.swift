@@ -24,6 +24,7 @@ struct RunningAppliance: Sendable {
     /// Serves until a signal, `Appliance.stop` or cancellation. `ready` is called once, when the
     /// address answers and `server.json` says so; what it gives back is given back at the end.
     func serve<Value: Sendable>(
+        beside companions: [any Service] = [],
         stoppingOn signals: [UnixSignal] = [.sigterm, .sigint],
         ready: @escaping @Sendable (Appliance, String) async throws -> Value
     ) async throws -> Value {
@@ -31,7 +32,7 @@ struct RunningAppliance: Sendable {
         let listening = AsyncStream<(String, Int)>.makeStream(bufferingPolicy: .bufferingNewest(1))
         let appliance = try Appliance(
             configuration, data: folder.path, models: models, telemetry: telemetry,
-            operatorToken: token, stoppingOn: signals, environment: .system,
+            operatorToken: token, companions: companions, stoppingOn: signals, environment: .system,
             onListening: { host, port in listening.continuation.yield((host, port)) })
         return try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask {

@@ -9,6 +9,7 @@ package struct Telemetry: Sendable {
     /// Writes spans to `telemetry.db` and prunes it. Start it first, so that it stops last and the
     /// spans of the other services' ends are kept.
     package let service: any Service
+    private let apply: @Sendable (ObservabilityConfiguration) -> Void
 
     /// Opens `telemetry.db` in `folder` and sends there what swift-log, swift-metrics and
     /// swift-distributed-tracing are told in this process. The facades take one backend for the life
@@ -35,18 +36,33 @@ package struct Telemetry: Sendable {
             retention: Retention(
                 age: .seconds(configuration.traceDaysMax * 86_400),
                 bytes: Int64(configuration.traceMegabytesMax) * 1_000_000))
-        backends.tracer.configure(
-            buffer: buffer, samplePercent: configuration.traceSamplePercent,
-            random: environment.random)
-        backends.registry.configure(seriesMax: configuration.metricSeriesMax)
-        backends.log.configure(
-            sink: sink, level: Logger.Level(rawValue: configuration.logLevel) ?? .info,
-            isText: configuration.logFormat == .text
-                || configuration.logFormat == .auto && sink.isTerminal,
-            now: environment.now)
+        apply = { configuration in
+            backends.tracer.configure(
+                buffer: buffer, samplePercent: configuration.traceSamplePercent,
+                random: environment.random)
+            backends.registry.configure(seriesMax: configuration.metricSeriesMax)
+            backends.log.configure(
+                sink: sink, level: Logger.Level(rawValue: configuration.logLevel) ?? .info,
+                isText: configuration.logFormat == .text
+                    || configuration.logFormat == .auto && sink.isTerminal,
+                now: environment.now)
+        }
         reader = TelemetryReader(
             store: store, backends: backends, buffer: buffer, startedAt: environment.now())
         service = TelemetryService(
             store: store, flushInterval: .milliseconds(configuration.flushMilliseconds))
+        apply(configuration)
+    }
+
+    /// The settings that `reload` takes over while the process runs, by their keys.
+    package static let reloadable: Set<String> = [
+        "log_level", "log_format", "trace_sample_percent", "metric_series_max",
+    ]
+
+    /// Takes over the `reloadable` settings of a configuration. Throws `invalid` for one that cannot
+    /// be used, and then nothing has changed.
+    package func reload(_ configuration: ObservabilityConfiguration) throws {
+        try configuration.validate()
+        apply(configuration)
     }
 }

@@ -81,4 +81,23 @@ import Testing
         #expect(doctor.output.contains(server.address), "\(doctor.output)\(doctor.errors)")
         try await server.stop()
     }
+
+    @Test("SIGHUP takes over what can change, names what cannot, and refuses what is wrong")
+    func reload() async throws {
+        let folder = try TemporaryFolder()
+        let server = try await ServerUnderTest(in: folder, models: false)
+        func write(_ yaml: String) throws {
+            try yaml.write(
+                toFile: folder.path + "/heptad.yaml", atomically: true, encoding: .utf8)
+            kill(server.pid, SIGHUP)
+        }
+
+        try write("observability: {log_level: warning}\ngateway: {streams_max: 7}")
+        #expect(await eventually { server.log.contains("gateway.streams_max") })
+        #expect(!server.log.contains("gateway.port"))
+        try write("observability: {log_levl: debug}")
+        #expect(await eventually { server.log.contains("Did you mean `log_level`?") })
+        #expect(try await server.call("GET", "/healthz").status == 200)
+        try await server.stop()
+    }
 }

@@ -22,7 +22,8 @@ struct ServeCommand: AsyncParsableCommand {
         var options: [(path: String, value: String)] = []
         if let host { options.append(("gateway.host", host)) }
         if let port { options.append(("gateway.port", String(port))) }
-        let configuration = try common.settings(options).root
+        let settings = try common.settings(options)
+        let configuration = settings.root
 
         let folder = try DataFolder(path: common.dataPath)
         guard try await acquire(folder) else {
@@ -37,7 +38,10 @@ struct ServeCommand: AsyncParsableCommand {
             configuration.observability, folder: folder.path, environment: .system)
         let running = RunningAppliance(
             configuration, folder: folder, models: common.modelsPath, telemetry: telemetry)
-        try await running.serve { appliance, address in
+        let reloader = SettingsReloader(
+            startedWith: settings, telemetry: telemetry,
+            read: { [common, options] in try common.settings(options) })
+        try await running.serve(beside: [reloader]) { appliance, address in
             let setupToken = try await appliance.identity.newSetupToken()
             Banner(
                 data: folder.path, models: appliance.router.inventory.lines, address: address,

@@ -13,8 +13,8 @@ extension Dictionary: SectionMap where Key == String, Value: Section {
 }
 
 /// What keys a configuration file may have, read off the settings' own types.
-indirect enum Schema {
-    enum Kind: String {
+indirect enum Schema: Sendable {
+    enum Kind: String, Sendable {
         case string = "text"
         case integer = "a whole number"
         case number = "a number"

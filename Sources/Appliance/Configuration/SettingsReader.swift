@@ -3,7 +3,7 @@ import Foundation
 import Yams
 
 /// Where an effective value came from.
-enum Origin: Equatable {
+enum Origin: Equatable, Sendable {
     case preset
     case file(line: Int)
     case environment(String)
@@ -11,7 +11,7 @@ enum Origin: Equatable {
 }
 
 /// What a configuration file, the environment and the command line come to.
-struct Settings<Root: Section> {
+struct Settings<Root: Section>: Sendable {
     let root: Root
     let tree: Tree
     let schema: Schema

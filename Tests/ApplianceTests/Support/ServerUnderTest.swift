@@ -32,6 +32,10 @@ final class ServerUnderTest: Sendable {
     let token: String
     let pid: Int32
     private let process: Process
+    private let logPath: String
+
+    /// What it has written to the terminal so far.
+    var log: String { (try? String(contentsOfFile: logPath, encoding: .utf8)) ?? "" }
 
     /// Starts the server and waits, 60 s at most, until it says where it is.
     init(in folder: TemporaryFolder, _ arguments: [String] = [], models: Bool = true) async throws {
@@ -41,6 +45,7 @@ final class ServerUnderTest: Sendable {
             ["serve", "--port", "0"] + arguments, in: folder,
             environment: models ? [:] : ["HEPTAD_MODELS": none])
         let log = folder.path + "/serve-\(UUID().uuidString).log"
+        logPath = log
         _ = FileManager.default.createFile(atPath: log, contents: nil)
         let handle = try FileHandle(forWritingTo: URL(fileURLWithPath: log))
         process.standardOutput = handle
