@@ -25,7 +25,10 @@ struct DoctorCommand: AsyncParsableCommand {
                 let router = try ModelRouter(
                     configuration.inference, modelsFolder: common.modelsPath,
                     client: HTTPClient(configuration.egress), environment: .system)
-                return router.inventory.lines.joined(separator: "\n               ")
+                let inventory = router.inventory
+                let lines = inventory.lines.joined(separator: "\n               ")
+                guard inventory.problems.isEmpty else { throw Failure(.unavailable, lines) }
+                return lines
             }
         }
         await checks.check("server") { try await server() }

@@ -18,7 +18,8 @@ struct ServerConnection: Sendable {
     ) async throws -> Value {
         let configuration = try common.settings([
             ("gateway.host", "127.0.0.1"), ("gateway.port", "0"),
-            ("observability.log_level", "error"),
+            // What goes wrong is said once, by the command.
+            ("observability.log_level", "critical"),
         ]).root
         let folder = try DataFolder(path: common.dataPath)
         guard try folder.acquire() else {
@@ -29,15 +30,17 @@ struct ServerConnection: Sendable {
             configuration.observability, folder: folder.path, environment: .system)
         let running = RunningAppliance(
             configuration, folder: folder, models: common.modelsPath, telemetry: telemetry)
-        return try await running.serve { appliance, _ in
+        let result = try await running.serve { appliance, _ in
             let result = await Result.catching {
                 guard let server = folder.server() else { throw Self.gone }
                 return try await body(
                     ServerConnection(client: client(), server: server, user: user))
             }
+            // Not thrown here: that would cut the server off instead of letting it stop in order.
             await appliance.stop()
-            return try result.get()
+            return result
         }
+        return try result.get()
     }
 
     /// The server that has the folder. It may have taken it a moment ago and not listen yet.
