@@ -26,7 +26,10 @@ import Testing
     @Test(
         "What becomes of an answer",
         arguments: [
-            (good, AnswerVerdict.keep),
+            (good, AnswerVerdict.appendEvidence),
+            (facts(good) { $0.isVerbatim = true }, .keep),
+            (facts(good) { $0.hasStrongQuotation = false }, .keep),
+            (facts(good) { $0.quotesPassages = false }, .keep),
             (facts(good) { $0.isEmpty = true }, .quote(.noAnswer)),
             (
                 facts(good) {
@@ -41,7 +44,7 @@ import Testing
                     $0.hasStrongQuotation = false
                 }, .keep
             ),
-            (list(good, missing: 0), .keep), (list(good, missing: 2), .append),
+            (list(good, missing: 0), .appendEvidence), (list(good, missing: 2), .append),
             (list(good, missing: 3), .quote(.incompleteList)),
             (facts(list(good, missing: 1)) { $0.sentenceCount = 5 }, .quote(.incompleteList)),
             (list(nonsense, missing: 4), .quote(.incompleteList)),
@@ -53,7 +56,8 @@ import Testing
                 }, .keep
             ),
             (nonsense, .quote(.unsupported)),
-            (facts(good) { $0.supportedCount = 1 }, .keep),
+            (facts(good) { $0.supportedCount = 1 }, .quote(.unsupported)),
+            (facts(good) { $0.sentenceCount = 3 }, .appendEvidence),
             (facts(good) { $0.sentenceCount = 5 }, .quote(.unsupported)),
             (
                 facts(good) {
@@ -65,11 +69,11 @@ import Testing
             (facts(nonsense) { $0.quotesPassages = false }, .keep),
             (facts(nonsense) { $0.hasPassages = false }, .keep),
             // `Yes.` says nothing that could be supported.
-            (facts(nonsense) { $0.sentenceCount = 0 }, .keep),
+            (facts(nonsense) { $0.sentenceCount = 0 }, .appendEvidence),
         ])
     func rule(facts: AnswerFacts, verdict: AnswerVerdict) {
         #expect(facts.verdict == verdict)
-        let isToldNothing = verdict == .keep || verdict == .nothingFound
+        let isToldNothing = [.keep, .appendEvidence, .nothingFound].contains(verdict)
         #expect((verdict.notice == nil) == isToldNothing)
     }
 

@@ -62,7 +62,7 @@ import Testing
     func placement() async {
         let review = AnswerReview(
             question: "What does the gateway check?", passages: Seeds.passages,
-            quotesPassages: true)
+            quotesPassages: false)
         let result = await review.review(
             """
             Answer: The gateway checks your identity. It is a nice day. Reports put retrieval at \

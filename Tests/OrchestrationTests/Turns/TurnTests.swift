@@ -23,7 +23,8 @@ import Testing
         #expect(
             events.compactMap(\.kind.text).joined() == "Retrieval takes 50 to 300 milliseconds.")
         #expect(outcome.state == .completed)
-        #expect(outcome.text == "Retrieval takes 50 to 300 milliseconds [1].")
+        #expect(outcome.text.hasPrefix("Retrieval takes 50 to 300 milliseconds [1].\n\nFrom "))
+        #expect(outcome.text.contains("Reports put retrieval at roughly 50 to 300 milliseconds"))
         #expect(outcome.citations.map(\.origin) == [.attributed])
         #expect(outcome.completion?.candidate == "scripted/scripted")
 

@@ -43,7 +43,7 @@ struct AnswerReview {
             supportedCount: attributed.supportedCount,
             hasStrongQuotation: quotation?.isStrong == true,
             listItemCount: named?.count ?? 0, listItemsMissing: named?.missing ?? 0,
-            isOffTopic: isOffTopic(text, quotation),
+            isOffTopic: isOffTopic(text, quotation), isVerbatim: isVerbatim(text, quotation),
             quotesPassages: quotesPassages)
         let verdict = facts.verdict
 
@@ -54,12 +54,13 @@ struct AnswerReview {
         case (.quote, let quotation?):
             result.text = quotation.markdown
             result.citations = [citation(quotation.window.number, .quoted)]
-        case (.append, let quotation?):
+        case (.append, let quotation?), (.appendEvidence, let quotation?):
             let (marked, citations) = mark(text, attributed.supported)
             result.text = marked + "\n\n" + quotation.markdown
-            let own = citations.filter { $0.number != quotation.window.number }
-            result.citations = (own + [citation(quotation.window.number, .quoted)])
-                .sorted { $0.number < $1.number }
+            let quoted = citation(quotation.window.number, .quoted)
+            let others = citations.filter { $0.number != quoted.number || verdict != .append }
+            let isThere = others.contains { $0.number == quoted.number }
+            result.citations = (others + (isThere ? [] : [quoted])).sorted { $0.number < $1.number }
         case (.nothingFound, _):
             result.text = AnswerVerdict.nothingFoundText
         default:
@@ -142,6 +143,15 @@ struct AnswerReview {
                 < Self.wordsOfQuotationMin
     }
 
+    // A list told item by item has nearly all of its words; a sentence retold has half of them.
+    private static let verbatimMin = 0.7
+
+    private func isVerbatim(_ text: String, _ quotation: Quotation?) -> Bool {
+        guard let quotation else { return false }
+        let quoted = Words.contentSet(of: quotation.window.quotable)
+        return evidence.share(of: quoted, in: Words.contentSet(of: text)) >= Self.verbatimMin
+    }
+
     /// What an item is called: the words before its colon or dash, or its first six.
     private static func name(ofItem item: String) -> Substring {
         let head = item.prefix(80)
@@ -185,6 +195,10 @@ struct AnswerReview {
         var rest = text.drop { $0.isWhitespace }
         for opening in ["Answer:", "**Answer:**", "A:"] where rest.hasPrefix(opening) {
             rest = rest.dropFirst(opening.count).drop { $0.isWhitespace }
+        }
+        // An answer that was ended in a list may stop behind the mark of an item it never wrote.
+        if let mark = rest.firstMatch(of: /\n\s*(?:[0-9]{1,3}[.)]|[-*•])?\s*$/) {
+            rest = rest[..<mark.range.lowerBound]
         }
         guard let last = rest.lastIndex(where: { !$0.isWhitespace }) else { return "" }
         return String(rest[...last])

@@ -8,6 +8,8 @@ enum AnswerVerdict: Equatable {
     case quote(QuoteReason)
     /// It stands, and the list that it gave in part follows.
     case append
+    /// It stands, and the words that it rests on follow, for the reader to judge by.
+    case appendEvidence
     /// There is neither an answer nor a passage that fits.
     case nothingFound
 }
@@ -24,9 +26,11 @@ enum QuoteReason: Equatable {
 ///    - a list is asked for, a passage has it, and the answer lacks one of its items: the list
 ///      follows the answer where that names half of them and half of its sentences are supported,
 ///      and else takes its place;
-///    - less than half of what it says is supported: quote where a passage strongly answers; else it
-///      stands, with a notice where nothing at all is supported;
-///    - it has hardly a word of the question, nor of the stretch that strongly answers it: quote that.
+///    - less than two thirds of what it says is supported: quote where a passage strongly answers;
+///      else it stands, with a notice where nothing at all is supported;
+///    - it has hardly a word of the question, nor of the stretch that strongly answers it: quote that;
+///    - it says otherwise than in the words of the stretch that strongly answers: that follows it. Words
+///      can agree where facts do not (`orange jackets` for whom?), and nothing here can tell.
 /// 4. Everything else stands.
 struct AnswerFacts: Equatable {
     var hasPassages = true
@@ -43,6 +47,8 @@ struct AnswerFacts: Equatable {
     var listItemsMissing = 0
     /// Whether the answer shares next to no words with the question, nor with what answers it.
     var isOffTopic = false
+    /// Whether the answer already has most words of the stretch that strongly answers.
+    var isVerbatim = false
     var quotesPassages = true
 
     var verdict: AnswerVerdict {
@@ -56,7 +62,10 @@ struct AnswerFacts: Equatable {
             return isHalfThere && isHalfSupported ? .append : .quote(.incompleteList)
         }
         if isOffTopic, hasStrongQuotation { return .quote(.offTopic) }
-        guard supportedCount * 2 < sentenceCount else { return .keep }
+        // With one invented sentence for each good one a reader cannot tell them apart.
+        guard supportedCount * 3 < sentenceCount * 2 else {
+            return hasStrongQuotation && !isVerbatim ? .appendEvidence : .keep
+        }
         if hasStrongQuotation { return .quote(.unsupported) }
         return supportedCount == 0 ? .keepUnsupported : .keep
     }
@@ -66,13 +75,13 @@ extension AnswerVerdict {
     /// The sentence that tells the reader; nil where there is nothing to tell.
     var notice: String? {
         switch self {
-        case .keep: nil
+        case .keep, .appendEvidence: nil
         case .keepUnsupported: "None of the passages that were found supports this answer."
         case .quote(.noAnswer), .quote(.refusal):
             "The model gave no answer, so the passage that fits the question best is quoted."
         case .quote(.unsupported):
-            "Your documents did not support most of what the model wrote, so the passage that fits the"
-                + " question best is quoted instead."
+            "Your documents did not support much of what the model wrote, so the passage that"
+                + " fits the question best is quoted instead."
         case .quote(.offTopic):
             "What the model wrote did not fit the question, so the passage that fits it best is"
                 + " quoted instead."
