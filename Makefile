@@ -32,7 +32,7 @@ test: packages test-packages models lint ## everything: lint, unit tests, real c
 
 test-clients: build .build/clients-venv/ready ## the OpenAI SDK, a browser and the README against the release binary
 	HEPTAD_BINARY=$(abspath $(BINARY)) HEPTAD_MODELS=$(abspath $(MODELS)) HEPTAD_TEST_MAKE=1 \
-	  .build/clients-venv/bin/python -m pytest -q Tests/Clients
+	  .build/clients-venv/bin/python -m pytest Tests/Clients
 
 .build/clients-venv/ready: Tests/Clients/requirements.txt | packages
 	python3 -m venv .build/clients-venv
