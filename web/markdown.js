@@ -212,6 +212,8 @@ function safeAddress(text) {
   }
 }
 
+const joiner = "\u2060";
+
 // Splits text at citation marks: `[1]`, and `[1, 2]` where a model writes several as one.
 function marks(text, context) {
   if (context.isInLink) return [text];
@@ -219,7 +221,9 @@ function marks(text, context) {
     if (part === "") return [];
     const numbers = place % 2 ? part.match(/\d+/g).map(Number) : [];
     const isKnown = numbers.length > 0 && numbers.every((number) => context.citations.has(number));
-    return isKnown ? numbers.map((number) => context.citations.button(number)) : [part];
+    if (!isKnown) return [part];
+    // A word joiner on both sides: no mark begins a line, and no full stop behind one does.
+    return [joiner, ...numbers.map((number) => context.citations.button(number)), joiner];
   });
 }
 

@@ -17,7 +17,7 @@ struct StreamedAnswer {
             let rows = Self.rows(of: streamed, columns: columns)
             Terminal.stream("\r" + (rows > 1 ? "\u{1B}[\(rows - 1)A" : "") + "\u{1B}[J")
         } else if !streamed.isEmpty {
-            Terminal.say("\n")
+            Terminal.say("\n\nAs it is kept:\n")
         }
         Terminal.say(text)
     }
