@@ -135,6 +135,9 @@ extension JobStore {
         try await table.recover(
             kinds: kinds, crashesMax: configuration.jobCrashesMax,
             keptSince: now + .seconds(-86_400 * configuration.jobsKeptDays), at: now)
+        // A client may have come back and looked before the rows were put right.
+        let followed = state.withLock { $0.bells.values.map(\.bell) }
+        for bell in followed { bell.ring() }
     }
 
     func claim(kinds: [String]) async throws -> JobRow? {

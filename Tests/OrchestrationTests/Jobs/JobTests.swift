@@ -310,6 +310,30 @@ extension JobStore {
         }
     }
 
+    @Test(
+        "Who follows a job from before the start hears what the start made of it",
+        .timeLimit(.minutes(1)))
+    func followedBeforeRecovery() async throws {
+        let folder = try TemporaryFolder()
+        let store = try JobStore(folder: folder.path, environment: .manual())
+        let id = try await store.enqueue(kind: "strange", payload: "", for: .alice).id
+        let seen = Gate()
+        let state = try await withThrowingTaskGroup(of: Job.State?.self) { group in
+            group.addTask {
+                var last: Job.State?
+                try await store.follow(id, for: .alice) { job in
+                    last = job.state
+                    seen.open()
+                }
+                return last
+            }
+            try await seen.wait()
+            try await store.recover(kinds: ["test"])
+            return try await group.next() ?? nil
+        }
+        #expect(state == .failed)
+    }
+
     @Test("Nobody else's job can be seen, followed or cancelled")
     func scoping() async throws {
         let gate = Gate()
