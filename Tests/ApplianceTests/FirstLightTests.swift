@@ -84,6 +84,9 @@ struct FirstLightTests {
     @Test("After kill -9 in the middle of an answer, what was written is there, and marked so")
     func killed() async throws {
         let folder = try TemporaryFolder()
+        // Long enough that no machine is done before it is killed.
+        try "orchestration: {local: {output_tokens_max: 4000, ends_loops: false}}".write(
+            toFile: folder.path + "/heptad.yaml", atomically: true, encoding: .utf8)
         let server = try await ServerUnderTest(in: folder)
         let chat =
             try await server.call("POST", "/api/chats", json: [:]).json["id"] as? String ?? ""

@@ -31,6 +31,14 @@ ANSWER_SECONDS = 240
 
 RATE_LIMIT_WAITS_MAX = 6
 
+# A fast machine is done with a short answer before a test can stop it, reload it or kill it.
+LONG_ANSWERS = """
+orchestration:
+  local:
+    output_tokens_max: 4000
+    ends_loops: false
+"""
+
 # These tests are quicker than any user; the limits themselves are tested elsewhere.
 QUICK = """
 gateway:
@@ -38,7 +46,7 @@ gateway:
   requests_burst: 100000
   anonymous_requests_per_minute: 1000000
   anonymous_requests_burst: 100000
-"""
+""" + LONG_ANSWERS
 FINAL_STATES = ("completed", "failed", "cancelled")
 
 
