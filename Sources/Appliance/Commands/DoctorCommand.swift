@@ -100,9 +100,10 @@ struct DoctorCommand: AsyncParsableCommand {
         guard try !folder.acquire() else {
             return "not running; `heptad serve` starts it"
         }
-        let server = try await ServerConnection.running(in: folder, as: nil)
-        try await server.check("/readyz")
-        return "running at \(server.address)"
+        return try await ServerConnection.running(in: folder, as: nil) { server in
+            try await server.check("/readyz")
+            return "running at \(server.address)"
+        }
     }
 }
 
@@ -119,6 +120,6 @@ struct HealthcheckCommand: AsyncParsableCommand {
         guard try !folder.acquire() else {
             throw Failure(.unavailable, "No server runs in \(folder.path).")
         }
-        try await ServerConnection.running(in: folder, as: nil).check("/readyz")
+        try await ServerConnection.running(in: folder, as: nil) { try await $0.check("/readyz") }
     }
 }

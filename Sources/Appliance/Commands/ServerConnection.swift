@@ -23,7 +23,7 @@ struct ServerConnection: Sendable {
         ]).root
         let folder = try DataFolder(path: common.dataPath)
         guard try folder.acquire() else {
-            return try await body(try await running(in: folder, as: user))
+            return try await running(in: folder, as: user, body)
         }
         defer { folder.release() }
         let telemetry = try Telemetry.install(
@@ -33,8 +33,7 @@ struct ServerConnection: Sendable {
         let result = try await running.serve { appliance, _ in
             let result = await Result.catching {
                 guard let server = folder.server() else { throw Self.gone }
-                return try await body(
-                    ServerConnection(client: client(), server: server, user: user))
+                return try await connected(to: server, as: user, body)
             }
             // Not thrown here: that would cut the server off instead of letting it stop in order.
             await appliance.stop()
@@ -43,15 +42,33 @@ struct ServerConnection: Sendable {
         return try result.get()
     }
 
-    /// The server that has the folder. It may have taken it a moment ago and not listen yet.
-    static func running(in folder: DataFolder, as user: String?) async throws -> ServerConnection {
+    /// Runs `body` with the server that has the folder. It may have taken it a moment ago and not
+    /// listen yet.
+    static func running<Value: Sendable>(
+        in folder: DataFolder, as user: String?,
+        _ body: (ServerConnection) async throws -> Value
+    ) async throws -> Value {
         for _ in 0..<waitsMax {
             if let server = folder.server() {
-                return ServerConnection(client: client(), server: server, user: user)
+                return try await connected(to: server, as: user, body)
             }
             try await Task.sleep(for: .milliseconds(100))
         }
         throw gone
+    }
+
+    /// The client's thread is gone when this returns: a process that ends beside it may find
+    /// OpenSSL's own clean-up and the thread's in each other's way.
+    private static func connected<Value: Sendable>(
+        to server: DataFolder.Server, as user: String?,
+        _ body: (ServerConnection) async throws -> Value
+    ) async throws -> Value {
+        let client = client()
+        let result = await Result.catching {
+            try await body(ServerConnection(client: client, server: server, user: user))
+        }
+        await client.shutDown()
+        return try result.get()
     }
 
     var address: String { server.address }
