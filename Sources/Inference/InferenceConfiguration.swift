@@ -1,4 +1,5 @@
 import Core
+import LocalModels
 
 /// Which models there are, and who serves them. Empty, every .gguf file in the models folder is a
 /// model, and the first folder in it with model.safetensors and vocab.txt makes the embeddings.
@@ -126,13 +127,19 @@ package struct LocalConfiguration: Codable, Sendable, Equatable {
     /// The longest answer of a local model, where the model's own entry does not say.
     package var outputTokensMax = 1024
     /// Calls that may wait for a model that is busy; the next is refused.
-    package var waitingMax = 32
+    package var waitingMax = 16
 
     package init() {}
 
     func validate() throws {
         guard (0...1024).contains(threads) else {
             throw Failure(.invalid, "inference.local.threads must be between 0 and 1024.")
+        }
+        // Past the engine's own line a call would be refused when it runs, too late for a status.
+        guard waitingMax <= LocalChatModel.waitingMax else {
+            throw Failure(
+                .invalid,
+                "inference.local.waiting_max may be \(LocalChatModel.waitingMax) at most.")
         }
         guard outputTokensMax > 0, waitingMax > 0 else {
             throw Failure(

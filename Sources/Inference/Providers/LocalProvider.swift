@@ -47,7 +47,8 @@ struct LocalProvider: Provider {
                 return ProviderOutcome(
                     finishReason: generation.finishReason,
                     usage: TokenUsage(
-                        freshInput: generation.promptTokens, output: generation.outputTokens),
+                        freshInput: generation.promptTokens - generation.promptTokensReused,
+                        cacheRead: generation.promptTokensReused, output: generation.outputTokens),
                     responseModel: engine.name, firstTextAt: firstTextAt)
             },
             abandon: { place.leave() })
