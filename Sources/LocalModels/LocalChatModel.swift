@@ -44,9 +44,9 @@ package final class LocalChatModel: Sendable {
         environment: Environment = .system
     ) throws {
         let gguf = try GGUF(file)
-        let shape = try LlamaShape(gguf)
+        let shape = try ModelShape(gguf)
         let tokenizer = try BytePairTokenizer(gguf)
-        let weights = try LlamaWeights(gguf, shape, vocabulary: tokenizer.vocabulary.count)
+        let weights = try ModelWeights(gguf, shape, vocabulary: tokenizer.vocabulary.count)
         let contextTokens = max(1, min(shape.contextTokens, contextTokensMax))
         let pool = try WorkerPool(threads: threads)
         name = file.name.hasSuffix(".gguf") ? String(file.name.dropLast(5)) : file.name
@@ -56,10 +56,12 @@ package final class LocalChatModel: Sendable {
         self.pool = pool
         template = try ChatTemplate(gguf, tokenizer.vocabulary)
         endTokens = try Self.endTokens(gguf, tokenizer.vocabulary)
+        let pageCount = (contextTokens + KeyValuePages.positions - 1) / KeyValuePages.positions
+        let pages = try KeyValuePages(shape, count: pageCount)
         session = Mutex(
             Session(
-                try Llama(shape, weights, positions: contextTokens, pool: pool),
-                vocabulary: tokenizer.vocabulary.count))
+                Transformer(shape, weights, pages: pages, positions: contextTokens, pool: pool),
+                pages: pageCount, vocabulary: tokenizer.vocabulary.count))
     }
 
     /// How many tokens the text has, control tokens in it read as plain text.

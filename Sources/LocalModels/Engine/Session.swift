@@ -6,14 +6,16 @@ import Core
 ///
 /// Belongs to the lead thread of the pool.
 final class Session {
-    private let llama: Llama
+    private let transformer: Transformer
+    private let pages: [Int32]
     private let candidates: UnsafeMutablePointer<kernel_candidate>
     private var tokensRead: [Int32] = []
     /// The row of the last read that the next token follows.
     private var lastRow = 0
 
-    init(_ llama: Llama, vocabulary: Int) {
-        self.llama = llama
+    init(_ transformer: Transformer, pages: Int, vocabulary: Int) {
+        self.transformer = transformer
+        self.pages = Array(0..<Int32(pages))
         candidates = .allocate(capacity: vocabulary)
     }
 
@@ -33,8 +35,8 @@ final class Session {
         tokensRead.removeSubrange(common...)
         var rest = prompt[common...]
         while !rest.isEmpty {
-            guard read(rest.prefix(Llama.tokensMax), isCancelled) else { return nil }
-            rest = rest.dropFirst(Llama.tokensMax)
+            guard read(rest.prefix(Transformer.tokensMax), isCancelled) else { return nil }
+            rest = rest.dropFirst(Transformer.tokensMax)
         }
         return common
     }
@@ -45,7 +47,7 @@ final class Session {
     func pick(_ sampler: inout Sampler) -> Int32 { sampler.pick(from: logits(), candidates) }
 
     /// For the token after the last that was read. Valid until the next call.
-    func logits() -> UnsafeBufferPointer<Float> { llama.logits(row: lastRow) }
+    func logits() -> UnsafeBufferPointer<Float> { transformer.logits(rows: [lastRow]) }
 
     /// Forgets what was read.
     func reset() { tokensRead = [] }
@@ -54,11 +56,11 @@ final class Session {
     func surprise(at tokens: [Int32]) -> [Double] {
         reset()
         var surprise: [Double] = []
-        for start in stride(from: 0, to: tokens.count, by: Llama.tokensMax) {
-            let part = tokens[start..<min(tokens.count, start + Llama.tokensMax)]
+        for start in stride(from: 0, to: tokens.count, by: Transformer.tokensMax) {
+            let part = tokens[start..<min(tokens.count, start + Transformer.tokensMax)]
             guard read(part, { false }) else { return [] }
             for next in part.indices.map({ $0 + 1 }) where next < tokens.count {
-                let logits = llama.logits(row: next - 1 - start)
+                let logits = transformer.logits(rows: [next - 1 - start])
                 surprise.append(
                     kernel_negative_log_likelihood(
                         logits.baseAddress, logits.count, tokens[next]))
@@ -68,9 +70,8 @@ final class Session {
     }
 
     private func read(_ tokens: ArraySlice<Int32>, _ isCancelled: () -> Bool) -> Bool {
-        guard llama.read(tokens, at: tokensRead.count, isCancelled: isCancelled) else {
-            return false
-        }
+        let step = Step(tokens: tokens, position: tokensRead.count, pages: pages)
+        guard transformer.read([step], isCancelled: isCancelled) else { return false }
         tokensRead.append(contentsOf: tokens)
         lastRow = tokens.count - 1
         return true

@@ -4,7 +4,7 @@ struct Matrix: Sendable {
     let rows: Int
     let columns: Int
     let rowBytes: Int
-    // SAFETY: points into the mapped file, which `LlamaWeights` keeps, and is only read.
+    // SAFETY: points into the mapped file, which `ModelWeights` keeps, and is only read.
     nonisolated(unsafe) private let start: UnsafeRawPointer
 
     init?(_ tensor: GGUF.Tensor, in file: MappedModel) {
@@ -15,6 +15,17 @@ struct Matrix: Sendable {
         rowBytes = tensor.type.rowBytes(columns: tensor.columns)
         start = base + tensor.bytes.lowerBound
     }
+
+    private init(_ whole: Matrix, _ range: Range<Int>) {
+        type = whole.type
+        rows = range.count
+        columns = whole.columns
+        rowBytes = whole.rowBytes
+        start = whole.row(range.lowerBound)
+    }
+
+    /// Some of the rows, in place: some files keep several matrices in one tensor.
+    func rows(_ range: Range<Int>) -> Matrix { Matrix(self, range) }
 
     func row(_ row: Int) -> UnsafeRawPointer { start + row * rowBytes }
 

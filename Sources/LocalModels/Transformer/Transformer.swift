@@ -2,19 +2,30 @@ import CKernels
 import COpenBLAS
 import Core
 
-/// The Llama network over one conversation: reads tokens, and says how likely each next one is.
-/// All arithmetic is in single precision; weights are widened as they are read, keys and values are
-/// kept in half precision.
+/// What the network is to read of one sequence: tokens that follow the `position` ones which its
+/// pages hold already.
+struct Step {
+    let tokens: ArraySlice<Int32>
+    let position: Int
+    /// Enough of them for `position + tokens.count` tokens. Pages that this step writes to, those
+    /// from `position` on, belong to this sequence alone.
+    let pages: [Int32]
+}
+
+/// A decoder network over any number of sequences: reads the next tokens of each, and says how
+/// likely each next one is. Keys and values are kept in half precision, in pages.
 ///
 /// Belongs to the lead thread of its pool.
-final class Llama {
-    /// How many tokens one `read` takes at most. Prompts are read in parts of this size: past 256
-    /// the products gain nothing, and the buffers grow.
+final class Transformer {
+    /// How many tokens one `read` takes at most, over all its steps: past 256 the products gain
+    /// nothing, and the buffers grow.
     static let tokensMax = 256
+    /// For how many of them one call of `logits` says what follows.
+    static let logitRowsMax = 32
 
-    private let shape: LlamaShape
-    private let weights: LlamaWeights
-    private let cache: KeyValueCache
+    private let shape: ModelShape
+    private let weights: ModelWeights
+    private let pages: KeyValuePages
     private let pool: WorkerPool
     private let kernels: kernel_set
 
@@ -31,17 +42,17 @@ final class Llama {
 
     private let logits: FloatBuffer
     private let scratch: Scratch
-    private let frequencies: [Double]
 
+    /// `positions` is the longest that a sequence may get.
     init(
-        _ shape: LlamaShape, _ weights: LlamaWeights, positions: Int, pool: WorkerPool,
-        kernels: kernel_set = kernel_set_best().pointee
-    ) throws {
+        _ shape: ModelShape, _ weights: ModelWeights, pages: KeyValuePages, positions: Int,
+        pool: WorkerPool, kernels: kernel_set = kernel_set_best().pointee
+    ) {
         self.shape = shape
         self.weights = weights
+        self.pages = pages
         self.pool = pool
         self.kernels = kernels
-        cache = try KeyValueCache(shape, positions: positions)
         func rows(_ width: Int) -> FloatBuffer { FloatBuffer(Self.tokensMax * width) }
         stream = rows(shape.width)
         normed = rows(shape.width)
@@ -52,23 +63,24 @@ final class Llama {
         gate = rows(shape.feedForwardWidth)
         up = rows(shape.feedForwardWidth)
         turns = rows(shape.ropeWidth)
-        logits = FloatBuffer(weights.output.rows)
+        logits = FloatBuffer(Self.logitRowsMax * weights.output.rows)
         scratch = Scratch(shape, positions: positions, threads: pool.threads)
-        frequencies = (0..<shape.ropeWidth / 2).map {
-            power(shape.ropeBase, -2 * Double($0) / Double(shape.ropeWidth))
-        }
         // The pool's threads call OpenBLAS side by side; threads of its own would only compete.
         openblas_set_num_threads(1)
     }
 
-    /// Reads up to `tokensMax` tokens that follow the `position` ones read before. False when
-    /// `isCancelled` said so between two layers; then it is as if nothing was read.
-    func read(_ tokens: ArraySlice<Int32>, at position: Int, isCancelled: () -> Bool) -> Bool {
-        let count = tokens.count
-        precondition(count <= Self.tokensMax, "A part of a prompt is at most \(Self.tokensMax).")
-        for (row, token) in tokens.enumerated() {
-            expand(weights.embedding, Int(token), 1, stream[row * shape.width])
-            setTurns(row, position: position + row)
+    /// Reads up to `tokensMax` tokens, those of each step after those of the step before it. False
+    /// when `isCancelled` said so between two layers; then it is as if nothing was read.
+    func read(_ steps: [Step], isCancelled: () -> Bool) -> Bool {
+        let count = steps.reduce(0) { $0 + $1.tokens.count }
+        precondition(count <= Self.tokensMax, "One read takes \(Self.tokensMax) tokens at most.")
+        var row = 0
+        for step in steps {
+            for (place, token) in step.tokens.enumerated() {
+                expand(weights.embedding, Int(token), 1, stream[row * shape.width])
+                setTurns(row, position: step.position + place)
+                row += 1
+            }
         }
         for (number, layer) in weights.layers.enumerated() {
             if isCancelled() { return false }
@@ -79,11 +91,11 @@ final class Llama {
                     Product(layer.query, queries), Product(layer.key, keys),
                     Product(layer.value, values),
                 ], normed, count)
-            remember(layer: number, position, count)
-            if count < Self.productRowsMin {
-                attendOneByOne(layer: number, position, count)
-            } else {
-                attendTogether(layer: number, position, count)
+            var first = 0
+            for step in steps {
+                remember(layer: number, step, firstRow: first)
+                attend(layer: number, step, firstRow: first)
+                first += step.tokens.count
             }
             multiply([Product(layer.attentionOutput, stream, isAdded: true)], attended, count)
 
@@ -99,20 +111,24 @@ final class Llama {
         return true
     }
 
-    /// What the network makes of the token in this row of the last `read`: a logit for every token
-    /// of the vocabulary. Valid until the next call.
-    func logits(row: Int) -> UnsafeBufferPointer<Float> {
-        kernels.rms_normalise(
-            stream[row * shape.width], weights.outputNorm.floats, shape.epsilon, shape.width,
-            normed[0])
-        multiply([Product(weights.output, logits)], normed, 1)
-        return UnsafeBufferPointer(start: logits[0], count: weights.output.rows)
+    /// What the network makes of tokens of the last `read`, which are named by their place over all
+    /// of its steps: for each, one after the other, a logit for every token of the vocabulary. At
+    /// most `logitRowsMax`; valid until the next call.
+    func logits(rows: [Int]) -> UnsafeBufferPointer<Float> {
+        precondition(rows.count <= Self.logitRowsMax, "\(Self.logitRowsMax) rows at most.")
+        for (place, row) in rows.enumerated() {
+            kernels.rms_normalise(
+                stream[row * shape.width], weights.outputNorm.floats, shape.epsilon, shape.width,
+                normed[place * shape.width])
+        }
+        multiply([Product(weights.output, logits)], normed, rows.count)
+        return UnsafeBufferPointer(start: logits[0], count: rows.count * weights.output.rows)
     }
 }
 
 // MARK: Products
 
-extension Llama {
+extension Transformer {
     /// From this many rows of input on, widening the weights once for all of them and one matrix
     /// product are faster than a dot product for each.
     private static let productRowsMin = 4
@@ -213,13 +229,10 @@ extension Llama {
 
 // MARK: Attention
 
-extension Llama {
-    /// How many queries of a head are looked at together.
-    fileprivate static let queriesMax = 64
-
+extension Transformer {
     private func setTurns(_ row: Int, position: Int) {
         let turns = turns[row * shape.ropeWidth]
-        for (pair, frequency) in frequencies.enumerated() {
+        for (pair, frequency) in shape.ropeFrequencies[0].enumerated() {
             let (cosine, sine) = cosineAndSine(Double(position) * frequency)
             turns[2 * pair] = Float(cosine)
             turns[2 * pair + 1] = Float(sine)
@@ -227,110 +240,100 @@ extension Llama {
     }
 
     /// Turns queries and keys by their positions, and keeps keys and values.
-    private func remember(layer: Int, _ position: Int, _ count: Int) {
+    private func remember(layer: Int, _ step: Step, firstRow: Int) {
         let width = shape.headWidth
-        share(count, cost: shape.queryWidth * 4) { rows in
-            for row in rows {
-                let turns = turns[row * shape.ropeWidth]
-                for head in 0..<shape.heads {
-                    kernels.rotate(
-                        queries[row * shape.queryWidth + head * width], turns, shape.ropeWidth / 2)
-                }
-                for head in 0..<shape.keyHeads {
-                    let key = keys[row * shape.keyWidth + head * width]
-                    let value = values[row * shape.keyWidth + head * width]
-                    let place = (position + row) * width
-                    kernels.rotate(key, turns, shape.ropeWidth / 2)
-                    kernels.halves_from_floats(
-                        key, width, cache.keys(layer: layer, head: head) + place)
-                    kernels.halves_from_floats(
-                        value, width, cache.values(layer: layer, head: head) + place)
-                }
+        let stride = KeyValuePages.positions
+        for place in step.tokens.indices.map({ $0 - step.tokens.startIndex }) {
+            let row = firstRow + place
+            let turns = turns[row * shape.ropeWidth]
+            for head in 0..<shape.heads {
+                kernels.rotate(
+                    queries[row * shape.queryWidth + head * width], turns, shape.ropeWidth / 2)
+            }
+            let (page, offset) = (step.position + place).quotientAndRemainder(dividingBy: stride)
+            for head in 0..<shape.keyHeads {
+                let key = keys[row * shape.keyWidth + head * width]
+                let value = values[row * shape.keyWidth + head * width]
+                kernels.rotate(key, turns, shape.ropeWidth / 2)
+                let halves = scratch.halves
+                kernels.halves_from_floats(key, width, halves)
+                let kept = pages.keys(step.pages[page], layer: layer, head: head) + offset
+                for i in 0..<width { kept[i * stride] = halves[i] }
+                kernels.halves_from_floats(
+                    value, width,
+                    pages.values(step.pages[page], layer: layer, head: head) + offset * width)
             }
         }
     }
 
-    private var scale: Float { 1 / Float(shape.headWidth).squareRoot() }
-
-    private func attendOneByOne(layer: Int, _ position: Int, _ count: Int) {
-        let width = shape.headWidth
-        let isWorthwhile = (position + count) * count * shape.queryWidth > 50_000
-        pool.share(count * shape.heads, grain: isWorthwhile ? 1 : count * shape.heads) {
-            range, worker in
+    private func attend(layer: Int, _ step: Step, firstRow: Int) {
+        pool.share(step.tokens.count * shape.heads, grain: 1) { range, worker in
             for item in range {
-                let (row, head) = item.quotientAndRemainder(dividingBy: shape.heads)
-                let keyHead = head / (shape.heads / shape.keyHeads)
-                kernels.attend(
-                    queries[row * shape.queryWidth + head * width],
-                    cache.keys(layer: layer, head: keyHead),
-                    cache.values(layer: layer, head: keyHead), position + row + 1, width, scale,
-                    scratch.scores(worker), attended[row * shape.queryWidth + head * width])
-            }
-        }
-    }
-
-    private func attendTogether(layer: Int, _ position: Int, _ count: Int) {
-        let blocks = (count + Self.queriesMax - 1) / Self.queriesMax
-        pool.share(blocks * shape.heads, grain: 1) { range, worker in
-            for item in range {
-                let (block, head) = item.quotientAndRemainder(dividingBy: shape.heads)
-                let first = block * Self.queriesMax
+                let (place, head) = item.quotientAndRemainder(dividingBy: shape.heads)
                 attend(
-                    layer: layer, head: head, rows: first..<min(count, first + Self.queriesMax),
-                    position, worker)
+                    layer: layer, head: head, row: firstRow + place,
+                    seen: step.position + place + 1, step.pages, worker)
             }
         }
     }
 
-    /// Attention for a block of queries: two matrix products with a softmax between them.
-    private func attend(layer: Int, head: Int, rows: Range<Int>, _ position: Int, _ worker: Int) {
+    private func attend(
+        layer: Int, head: Int, row: Int, seen: Int, _ pages: [Int32], _ worker: Int
+    ) {
         let width = shape.headWidth
+        let stride = KeyValuePages.positions
         let keyHead = head / (shape.heads / shape.keyHeads)
-        let seen = position + rows.upperBound
+        let query = queries[row * shape.queryWidth + head * width]
         let scores = scratch.scores(worker)
         let wide = scratch.tile(worker)
-        let place = rows.lowerBound * shape.queryWidth + head * width
-
-        kernels.floats_from_halves(cache.keys(layer: layer, head: keyHead), seen * width, wide)
-        cblas_sgemm(
-            CblasRowMajor, CblasNoTrans, CblasTrans, Int32(rows.count), Int32(seen), Int32(width),
-            1, queries[place], Int32(shape.queryWidth), wide, Int32(width), 0, scores, Int32(seen))
-        for row in rows {
-            // A token does not see those after it.
-            let own = scores + (row - rows.lowerBound) * seen
-            let visible = position + row + 1
-            kernels.softmax(own, scale, visible)
-            (own + visible).update(repeating: 0, count: seen - visible)
+        let out = attended[row * shape.queryWidth + head * width]
+        for first in Swift.stride(from: 0, to: seen, by: stride) {
+            let keys = self.pages.keys(pages[first / stride], layer: layer, head: keyHead)
+            kernels.floats_from_halves(keys, width * stride, wide)
+            for place in 0..<min(stride, seen - first) {
+                var sum: Float = 0
+                for i in 0..<width { sum += query[i] * wide[i * stride + place] }
+                scores[first + place] = sum
+            }
         }
-        kernels.floats_from_halves(cache.values(layer: layer, head: keyHead), seen * width, wide)
-        cblas_sgemm(
-            CblasRowMajor, CblasNoTrans, CblasNoTrans, Int32(rows.count), Int32(width),
-            Int32(seen), 1, scores, Int32(seen), wide, Int32(width), 0, attended[place],
-            Int32(shape.queryWidth))
+        kernels.softmax(scores, shape.attentionScale, seen)
+        for i in 0..<width { out[i] = 0 }
+        for first in Swift.stride(from: 0, to: seen, by: stride) {
+            let values = self.pages.values(pages[first / stride], layer: layer, head: keyHead)
+            kernels.floats_from_halves(values, width * stride, wide)
+            for place in 0..<min(stride, seen - first) {
+                let score = scores[first + place]
+                for i in 0..<width { out[i] += score * wide[place * width + i] }
+            }
+        }
     }
 }
 
 /// What each thread needs for itself. Takes memory only where it was written to.
-private struct Scratch {
+private final class Scratch {
     /// About as much as the processor keeps close, beside the rows that it is multiplied with.
     private static let tileFloats = 1 << 18
 
     private let tiles: FloatBuffer
     private let scores: FloatBuffer
+    let halves: UnsafeMutablePointer<UInt16>
     private let tileSize: Int
     private let scoresSize: Int
 
     /// How many rows of this length are widened at a time.
     static func tileRows(_ columns: Int) -> Int { max(4, tileFloats / columns) }
 
-    init(_ shape: LlamaShape, positions: Int, threads: Int) {
+    init(_ shape: ModelShape, positions: Int, threads: Int) {
         tileSize = max(
-            Self.tileFloats, positions * shape.headWidth,
+            Self.tileFloats, KeyValuePages.positions * shape.headWidth,
             4 * max(shape.feedForwardWidth, shape.width, shape.queryWidth))
-        scoresSize = positions * Llama.queriesMax
+        scoresSize = positions
+        halves = .allocate(capacity: shape.headWidth)
         tiles = FloatBuffer(tileSize * threads)
         scores = FloatBuffer(scoresSize * threads)
     }
+
+    deinit { halves.deallocate() }
 
     func tile(_ worker: Int) -> UnsafeMutablePointer<Float> { tiles[worker * tileSize] }
     func scores(_ worker: Int) -> UnsafeMutablePointer<Float> { scores[worker * scoresSize] }

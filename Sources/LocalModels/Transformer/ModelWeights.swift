@@ -1,17 +1,28 @@
 import Core
 
-/// The tensors of a Llama model by their part. Nothing is read from them yet.
-struct LlamaWeights: Sendable {
+/// The tensors of a model by their part. Nothing is read from them yet. What an architecture does
+/// not have is nil; vectors are matrices of one row, in F32.
+struct ModelWeights: Sendable {
     struct Layer: Sendable {
         let attentionNorm: Matrix
         let query: Matrix
         let key: Matrix
         let value: Matrix
+        var queryBias: Matrix?
+        var keyBias: Matrix?
+        var valueBias: Matrix?
+        /// Of every head, before it is turned; `headWidth` long.
+        var queryNorm: Matrix?
+        var keyNorm: Matrix?
         let attentionOutput: Matrix
+        /// Of what attention adds to the stream.
+        var attentionPostNorm: Matrix?
         let feedForwardNorm: Matrix
         let gate: Matrix
         let up: Matrix
         let down: Matrix
+        /// Of what the feed-forward part adds to the stream.
+        var feedForwardPostNorm: Matrix?
     }
 
     let file: MappedModel
@@ -23,7 +34,7 @@ struct LlamaWeights: Sendable {
 
     /// Throws `invalid` when a tensor is missing or of the wrong shape, and `unsupported` when there
     /// is one that this engine would have to leave out.
-    init(_ gguf: GGUF, _ shape: LlamaShape, vocabulary: Int) throws {
+    init(_ gguf: GGUF, _ shape: ModelShape, vocabulary: Int) throws {
         file = gguf.file
         var unread = gguf.tensors
 

@@ -1,7 +1,26 @@
 import Core
 
-/// The sizes of a Llama model, as its file states them.
-struct LlamaShape: Sendable, Equatable {
+/// The sizes of a model and what sets its architecture apart, as its file states them. All of them
+/// are decoders: norm, attention over what came before, norm, gated feed-forward, added to a stream.
+struct ModelShape: Sendable, Equatable {
+    enum Activation: Sendable { case silu, gelu }
+
+    /// Which numbers of a head are turned together.
+    enum RopePairing: Sendable {
+        /// 2i and 2i + 1, as files of the llama architecture have them.
+        case adjacent
+        /// i and i + ropeWidth / 2.
+        case halves
+    }
+
+    /// How the attention of a layer knows positions.
+    struct LayerAttention: Sendable, Equatable {
+        /// Which of `ropeFrequencies` turns its heads; nil for none.
+        var rope: Int? = 0
+        /// How many of the last tokens it sees, its own included; nil for all.
+        var window: Int?
+    }
+
     let layers: Int
     let width: Int
     let feedForwardWidth: Int
@@ -11,7 +30,17 @@ struct LlamaShape: Sendable, Equatable {
     let headWidth: Int
     /// How much of each head is turned by its position.
     let ropeWidth: Int
-    let ropeBase: Double
+    let ropePairing: RopePairing
+    /// For each way of turning, the angle of every pair from one position to the next.
+    let ropeFrequencies: [[Double]]
+    /// Cosines and sines are this much longer, in some ways to scale positions.
+    let ropeMagnitude: Double
+    let attention: [LayerAttention]
+    /// What a query times a key is multiplied with.
+    let attentionScale: Float
+    let activation: Activation
+    /// What the vector of a token is multiplied with before the first layer.
+    let embeddingScale: Float
     let epsilon: Float
     let contextTokens: Int
 
@@ -58,11 +87,21 @@ struct LlamaShape: Sendable, Equatable {
             try size("attention.value_length", default: headWidth, max: 4096) == headWidth
         else { throw GGUF.damaged(file, "its attention heads do not fit together") }
 
-        ropeBase = try gguf.floatIfPresent("llama.rope.freq_base") ?? 10_000
+        let ropeBase = try gguf.floatIfPresent("llama.rope.freq_base") ?? 10_000
         let epsilon = try gguf.float("llama.attention.layer_norm_rms_epsilon")
         guard ropeBase > 0, ropeBase < 1e12, epsilon >= 0, epsilon < 1 else {
             throw GGUF.damaged(file, "its rope base is \(ropeBase) and its epsilon \(epsilon)")
         }
         self.epsilon = Float(epsilon)
+        let ropeWidth = ropeWidth
+        ropePairing = .adjacent
+        ropeFrequencies = [
+            (0..<ropeWidth / 2).map { power(ropeBase, -2 * Double($0) / Double(ropeWidth)) }
+        ]
+        ropeMagnitude = 1
+        attention = Array(repeating: LayerAttention(), count: layers)
+        attentionScale = 1 / Float(headWidth).squareRoot()
+        activation = .silu
+        embeddingScale = 1
     }
 }
