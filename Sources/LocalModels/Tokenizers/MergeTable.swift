@@ -29,18 +29,29 @@ final class MergeTable: Sendable {
         entries.reserveCapacity(places.count)
         var slots = Array(repeating: Int32(-1), count: tableSize(for: places.count))
         var joined: [UInt8] = []
+        /// What the token of a merge follows, most often: vocabularies are made merge by merge.
+        var last: Int32 = -1
+        func token(_ left: UnsafeRawBufferPointer, _ right: UnsafeRawBufferPointer) -> Int32? {
+            if last + 1 < vocabulary.count, vocabulary.isJoined(last + 1, left, right),
+                vocabulary.kind(of: Int(last + 1)) == .normal
+            {
+                return last + 1
+            }
+            joined.removeAll(keepingCapacity: true)
+            joined.append(contentsOf: left)
+            joined.append(contentsOf: right)
+            return joined.withUnsafeBytes(vocabulary.plainToken)
+        }
         for place in places {
             let text = UnsafeRawBufferPointer(rebasing: gguf.file.bytes[place])
             // Like the reference, the space is looked for from the second byte.
             guard let space = text.dropFirst().firstIndex(of: UInt8(ascii: " ")) else { continue }
             let left = UnsafeRawBufferPointer(rebasing: text[..<space])
             let right = UnsafeRawBufferPointer(rebasing: text[(space + 1)...])
-            joined.removeAll(keepingCapacity: true)
-            joined.append(contentsOf: left)
-            joined.append(contentsOf: right)
             guard let leftToken = vocabulary.token(left), let rightToken = vocabulary.token(right),
-                let token = joined.withUnsafeBytes(vocabulary.plainToken)
+                let token = token(left, right)
             else { continue }
+            last = token
             let slot = Self.slot(leftToken, rightToken, slots, entries)
             // Of two merges of the same pair the first counts.
             if slots[slot] >= 0 { continue }

@@ -45,7 +45,7 @@ struct Tokenizer: Sendable {
         guard kind == "gpt2" || kind == "llama" else {
             throw Failure(
                 .unsupported,
-                "\(gguf.file.name) cannot be run: its tokenizer is of the kind \"\(kind)\". Known "
+                "\(gguf.file.name) cannot be run: its tokenizer is of the kind \"\(kind.prefix(60))\". Known "
                     + "are \"gpt2\" (byte-level BPE) and \"llama\" (SentencePiece BPE).")
         }
         vocabulary = try Vocabulary(gguf)

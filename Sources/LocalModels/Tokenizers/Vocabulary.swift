@@ -9,7 +9,8 @@ final class Vocabulary: Sendable {
         case unknown, control, userDefined, unused, byte
     }
 
-    static let tokensMax = 1 << 20
+    /// Four times what any model has. A token fits 20 bits.
+    static let tokensMax = 1 << 20 - 1
 
     /// The length of the longest text, in bytes.
     let textBytesMax: Int
@@ -68,6 +69,16 @@ final class Vocabulary: Sendable {
         }
     }
 
+    /// Whether the token's text is that of two others, one after the other.
+    func isJoined(_ token: Int32, _ left: UnsafeRawBufferPointer, _ right: UnsafeRawBufferPointer)
+        -> Bool
+    {
+        let text = texts[Int(token)]
+        return text.count == left.count + right.count
+            && text.prefix(left.count).elementsEqual(left)
+            && text.suffix(right.count).elementsEqual(right)
+    }
+
     /// The tokens that mark up a conversation, by their text.
     var controls: Controls { Controls(vocabulary: self) }
 
@@ -106,27 +117,32 @@ private struct Texts: Sendable {
     }
 }
 
-/// Finds tokens by their text: open-addressed by its hash, -1 is empty.
+/// Finds tokens by their text: open-addressed by its hash.
 private struct Index: Sendable {
-    private let slots: [Int32]
+    /// The token in the lower 20 bits, and 12 bits of the hash: without them every probe would read
+    /// a text somewhere in the file.
+    private let slots: [UInt32]
+    private static let empty = UInt32.max
 
     init(_ texts: Texts) {
         let size = tableSize(for: texts.starts.count)
         slots = Array(unsafeUninitializedCapacity: size) { slots, count in
-            slots.initialize(repeating: -1)
+            slots.initialize(repeating: Self.empty)
             count = size
             for token in 0..<texts.starts.count {
-                let slot = Self.slot(of: texts[token], UnsafeBufferPointer(slots), texts)
+                let text = texts[token]
+                let hash = Self.hash(text)
+                let slot = Self.slot(of: text, hash, UnsafeBufferPointer(slots), texts)
                 // Of equal texts the first is the token.
-                if slots[slot] < 0 { slots[slot] = Int32(token) }
+                if slots[slot] == Self.empty { slots[slot] = Self.tag(hash) | UInt32(token) }
             }
         }
     }
 
     func token(_ text: UnsafeRawBufferPointer, _ texts: Texts) -> Int32? {
         slots.withUnsafeBufferPointer { slots in
-            let token = slots[Self.slot(of: text, slots, texts)]
-            return token < 0 ? nil : token
+            let entry = slots[Self.slot(of: text, Self.hash(text), slots, texts)]
+            return entry == Self.empty ? nil : Int32(entry & 0xF_FFFF)
         }
     }
 
@@ -136,16 +152,31 @@ private struct Index: Sendable {
     }
 
     private static func slot(
-        of text: UnsafeRawBufferPointer, _ slots: UnsafeBufferPointer<Int32>, _ texts: Texts
+        of text: UnsafeRawBufferPointer, _ hash: UInt64, _ slots: UnsafeBufferPointer<UInt32>,
+        _ texts: Texts
     ) -> Int {
-        // FNV-1a.
-        var hash: UInt64 = 0xCBF2_9CE4_8422_2325
-        for byte in text { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01B3 }
-        var slot = Int(truncatingIfNeeded: hash ^ hash >> 29) & (slots.count - 1)
-        while slots[slot] >= 0, !areEqual(texts[Int(slots[slot])], text) {
+        let tag = tag(hash)
+        var slot = Int(truncatingIfNeeded: hash) & (slots.count - 1)
+        while slots[slot] != empty {
+            if slots[slot] & 0xFFF0_0000 == tag,
+                areEqual(texts[Int(slots[slot] & 0xF_FFFF)], text)
+            {
+                break
+            }
             slot = (slot + 1) & (slots.count - 1)
         }
         return slot
+    }
+
+    private static func tag(_ hash: UInt64) -> UInt32 {
+        UInt32(truncatingIfNeeded: hash >> 32) & 0xFFF0_0000
+    }
+
+    /// FNV-1a, its upper half folded into the lower.
+    private static func hash(_ text: UnsafeRawBufferPointer) -> UInt64 {
+        var hash: UInt64 = 0xCBF2_9CE4_8422_2325
+        for byte in text { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01B3 }
+        return hash ^ hash >> 29
     }
 
     private static func areEqual(_ one: UnsafeRawBufferPointer, _ other: UnsafeRawBufferPointer)
