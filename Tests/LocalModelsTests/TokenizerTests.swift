@@ -135,15 +135,25 @@ struct TokenizerTests {
         #expect(merged.tokens(of: "world").count == 5)
     }
 
-    @Test("A token that ends turns is a control token whatever the file says")
-    func mistypedEnd() throws {
-        let tokens = TinyModel.tokens + ["<|eot_id|>"]
-        let tokenizer = try Tokenizer.bytePair(tokens, pre: "llama-bpe")
-        let end = Int32(tokens.count - 1)
-        #expect(tokenizer.isEndOfText(end))
-        #expect(!tokenizer.tokens(of: "<|eot_id|>").contains(end))
-        #expect(tokenizer.tokens(of: [TextSegment("<|eot_id|>", isTrusted: true)]) == [end])
-        #expect(tokenizer.bytes(of: end).isEmpty)
+    @Test(
+        "A token that marks turns is a control token whatever the file says",
+        arguments: [("<|eot_id|>", true), ("<end_of_turn>", true), ("<|im_sep|>", false)], [1, 4])
+    func mistyped(_ mark: (text: String, isEnd: Bool), type: Int32) throws {
+        let tokens = TinyModel.tokens + [mark.text]
+        let types = TinyModel.tokens.map { _ in Int32(1) } + [type]
+        let tokenizer = try Tokenizer.bytePair(tokens, pre: "llama-bpe", types: types)
+        let token = Int32(tokens.count - 1)
+        #expect(tokenizer.isEndOfText(token) == mark.isEnd)
+        #expect(!tokenizer.tokens(of: mark.text).contains(token))
+        #expect(tokenizer.tokens(of: [TextSegment(mark.text, isTrusted: true)]) == [token])
+        #expect(tokenizer.bytes(of: token).isEmpty)
+    }
+
+    @Test("A file that does not say how it cuts text is cut as llama.cpp cuts such a file")
+    func unnamed() throws {
+        let tokenizer = try Tokenizer.bytePair(TinyModel.tokens + ["12"], merges: ["1 2"])
+        let tokens = tokenizer.tokens(of: "12x")
+        #expect(tokens == [Int32(TinyModel.tokens.count), 120])
     }
 
     @Test("Phi 3's special tokens take the white space after them")
@@ -300,15 +310,15 @@ extension Tokenizer {
     }
 
     static func bytePair(
-        _ tokens: [String], pre: String, merges: [String] = [], types: [Int32]? = nil
+        _ tokens: [String], pre: String? = nil, merges: [String] = [], types: [Int32]? = nil
     ) throws -> Tokenizer {
         var writer = GGUFWriter()
         writer.metadata = [
             ("tokenizer.ggml.model", .text("gpt2")),
-            ("tokenizer.ggml.pre", .text(pre)),
             ("tokenizer.ggml.tokens", .texts(tokens)),
             ("tokenizer.ggml.merges", .texts(merges)),
         ]
+        if let pre { writer.set("tokenizer.ggml.pre", .text(pre)) }
         if let types { writer.set("tokenizer.ggml.token_type", .integers(types)) }
         return try Tokenizer(GGUF(MappedModel(name: "bpe.gguf", copying: writer.bytes())))
     }

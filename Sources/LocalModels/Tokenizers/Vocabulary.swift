@@ -33,9 +33,7 @@ final class Vocabulary: Sendable {
         let texts = Texts(file: file, starts: places.map { UInt32($0.lowerBound) })
         let index = Index(texts)
         var kinds = try Self.kinds(gguf, count: places.count)
-        // Some converters write the tokens that end a turn as ordinary ones. They would then be
-        // found in what users write.
-        for text in Tokenizer.endTexts {
+        for text in Tokenizer.turnTexts {
             if let token = index.token(text, texts) {
                 kinds[Int(token)] = Kind.control.rawValue
             }
