@@ -3,21 +3,10 @@
 #pragma once
 
 #include "Encoder.h"
+#include "Formats.h"
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-
-// How a row of weights is stored, numbered as GGUF numbers it. Blocks are 32 weights:
-// Q4_0 {half d; 16 bytes}, Q4_1 {half d, m; 16 bytes}, Q8_0 {half d; 32 bytes}. The low nibbles of
-// the 16 bytes are weights 0 to 15 and the high ones weights 16 to 31.
-enum {
-    KERNEL_F32 = 0,
-    KERNEL_F16 = 1,
-    KERNEL_Q4_0 = 2,
-    KERNEL_Q4_1 = 3,
-    KERNEL_Q8_0 = 8,
-    KERNEL_BF16 = 30,
-};
 
 // One set of kernels for one kind of processor. All sets compute the same in single precision and
 // differ only in the order of their sums. Pointers to weights need no alignment.
