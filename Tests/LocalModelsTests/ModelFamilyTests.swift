@@ -59,7 +59,7 @@ struct ModelFamilyTests {
             let answers = ModelFamily.promptLengths.map { length -> [Double] in
                 guard let pages = try? KeyValuePages(shape, count: 2) else { return [] }
                 let transformer = Transformer(
-                    shape, weights, pages: pages, positions: 64, pool: pool)
+                    shape, weights, pages: pages, pool: pool)
                 let step = Step(
                     tokens: ModelFamily.prompt[..<length], position: 0, pages: [0, 1])
                 _ = transformer.read([step]) { false }
