@@ -6,7 +6,7 @@ extension PreTokenizer {
         guard let family = Self.families.first(where: { $0.names.contains(name) }) else {
             throw Failure(
                 .unsupported,
-                "\(file) cannot be run: it splits text the way of \"\(name.prefix(60))\". Known are "
+                "\(file) cannot be run: it splits text the way of \"\(Shortcomings.printable(name))\". Known are "
                     + Self.families.flatMap(\.names).sorted().joined(separator: ", ") + ".")
         }
         self = family.rule

@@ -48,7 +48,7 @@ struct Tokenizer: Sendable {
             throw Failure(
                 .unsupported,
                 "\(gguf.file.name) cannot be run: its tokenizer is of the kind "
-                    + "\"\(kind.prefix(60))\"\(what). Known are \"gpt2\" (byte-level BPE) and "
+                    + "\"\(Shortcomings.printable(kind))\"\(what). Known are \"gpt2\" (byte-level BPE) and "
                     + "\"llama\" (SentencePiece BPE).")
         }
         vocabulary = try Vocabulary(gguf)
