@@ -154,6 +154,13 @@ struct GGUFHostileTests {
         #expect(failure.message.contains(test.says), "\(failure.message)")
     }
 
+    @Test("A file of version 2 is read like one of version 3")
+    func version() throws {
+        var writer = Self.writer()
+        writer.version = 2
+        #expect(try Self.read(writer.bytes()) == nil)
+    }
+
     @Test("Texts that are no UTF-8 are read, and texts without end are not")
     func texts() throws {
         var writer = Self.writer()
