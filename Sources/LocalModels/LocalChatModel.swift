@@ -73,15 +73,14 @@ package final class LocalChatModel: Sendable {
         try template.tokens(of: messages, tokenizer)
     }
 
-    /// Generates from `prompt` and hands every piece of text to `emit` (whole UTF-8 characters,
-    /// stop strings held back). Throws `tooLarge` when the prompt leaves no room, `invalid` for
-    /// options that mean nothing, and `unavailable` when too many calls wait already. Cancelling
-    /// the task, or throwing from `emit`, ends the generation within one token.
+    /// Generates and hands every piece to `emit` (whole UTF-8 characters, stop strings held back).
+    /// Throws `tooLarge` when the prompt leaves no room, `invalid` for options that mean nothing,
+    /// and `unavailable` when too many calls wait already. Cancelling the task, or throwing from
+    /// `emit`, ends the generation within one token.
     package func generate(
-        from prompt: [Int32], sampling: SamplingOptions,
-        _ emit: (String) async throws -> Void
+        _ request: GenerationRequest, _ emit: (GenerationPiece) async throws -> Void
     ) async throws -> Generation {
-        let task = try generationTask(prompt, sampling)
+        let task = try generationTask(request.prompt, request.sampling)
         let handover = Handover()
         try await onEngine { session in
             handover.end(Result { try task.run(session, handover) })
@@ -94,7 +93,7 @@ package final class LocalChatModel: Sendable {
                     guard refusal == nil else { continue }
                     do {
                         try Task.checkCancellation()
-                        try await emit(piece)
+                        try await emit(GenerationPiece(text: piece))
                     } catch {
                         refusal = error
                         handover.cancel()
@@ -107,6 +106,15 @@ package final class LocalChatModel: Sendable {
             }
         } onCancel: {
             handover.cancel()
+        }
+    }
+
+    package func generate(
+        from prompt: [Int32], sampling: SamplingOptions,
+        _ emit: (String) async throws -> Void
+    ) async throws -> Generation {
+        try await generate(GenerationRequest(prompt: prompt, sampling: sampling)) { piece in
+            if !piece.text.isEmpty { try await emit(piece.text) }
         }
     }
 
@@ -181,31 +189,5 @@ package final class LocalChatModel: Sendable {
             if let token = vocabulary.controls[text] { tokens.insert(token) }
         }
         return tokens
-    }
-}
-
-/// What a generation took, and why it ended.
-package struct Generation: Hashable, Sendable {
-    package let promptTokens: Int
-    /// How many of them the engine had read for the call before, and did not read again.
-    package let promptTokensReused: Int
-    package let outputTokens: Int
-    package let finishReason: Completion.FinishReason
-    package let promptMilliseconds: Double
-    package let firstTokenMilliseconds: Double?
-    package let totalMilliseconds: Double
-
-    package init(
-        promptTokens: Int, promptTokensReused: Int = 0, outputTokens: Int,
-        finishReason: Completion.FinishReason, promptMilliseconds: Double,
-        firstTokenMilliseconds: Double?, totalMilliseconds: Double
-    ) {
-        self.promptTokens = promptTokens
-        self.promptTokensReused = promptTokensReused
-        self.outputTokens = outputTokens
-        self.finishReason = finishReason
-        self.promptMilliseconds = promptMilliseconds
-        self.firstTokenMilliseconds = firstTokenMilliseconds
-        self.totalMilliseconds = totalMilliseconds
     }
 }
