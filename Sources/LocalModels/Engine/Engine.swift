@@ -72,8 +72,7 @@ final class Engine: Sendable {
         cacheKept = options.cacheKept
         now = environment.now
         need = MemoryNeed(
-            shape, weights: 0, vocabulary: vocabulary, contextTokens: contextTokens,
-            threads: pool.threads)
+            shape, weights, contextTokens: contextTokens, threads: pool.threads)
         try need.take(from: memory, model: name, contextTokens: contextTokens)
         do {
             let least = need.pagesPerContext
@@ -88,8 +87,7 @@ final class Engine: Sendable {
                         options.limits, ledger: PageLedger(pagesMax: pagesMax, limit: least))))
             desk = Mutex(
                 Desk(
-                    Transformer(
-                        shape, weights, pages: pages, positions: contextTokens, pool: pool),
+                    Transformer(shape, weights, pages: pages, pool: pool),
                     pages, candidates: vocabulary * pool.threads))
         } catch {
             memory.giveBack(need.bytesLeast)
@@ -221,6 +219,12 @@ final class Engine: Sendable {
         for copy in plan.copies { desk.pages.copy(copy.from, to: copy.to) }
         guard !plan.parts.isEmpty else { return }
 
+        do {
+            try desk.transformer.prepare()
+        } catch {
+            fail(plan, error, desk)
+            return
+        }
         let startedAt = now()
         // Who reads alone holds up nobody by stopping between two layers.
         let only = plan.parts.count == 1 ? plan.parts[0] : nil
@@ -253,6 +257,16 @@ final class Engine: Sendable {
             }
         }
         for (handover, ending) in endings { handover.end(ending.outcome) }
+    }
+
+    /// Ends all calls of a plan that cannot be carried out.
+    private func fail(_ plan: Scheduler.Plan, _ error: any Error, _ desk: Desk) {
+        state.withLock { state in
+            for part in plan.parts { state.scheduler.end(part.ticket, isSpoilt: true) }
+        }
+        for part in plan.parts {
+            desk.answers.removeValue(forKey: part.ticket)?.handover.end(.failure(error))
+        }
     }
 
     /// The next token of every call whose part was read to where one is asked for.
