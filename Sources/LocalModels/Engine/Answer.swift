@@ -61,15 +61,16 @@ struct Answer: Sendable {
         batchTotal += batch
     }
 
-    /// Picks the next token and hands over what is certain of the text. `candidates` is scratch with
-    /// room for as many as there are logits.
+    /// Picks the next token and hands over what is certain of the text. May change the logits.
+    /// `candidates` is scratch with room for as many as there are.
     mutating func take(
-        _ logits: UnsafeBufferPointer<Float>, _ candidates: UnsafeMutablePointer<kernel_candidate>
+        _ logits: UnsafeMutableBufferPointer<Float>,
+        _ candidates: UnsafeMutablePointer<kernel_candidate>
     ) -> Next {
         if figures.outputTokens == 0 {
             figures.promptMilliseconds = milliseconds(since: admittedAt)
         }
-        let token = sampler.pick(from: logits, candidates)
+        let token = sampler.pick(from: UnsafeBufferPointer(logits), candidates)
         // The sampler passes over what is not a number while anything is.
         guard logits[Int(token)].isFinite else {
             return .ended(Ending(outcome: .failure(Self.notANumber), isSpoilt: true))

@@ -197,7 +197,10 @@ final class Engine: Sendable {
     /// Nil when there is nothing to do any more; the next call starts the loop again.
     private func nextPlan(_ desk: Desk) -> Scheduler.Plan? {
         state.withLock { state in
-            let plan = state.scheduler.plan(grow: { memory.take($0 * need.bytesPerPage) })
+            let plan = state.scheduler.plan { pages, purpose in
+                let bytes = pages * need.bytesPerPage
+                return purpose == .call ? memory.take(bytes) : memory.takeSpare(bytes)
+            }
             for admission in plan.admitted {
                 var answer = state.answers.removeValue(forKey: admission.ticket)
                 answer?.admit(promptTokensReused: admission.promptTokensReused)
@@ -288,7 +291,7 @@ final class Engine: Sendable {
         choices.withUnsafeMutableBufferPointer { choices in
             pool.share(choices.count, grain: 1) { range, worker in
                 for number in range {
-                    let row = UnsafeBufferPointer(
+                    let row = UnsafeMutableBufferPointer(
                         rebasing: logits[number * vocabulary..<(number + 1) * vocabulary])
                     choices[number].next = choices[number].answer.take(
                         row, desk.candidates + worker * vocabulary)
