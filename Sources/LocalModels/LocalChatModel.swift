@@ -11,9 +11,8 @@ package final class LocalChatModel: Sendable {
     /// Tokens that prompt and answer may have together.
     package let contextTokens: Int
 
-    private let tokenizer: BytePairTokenizer
+    private let tokenizer: Tokenizer
     private let template: ChatTemplate
-    private let endTokens: Set<Int32>
     private let environment: Environment
     private let engine: Engine
 
@@ -44,7 +43,7 @@ package final class LocalChatModel: Sendable {
     {
         let gguf = try GGUF(file)
         let shape = try ModelShape(gguf, contextTokensMax: options.contextTokensMax)
-        let tokenizer = try BytePairTokenizer(gguf)
+        let tokenizer = try Tokenizer(gguf)
         let vocabulary = tokenizer.vocabulary.count
         let weights = try ModelWeights(gguf, shape, vocabulary: vocabulary)
         let contextTokens = max(1, min(shape.contextTokens, options.contextTokensMax))
@@ -54,14 +53,13 @@ package final class LocalChatModel: Sendable {
         self.tokenizer = tokenizer
         self.environment = environment
         template = try ChatTemplate(gguf, tokenizer.vocabulary)
-        endTokens = try Self.endTokens(gguf, tokenizer.vocabulary)
         engine = try Engine(
             shape, weights, name: name, vocabulary: vocabulary, contextTokens: contextTokens,
             pool: pool, options: options, environment: environment)
     }
 
     /// How many tokens the text has, control tokens in it read as plain text.
-    package func countTokens(_ text: String) -> Int { tokenizer.tokens(of: text).count }
+    package func countTokens(_ text: String) -> Int { tokenizer.countTokens(text) }
 
     /// The prompt that the file's own chat template makes of the messages, in tokens. Throws
     /// `invalid` for a conversation the template does not allow.
@@ -84,7 +82,7 @@ package final class LocalChatModel: Sendable {
         let answer = Answer(
             promptTokens: prompt.count, promptTokensDropped: request.prompt.count - prompt.count,
             outputTokensMax: outputTokensMax, sampler: sampler, stops: request.sampling.stop,
-            endTokens: endTokens, tokenizer: tokenizer, environment: environment)
+            endTokens: tokenizer.endTokens, tokenizer: tokenizer, environment: environment)
         return try engine.submit(
             answer, prompt: prompt, outputTokensMax: outputTokensMax, principal: request.principal)
     }
@@ -137,21 +135,5 @@ package final class LocalChatModel: Sendable {
         let length = max(1, contextTokens - min(outputTokens, contextTokens / 2))
         let kept = max(0, min(first, length / 2))
         return prompt.prefix(kept) + prompt.suffix(length - kept)
-    }
-
-    /// The tokens that end an answer: what the file names, and what models are trained to end with.
-    private static func endTokens(_ gguf: GGUF, _ vocabulary: Vocabulary) throws -> Set<Int32> {
-        var tokens: Set<Int32> = []
-        for key in ["eos_token_id", "eot_token_id", "eom_token_id"] {
-            guard let token = try gguf.integerIfPresent("tokenizer.ggml.\(key)") else { continue }
-            guard (0..<vocabulary.count).contains(token) else {
-                throw GGUF.damaged(gguf.file.name, "\(key) is not a token")
-            }
-            tokens.insert(Int32(token))
-        }
-        for text in ["<|im_end|>", "<|endoftext|>", "<|eot_id|>", "<|end|>"] {
-            if let token = vocabulary.controls[text] { tokens.insert(token) }
-        }
-        return tokens
     }
 }
