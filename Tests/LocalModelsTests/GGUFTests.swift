@@ -51,11 +51,11 @@ struct GGUFTests {
         Refusal(description: "another architecture", code: .unsupported, says: "qwen2") {
             set("general.architecture", .text("qwen2"), &$0)
         },
-        Refusal(description: "another pre-tokenizer", code: .unsupported, says: "llama-bpe") {
-            set("tokenizer.ggml.pre", .text("llama-bpe"), &$0)
+        Refusal(description: "another pre-tokenizer", code: .unsupported, says: "kimi-k2") {
+            set("tokenizer.ggml.pre", .text("kimi-k2"), &$0)
         },
-        Refusal(description: "another tokenizer", code: .unsupported, says: "\"llama\"") {
-            set("tokenizer.ggml.model", .text("llama"), &$0)
+        Refusal(description: "another tokenizer", code: .unsupported, says: "\"t5\"") {
+            set("tokenizer.ggml.model", .text("t5"), &$0)
         },
         Refusal(description: "another chat template", code: .unsupported, says: "[INST]") {
             set("tokenizer.chat_template", .text("[INST] {{ messages }}"), &$0)
