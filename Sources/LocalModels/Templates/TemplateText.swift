@@ -1,10 +1,3 @@
-/// A piece of a prompt, and who wrote it: only what the template itself says may become control
-/// tokens, never what a message says.
-struct TemplateSegment: Hashable, Sendable {
-    let text: String
-    let isTrusted: Bool
-}
-
 /// A text of a template that knows, byte for byte, whether the template wrote it (trusted) or it
 /// came from outside. UTF-8, always cut between characters.
 struct TemplateText: Sendable {
@@ -79,13 +72,12 @@ struct TemplateText: Sendable {
         borders.isEmpty ? beginsTrusted : beginsTrusted == runIndex(of: offset).isMultiple(of: 2)
     }
 
-    /// The text without its bytes of other trust; for one run, the run.
-    var segments: [TemplateSegment] {
-        var segments: [TemplateSegment] = []
+    /// The runs of one trust each.
+    var segments: [TextSegment] {
+        var segments: [TextSegment] = []
         forEachRun(in: 0..<count) { range, isTrusted in
             segments.append(
-                TemplateSegment(
-                    text: String(decoding: bytes[range], as: UTF8.self), isTrusted: isTrusted))
+                TextSegment(String(decoding: bytes[range], as: UTF8.self), isTrusted: isTrusted))
         }
         return segments
     }

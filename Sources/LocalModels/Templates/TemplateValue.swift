@@ -164,6 +164,33 @@ final class TemplateMap: Sendable {
     /// Of equal keys, the first place and the last value stay, as in Python. Keys that cannot be
     /// keys are left out; whoever has such asks for `TemplateValue.key` first.
     init(_ given: [Entry]) {
+        let (entries, index) = given.count > 8 ? Self.indexed(given) : (Self.few(given), [:])
+        self.entries = entries
+        self.index = index
+        var depth = 0
+        var weight = 1
+        for entry in entries {
+            depth = max(depth, entry.value.depth)
+            weight = saturated(weight, saturated(entry.key.weight, entry.value.weight))
+        }
+        self.depth = depth + 1
+        self.weight = weight
+    }
+
+    private static func few(_ given: [Entry]) -> [Entry] {
+        var entries: [Entry] = []
+        entries.reserveCapacity(given.count)
+        for entry in given where entry.key.key != nil {
+            if let place = entries.firstIndex(where: { $0.key == entry.key }) {
+                entries[place].value = entry.value
+            } else {
+                entries.append(entry)
+            }
+        }
+        return entries
+    }
+
+    private static func indexed(_ given: [Entry]) -> ([Entry], [TemplateKey: Int]) {
         var entries: [Entry] = []
         var index: [TemplateKey: Int] = [:]
         entries.reserveCapacity(given.count)
@@ -176,16 +203,7 @@ final class TemplateMap: Sendable {
                 entries.append(entry)
             }
         }
-        self.entries = entries
-        self.index = entries.count > 8 ? index : [:]
-        var depth = 0
-        var weight = 1
-        for entry in entries {
-            depth = max(depth, entry.value.depth)
-            weight = saturated(weight, saturated(entry.key.weight, entry.value.weight))
-        }
-        self.depth = depth + 1
-        self.weight = weight
+        return (entries, index)
     }
 
     subscript(key: TemplateKey) -> TemplateValue? {
