@@ -45,7 +45,6 @@ extension TemplateEvaluator {
             return try self.value(
                 text.titled { "-({[<".unicodeScalars.contains($0) || TemplateText.isSpace($0) })
         case .replace:
-            // `old` and `new` are named `s`-less in Jinja too.
             return try replaced(text, given)
         case .escape, .e: return try escaped(text)
         case .indent: return try indented(text, given)
@@ -136,6 +135,7 @@ extension TemplateEvaluator {
             guard (0...15).contains(precision) else {
                 throw TemplateError(.unsupported, "`round` to \(precision) digits is not supported")
             }
+            if arguments[1] == nil, let integer = value.integer { return .integer(integer) }
             var rule = FloatingPointRoundingRule.toNearestOrEven
             if case .text(let method)? = arguments[1] {
                 switch method.string {

@@ -85,7 +85,19 @@ extension TemplateEvaluator {
         case .subtract: return left - right
         case .multiply: return left * right
         case .power:
-            throw TemplateError(.unsupported, "`**` of broken numbers is not supported")
+            guard let exponent = Int(exactly: right) else {
+                throw TemplateError(.unsupported, "`**` with a broken exponent is not supported")
+            }
+            guard left != 0 || exponent >= 0 else { throw Self.divisionByZero }
+            var result = 1.0
+            var square = left
+            var bits = exponent.magnitude
+            while bits > 0 {
+                if bits & 1 == 1 { result *= square }
+                square *= square
+                bits >>= 1
+            }
+            return exponent < 0 ? 1 / result : result
         case .divide, .floorDivide, .modulo:
             guard right != 0 else { throw Self.divisionByZero }
             if operation == .divide { return left / right }

@@ -20,6 +20,7 @@ struct TemplateEvaluator {
     private var hidden: [(slot: Int, value: TemplateValue?)] = []
     private var scopes = 0
 
+    private let loopSlot: Int?
     private var loops: [RunningLoop] = []
     private var loopsBegun = 0
     private var macros: [DefinedMacro] = []
@@ -67,6 +68,7 @@ struct TemplateEvaluator {
         self.now = now
         globals = Array(repeating: nil, count: program.names.count)
         locals = globals
+        loopSlot = program.slots["loop"]
         for function in [
             TemplateFunction.range, .namespace, .dict, .raiseException, .strftimeNow,
         ] {
@@ -230,13 +232,12 @@ extension TemplateEvaluator {
         loopsBegun += 1
         let serial = loopsBegun
         loops.append(RunningLoop(serial: serial, items: items))
-        let slot = program.slots["loop"]
         var isOver = false
         for (index, item) in items.enumerated() where !isOver {
             try charge()
             loops[loops.count - 1].index = index
             try inScope { evaluator throws(TemplateError) in
-                if let slot { evaluator.set(slot, .loop(serial)) }
+                if let slot = evaluator.loopSlot { evaluator.set(slot, .loop(serial)) }
                 try evaluator.assign(loop.target, item)
                 if try evaluator.run(loop.body) == .leave { isOver = true }
             }

@@ -251,7 +251,7 @@ extension TemplateParser {
             }
             guard !isSingle, skip(symbol: ",") else { break }
             isTuple = true
-            guard case .name(let name) = current, name != "in" else { break }
+            guard startsTarget else { break }
         }
         return isTuple ? .tuple(targets) : targets[0]
     }
@@ -259,6 +259,14 @@ extension TemplateParser {
 
 // Expressions, from the loosest operator to the tightest.
 extension TemplateParser {
+    private var startsTarget: Bool {
+        switch current {
+        case .name(let name): name != "in"
+        case .symbol(let symbol): symbol == "("
+        default: false
+        }
+    }
+
     private mutating func tupleOrExpression(allowsConditional: Bool = true) throws(TemplateError)
         -> TemplateExpression
     {
