@@ -223,12 +223,14 @@ struct ChatTemplateTests {
 
     @Test("A prompt past the limits is too large, and a template's mistake is told with its line")
     func limits() throws {
+        var limits = TemplateLimits()
+        limits.stepsMax = 100_000
         let quadratic = try ChatTemplate(
             "{% for a in messages[-1].content %}{% for b in messages[-1].content %}{% endfor %}"
                 + "{% endfor %}\n{{ messages[-1].content }}{{ none + 1 if messages[1] }}", file: "x"
         )
         let long = #expect(throws: Failure.self) {
-            try quadratic.prompt(for: [ChatMessage(.user, String(repeating: "x", count: 5000))])
+            try quadratic.prompt(for: [ChatMessage(.user, String(repeating: "x", count: 1000))])
         }
         #expect(long?.code == .tooLarge)
         let wrong = #expect(throws: Failure.self) {
@@ -277,7 +279,8 @@ struct ChatTemplateTests {
     func parts() throws {
         let template = try ChatTemplate(
             "{% for m in messages %}{% for p in m.content if p.type == 'text' %}[{{ p.text }}]"
-                + "{% endfor %}{% endfor %}", file: "x")
+                + "{% endfor %}{% endfor %}", file: "x",
+            limits: limits)
         #expect(try template.prompt(for: [ChatMessage(.user, "Hi")]).text == "[Hi]")
     }
 

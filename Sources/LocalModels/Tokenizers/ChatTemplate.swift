@@ -15,6 +15,7 @@ struct ChatTemplate: Sendable {
     private let begin: String
     private let end: String
     private let now: @Sendable () -> Timestamp
+    private let limits: TemplateLimits
 
     /// A prompt, up to where the assistant speaks.
     struct Prompt: Hashable, Sendable {
@@ -54,16 +55,17 @@ struct ChatTemplate: Sendable {
 
     init(
         _ source: String, toolSource: String? = nil, file: String, begin: String = "",
-        end: String = "", now: @escaping @Sendable () -> Timestamp = Environment.system.now
+        end: String = "", limits: TemplateLimits = TemplateLimits(),
+        now: @escaping @Sendable () -> Timestamp = Environment.system.now
     ) throws {
         do throws(TemplateError) {
-            program = try TemplateParser.program(of: source)
+            program = try TemplateParser.program(of: source, limits)
             // Without it, tools are what the other template makes of them.
             let toolProgram = toolSource.flatMap { source in
-                try? TemplateParser.program(of: source)
+                try? TemplateParser.program(of: source, limits)
             }
             self.toolProgram = toolProgram
-            var limits = TemplateLimits()
+            var limits = limits
             limits.stepsMax = Self.probeStepsMax
             let seconds = now().seconds
             let probe = TemplateProbe(
@@ -83,6 +85,7 @@ struct ChatTemplate: Sendable {
         self.begin = begin
         self.end = end
         self.now = now
+        self.limits = limits
     }
 
     /// A small conversation takes a few thousand steps; a template that does not end is found out
@@ -137,7 +140,8 @@ struct ChatTemplate: Sendable {
     private func render(_ conversation: TemplateConversation) throws(TemplateError) -> Prompt {
         let text = try TemplateEvaluator.render(
             conversation.hasTools ? toolProgram ?? program : program,
-            conversation.variables(capabilities.form, begin: begin, end: end), now: now().seconds)
+            conversation.variables(capabilities.form, begin: begin, end: end), now: now().seconds,
+            limits)
         return Prompt(
             segments: text.segments,
             opensThinking: text.trimmed(.end).hasSuffix(.own("<think>")))
