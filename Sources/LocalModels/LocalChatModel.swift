@@ -43,7 +43,7 @@ package final class LocalChatModel: Sendable {
         environment: Environment = .system
     ) throws {
         let gguf = try GGUF(file)
-        let shape = try ModelShape(gguf)
+        let shape = try ModelShape(gguf, contextTokensMax: contextTokensMax)
         let tokenizer = try Tokenizer(gguf)
         let weights = try ModelWeights(gguf, shape, vocabulary: tokenizer.vocabulary.count)
         let contextTokens = max(1, min(shape.contextTokens, contextTokensMax))
@@ -58,7 +58,7 @@ package final class LocalChatModel: Sendable {
         let pages = try KeyValuePages(shape, count: pageCount)
         session = Mutex(
             Session(
-                Transformer(shape, weights, pages: pages, positions: contextTokens, pool: pool),
+                Transformer(shape, weights, pages: pages, pool: pool),
                 pages: pageCount, vocabulary: tokenizer.vocabulary.count))
     }
 

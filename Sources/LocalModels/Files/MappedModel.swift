@@ -28,7 +28,7 @@ final class MappedModel: Sendable {
         guard descriptor >= 0 else {
             let reason = String(cString: strerror(errno))
             throw errno == ENOENT
-                ? Failure(.notFound, "There is no model file at \(path). Run `make models`.")
+                ? Failure(.notFound, "There is no model file at \(path).")
                 : Failure(.invalid, "The model file \(path) cannot be read: \(reason).")
         }
         defer { close(descriptor) }
@@ -37,7 +37,9 @@ final class MappedModel: Sendable {
             throw Failure(.invalid, "\(path) is not a file.")
         }
         guard status.st_size > 0, let size = Int(exactly: status.st_size) else {
-            throw Failure(.invalid, "The model file \(path) is empty. Run `make models`.")
+            throw Failure(
+                .invalid, "The model file \(path) is empty. Fetch it again from where it came from."
+            )
         }
         guard let start = mmap(nil, size, PROT_READ, MAP_PRIVATE, descriptor, 0),
             start != MAP_FAILED
@@ -56,6 +58,17 @@ final class MappedModel: Sendable {
         copy.copyBytes(from: content)
         bytes = UnsafeRawBufferPointer(copy)
         isMapped = false
+    }
+
+    /// Gives memory that holds a part of the file back to the system, which reads it again when it is
+    /// touched.
+    func forget(_ start: UnsafeRawPointer, count: Int) {
+        guard isMapped else { return }
+        let page = sysconf(Int32(_SC_PAGESIZE))
+        let first = (Int(bitPattern: start) + page - 1) / page * page
+        let end = (Int(bitPattern: start) + count) / page * page
+        guard first < end else { return }
+        madvise(UnsafeMutableRawPointer(bitPattern: first), end - first, MADV_DONTNEED)
     }
 
     deinit {

@@ -24,10 +24,13 @@ struct BytePairTokenizer: Sendable {
     /// Appends the tokens of a text in which no special token is looked for. Bytes that no token
     /// stands for are left out, as the reference does.
     func append(_ text: Slice<UnsafeRawBufferPointer>, to tokens: inout [Int32]) {
+        // Of their own, so that the closures do not copy all of `self` for each piece.
+        let (vocabulary, merges, tokenOfByte) = (vocabulary, merges, tokenOfByte)
+        let ignoresMerges = preTokenizer.ignoresMerges
         var word = MergeList()
         var encoded: [UInt8] = []
         preTokenizer.pieces(of: text) { piece in
-            if preTokenizer.ignoresMerges {
+            if ignoresMerges {
                 encoded.removeAll(keepingCapacity: true)
                 ByteAlphabet.append(piece, to: &encoded)
                 if let token = encoded.withUnsafeBytes(vocabulary.plainToken) {

@@ -1,5 +1,5 @@
-/// A text while its tokens merge: a list linked through `next` and `previous`, and a heap of the
-/// pairs that can merge, best rank first, leftmost of equals. `n log n` for any text.
+/// A text while its tokens merge: a list of symbols linked both ways, and a heap of the pairs that
+/// can merge, best rank first, leftmost of equals. `n log n` for any text.
 ///
 /// A value to be used again for the next text, so that its memory is.
 struct MergeList {
@@ -17,48 +17,48 @@ struct MergeList {
         let end: Int
     }
 
+    private struct Symbol {
+        var token: Int32
+        /// The places of the neighbours; before the first is -1, after the last their count.
+        var previous: Int32
+        var next: Int32
+        /// What it and the next one become; `Merge.none` where they do not.
+        var merge: Merge
+    }
+
     /// Longer texts are cut here, so that a place fits the heap and memory has a bound.
     static let symbolsMax = 1 << 22
 
-    /// What the symbols are now; `gone` where one became part of the symbol before it.
-    private(set) var tokens: [Int32] = []
-    private var next: [Int32] = []
-    private var previous: [Int32] = []
+    private var symbols: [Symbol] = []
     /// `rank << 32 | place of the left symbol`.
     private var heap: [UInt64] = []
 
-    private static let gone = Int32.min
-
     mutating func removeAll() {
-        tokens.removeAll(keepingCapacity: true)
-        next.removeAll(keepingCapacity: true)
-        previous.removeAll(keepingCapacity: true)
+        symbols.removeAll(keepingCapacity: true)
         heap.removeAll(keepingCapacity: true)
     }
 
-    /// `token` may be any number from -1 on. There is room for `symbolsMax`.
+    /// There is room for `symbolsMax`.
     mutating func append(_ token: Int32) {
-        let place = Int32(truncatingIfNeeded: tokens.count)
-        tokens.append(token)
-        previous.append(place - 1)
-        next.append(place + 1)
+        let place = Int32(truncatingIfNeeded: symbols.count)
+        symbols.append(Symbol(token: token, previous: place - 1, next: place + 1, merge: .none))
     }
 
     /// Merges the best pair until `find` knows of no merge for any.
     mutating func merge(_ find: (Pair) -> Merge?) {
-        for place in tokens.indices.dropLast() { offer(place, find) }
+        for place in symbols.indices { offer(place, find) }
         while let best = popBest() {
             let left = Int(best & 0xFFFF_FFFF)
+            let merge = symbols[left].merge
             // The neighbours may have changed since the pair was offered.
-            guard tokens[left] != Self.gone, let pair = pair(at: left), let merge = find(pair),
-                UInt64(merge.rank) == best >> 32
-            else { continue }
-            let right = Int(next[left])
-            tokens[left] = merge.token
-            tokens[right] = Self.gone
-            next[left] = next[right]
-            if pair.end < tokens.count { previous[pair.end] = Int32(left) }
-            if previous[left] >= 0 { offer(Int(previous[left]), find) }
+            guard merge.token >= 0, UInt64(merge.rank) == best >> 32 else { continue }
+            let right = Int(symbols[left].next)
+            let next = symbols[right].next
+            symbols[right].merge = .none
+            symbols[left].token = merge.token
+            symbols[left].next = next
+            if next < symbols.count { symbols[Int(next)].previous = Int32(left) }
+            if symbols[left].previous >= 0 { offer(Int(symbols[left].previous), find) }
             offer(left, find)
         }
     }
@@ -67,41 +67,56 @@ struct MergeList {
     /// one does.
     func visit(_ body: (_ token: Int32, _ place: Int, _ end: Int) -> Void) {
         var place = 0
-        while place < tokens.count {
-            let end = Int(next[place])
-            body(tokens[place], place, end)
+        while place < symbols.count {
+            let end = Int(symbols[place].next)
+            body(symbols[place].token, place, end)
             place = end
         }
     }
 
-    private func pair(at place: Int) -> Pair? {
-        let right = Int(next[place])
-        guard right < tokens.count else { return nil }
-        return Pair(left: tokens[place], right: tokens[right], place: place, end: Int(next[right]))
+    private mutating func offer(_ left: Int, _ find: (Pair) -> Merge?) {
+        let symbol = symbols[left]
+        let right = Int(symbol.next)
+        guard right < symbols.count,
+            let merge = find(
+                Pair(
+                    left: symbol.token, right: symbols[right].token, place: left,
+                    end: Int(symbols[right].next)))
+        else {
+            symbols[left].merge = .none
+            return
+        }
+        symbols[left].merge = merge
+        push(UInt64(merge.rank) << 32 | UInt64(left))
     }
 
-    private mutating func offer(_ left: Int, _ find: (Pair) -> Merge?) {
-        guard let pair = pair(at: left), let merge = find(pair) else { return }
-        heap.append(UInt64(merge.rank) << 32 | UInt64(left))
+    private mutating func push(_ pair: UInt64) {
+        heap.append(pair)
         var place = heap.count - 1
-        while place > 0, heap[place] < heap[(place - 1) / 2] {
-            heap.swapAt(place, (place - 1) / 2)
+        while place > 0, pair < heap[(place - 1) / 2] {
+            heap[place] = heap[(place - 1) / 2]
             place = (place - 1) / 2
         }
+        heap[place] = pair
     }
 
     private mutating func popBest() -> UInt64? {
         guard let best = heap.first, let last = heap.popLast() else { return nil }
         guard !heap.isEmpty else { return best }
-        heap[0] = last
         var place = 0
         while 2 * place + 1 < heap.count {
             var child = 2 * place + 1
             if child + 1 < heap.count, heap[child + 1] < heap[child] { child += 1 }
-            guard heap[child] < heap[place] else { break }
-            heap.swapAt(child, place)
+            guard heap[child] < last else { break }
+            heap[place] = heap[child]
             place = child
         }
+        heap[place] = last
         return best
     }
+}
+
+extension MergeList.Merge {
+    /// No merge: none has a token below 0.
+    fileprivate static let none = Self(rank: .max, token: -1)
 }

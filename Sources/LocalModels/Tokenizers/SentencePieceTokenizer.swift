@@ -59,25 +59,26 @@ struct SentencePieceTokenizer: Sendable {
 
     private func append(escaped text: UnsafeRawBufferPointer, to tokens: inout [Int32]) {
         var symbols = MergeList()
-        var starts: [Int] = []
+        var starts: [UInt32] = []
         var place = 0
         while place < text.count {
             symbols.removeAll()
             starts.removeAll(keepingCapacity: true)
             while place < text.count, starts.count < MergeList.symbolsMax {
-                starts.append(place)
+                starts.append(UInt32(truncatingIfNeeded: place))
                 symbols.append(-1)
                 place += decodeScalar(text, at: place).1
             }
-            starts.append(place)
+            starts.append(UInt32(truncatingIfNeeded: place))
             symbols.merge { pair in
-                merge(text, starts[pair.place]..<starts[pair.end])
+                merge(text, Int(starts[pair.place])..<Int(starts[pair.end]))
             }
             symbols.visit { token, place, end in
                 if token >= 0 {
                     tokens.append(token)
                 } else {
-                    append(character: text[starts[place]..<starts[end]], to: &tokens)
+                    append(
+                        character: text[Int(starts[place])..<Int(starts[end])], to: &tokens)
                 }
             }
         }

@@ -17,8 +17,9 @@ struct TextSegment: Hashable, Sendable {
 /// Turns text into the tokens of a model, and tokens into bytes.
 ///
 /// Gives the tokens that llama.cpp gives for the same file: those of the kind "user defined" are
-/// found in any text, control tokens only where the text is trusted. Unlike there, no other text
-/// becomes a control token by chance of its merges.
+/// found in any text, control tokens only where the text is trusted. Unlike there, text that is not
+/// trusted never becomes a token that marks a turn: not by chance of its merges, nor because the
+/// file calls such a token an ordinary one.
 struct Tokenizer: Sendable {
     let vocabulary: Vocabulary
     /// The tokens that end an answer.
@@ -43,10 +44,12 @@ struct Tokenizer: Sendable {
     init(_ gguf: GGUF) throws {
         let kind = try gguf.string("tokenizer.ggml.model")
         guard kind == "gpt2" || kind == "llama" else {
+            let what = ["t5": " (SentencePiece unigram)", "bert": " (word pieces)"][kind] ?? ""
             throw Failure(
                 .unsupported,
-                "\(gguf.file.name) cannot be run: its tokenizer is of the kind \"\(kind)\". Known "
-                    + "are \"gpt2\" (byte-level BPE) and \"llama\" (SentencePiece BPE).")
+                "\(gguf.file.name) cannot be run: its tokenizer is of the kind "
+                    + "\"\(Shortcomings.printable(kind))\"\(what). Known are \"gpt2\" (byte-level BPE) and "
+                    + "\"llama\" (SentencePiece BPE).")
         }
         vocabulary = try Vocabulary(gguf)
         specials = SpecialTokens(vocabulary)
@@ -185,9 +188,16 @@ struct Tokenizer: Sendable {
 }
 
 extension Tokenizer {
-    /// What models are trained to end a turn with. Found in the vocabulary, it is a control token
-    /// whatever the file says.
-    static let endTexts = [
+    /// What marks the turns of a conversation. Found in the vocabulary, it is a control token
+    /// whatever the file says: who could write one could speak for others.
+    static let turnTexts =
+        endTexts + [
+            "<|im_start|>", "<start_of_turn>", "<|start_header_id|>", "<|end_header_id|>",
+            "<|user|>", "<|assistant|>", "<|system|>", "<|im_sep|>",
+        ]
+
+    /// What models are trained to end a turn with.
+    private static let endTexts = [
         "<|im_end|>", "<|eot_id|>", "<|eom_id|>", "<end_of_turn>", "<|endoftext|>", "<|end|>",
         "<|end_of_text|>", "<｜end▁of▁sentence｜>", "<end_of_utterance>",
     ]
