@@ -227,7 +227,8 @@ struct ChatTemplateTests {
         limits.stepsMax = 100_000
         let quadratic = try ChatTemplate(
             "{% for a in messages[-1].content %}{% for b in messages[-1].content %}{% endfor %}"
-                + "{% endfor %}\n{{ messages[-1].content }}{{ none + 1 if messages[1] }}", file: "x"
+                + "{% endfor %}\n{{ messages[-1].content }}{{ none + 1 if messages[1] }}",
+            file: "x", limits: limits
         )
         let long = #expect(throws: Failure.self) {
             try quadratic.prompt(for: [ChatMessage(.user, String(repeating: "x", count: 1000))])
@@ -279,8 +280,7 @@ struct ChatTemplateTests {
     func parts() throws {
         let template = try ChatTemplate(
             "{% for m in messages %}{% for p in m.content if p.type == 'text' %}[{{ p.text }}]"
-                + "{% endfor %}{% endfor %}", file: "x",
-            limits: limits)
+                + "{% endfor %}{% endfor %}", file: "x")
         #expect(try template.prompt(for: [ChatMessage(.user, "Hi")]).text == "[Hi]")
     }
 
