@@ -22,7 +22,9 @@ struct ModelsListCommand: AsyncParsableCommand {
                 "There is no model in \(common.modelsPath). `heptad models pull` fetches one.")
         }
         var table = TextTable(
-            headings: ["NAME", "SIZE", "ARCHITECTURE", "PARAMETERS", "QUANTISATION", "CONTEXT", "USE"])
+            headings: [
+                "NAME", "SIZE", "ARCHITECTURE", "PARAMETERS", "QUANTISATION", "CONTEXT", "USE",
+            ])
         table.numbers = [1, 3, 5]
         table.rows = entries.map { Row($0).cells }
         for line in table.lines { Terminal.say(Terminal.harmless(line)) }
