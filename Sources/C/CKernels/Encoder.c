@@ -5,7 +5,7 @@
 
 extern const encoder_kernels encoder_kernels_plain;
 #if defined(__x86_64__)
-extern const encoder_kernels encoder_kernels_avx2, encoder_kernels_avx512, encoder_kernels_vnni;
+extern const encoder_kernels encoder_kernels_avx2, encoder_kernels_avx512;
 #endif
 
 const encoder_kernels *encoder_kernels_at(int index) {
@@ -14,19 +14,18 @@ const encoder_kernels *encoder_kernels_at(int index) {
     __builtin_cpu_init();
     bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
     bool avx512 = avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw")
-                  && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+                  && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl")
+                  && __builtin_cpu_supports("avx512vnni");
     if (index == 1 && avx2) return &encoder_kernels_avx2;
     if (index == 2 && avx512) return &encoder_kernels_avx512;
-    if (index == 3 && avx512 && __builtin_cpu_supports("avx512vnni")) return &encoder_kernels_vnni;
 #endif
     return 0;
 }
 
 const encoder_kernels *encoder_kernels_best(void) {
-    // The last one whose name begins like that of the others: "avx512-vnni" goes with "avx512".
     const char *name = kernel_set_best()->name;
     const encoder_kernels *best = &encoder_kernels_plain, *next;
     for (int i = 0; (next = encoder_kernels_at(i)); i++)
-        if (strncmp(next->name, name, strlen(name)) == 0) best = next;
+        if (strcmp(next->name, name) == 0) best = next;
     return best;
 }

@@ -33,7 +33,7 @@ enum {
     BYTES_BLOCK = 64,
     BYTES_MAX = 127,
     // Vectors of queries that attention works on at a time, and keys or numbers of values.
-    QUERIES = LANES == 16 ? 2 : 3,
+    QUERIES = 2,
 };
 
 typedef float floats __attribute__((ext_vector_type(LANES)));
@@ -286,31 +286,46 @@ static void KERNEL(format_rows)(int kind, const float *x, long inputs, long coun
 
 // MARK: Products
 
-// One step for `count` rows: `word` are the numbers of the row, as one float or integer.
+// A panel of a block, and where its rows and outputs are.
+typedef struct {
+    const char *weights;
+    long steps;
+    const float *biases, *scales;
+    const int32_t *sums;
+    // Of a row: its scale for this block and its numbers, in bytes from its beginning.
+    long scale_at, numbers_at, row_bytes;
+    // Outputs of this panel that there are.
+    long outputs, stride;
+    bool is_first, is_last, gelus;
+} task;
+
+// Rows are found from two pointers, so that all six addresses need no arithmetic of their own.
 #define STEPS(number, vector, load_vector, add)                                                   \
-    for (long i = 0; i < steps; i++, weights += PANEL * 4) {                                      \
+    _Pragma("clang loop unroll_count(2)") for (long i = 0; i < steps; i++) {                      \
         vector w[VECTORS];                                                                        \
-        __builtin_prefetch(weights + ahead);                                                      \
+        UNROLLED for (int j = 0; j < PANEL * 4; j += 64)                                          \
+            __builtin_prefetch(weights + ahead + j);                                              \
         UNROLLED for (int j = 0; j < VECTORS; j++)                                                \
             w[j] = load_vector((const void *)(weights + j * LANES * 4));                          \
         UNROLLED for (int r = 0; r < count; r++) {                                                \
             number own;                                                                           \
-            memcpy(&own, row + r * row_bytes + i * 4, 4);                                         \
+            memcpy(&own, r < 3 ? low + r * row_bytes : high + (r - 3) * row_bytes, 4);            \
             UNROLLED for (int j = 0; j < VECTORS; j++) add(sums[r][j], own, w[j]);                \
         }                                                                                         \
+        weights += PANEL * 4;                                                                     \
+        low += 4;                                                                                 \
+        high += 4;                                                                                \
     }
 
 #define ADD_FLOATS(sum, number, weights) sum += weights * (floats)(number)
 
 // `count` rows times a panel of a block.
-INLINE void tile(const int count, const matrix *m, const int kind, long block, long panel,
-                 const char *rows, long row_bytes, float *out, long stride, bool gelus) {
-    const char *weights = weights_at(m, block, panel);
-    long steps = steps_in(kind, m->inputs, block);
+INLINE void tile(const int count, const int kind, const task *t, const char *rows, float *out) {
+    const char *weights = t->weights;
+    const long steps = t->steps, row_bytes = t->row_bytes;
     // The next panel is fetched while this one is used. Few rows would otherwise wait for it.
     const long ahead = steps * PANEL * 4;
-    const char *row = rows + 4 * scales_of(kind, m->inputs)
-                      + block * (block_of(kind) / step_of(kind)) * 4;
+    const char *low = rows + t->numbers_at, *high = low + 3 * row_bytes;
     floats values[TILE][VECTORS];
     if (kind == ENCODER_FLOATS) {
         floats sums[TILE][VECTORS];
@@ -323,36 +338,29 @@ INLINE void tile(const int count, const matrix *m, const int kind, long block, l
         ints sums[TILE][VECTORS];
         UNROLLED for (int r = 0; r < count; r++)
             UNROLLED for (int j = 0; j < VECTORS; j++)
-                sums[r][j] = kind == ENCODER_BYTES
-                                 ? load_ints(sums_at(m, block, panel) + j * LANES)
-                                 : (ints)0;
+                sums[r][j] = kind == ENCODER_BYTES ? load_ints(t->sums + j * LANES) : (ints)0;
         if (kind == ENCODER_WORDS) {
             STEPS(int32_t, ints, load_ints, ADD_WORDS)
         } else {
             STEPS(int32_t, ints, load_ints, ADD_BYTES)
         }
-        floats scales[VECTORS];
-        UNROLLED for (int j = 0; j < VECTORS; j++)
-            scales[j] = load(scales_at(m, block, panel) + j * LANES);
         UNROLLED for (int r = 0; r < count; r++) {
             float own;
-            memcpy(&own, rows + r * row_bytes + block * 4, 4);
+            memcpy(&own, rows + r * row_bytes + t->scale_at, 4);
             UNROLLED for (int j = 0; j < VECTORS; j++)
-                values[r][j] = __builtin_convertvector(sums[r][j], floats) * (scales[j] * own);
+                values[r][j] = __builtin_convertvector(sums[r][j], floats)
+                               * (load(t->scales + j * LANES) * own);
         }
     }
-    bool ends = gelus && block == blocks_of(kind, m->inputs) - 1;
     UNROLLED for (int j = 0; j < VECTORS; j++) {
-        long column = panel * PANEL + j * LANES;
-        long lanes = m->outputs - column;
+        long lanes = t->outputs - j * LANES;
         if (lanes <= 0) break;
-        floats bias = load(biases_of(m) + column);
         UNROLLED for (int r = 0; r < count; r++) {
-            float *to = out + r * stride + column;
-            floats before = bias;
-            if (block > 0) before = lanes < LANES ? load_some(to, lanes) : load(to);
-            floats value = values[r][j] + before;
-            if (ends) value = gelu(value);
+            float *to = out + r * t->stride + j * LANES;
+            floats value = values[r][j];
+            if (t->is_first) value += load(t->biases + j * LANES);
+            else value += lanes < LANES ? load_some(to, lanes) : load(to);
+            if (t->is_last && t->gelus) value = gelu(value);
             if (lanes < LANES) store_some(to, value, lanes);
             else store(to, value);
         }
@@ -361,9 +369,8 @@ INLINE void tile(const int count, const matrix *m, const int kind, long block, l
 
 // All rows times a panel of a block. Not inlined: the compiler runs out of registers otherwise.
 #define TILES(kind)                                                                               \
-    static __attribute__((noinline)) void kind##_tiles(                                           \
-        const matrix *m, long block, long panel, const char *rows, long row_bytes, long count,    \
-        float *out, long stride, bool gelus) {                                                    \
+    static __attribute__((noinline)) void kind##_tiles(const task *t, const char *rows,           \
+                                                       long count, float *out) {                  \
         for (long tiles = (count + TILE - 1) / TILE; tiles > 0; tiles--) {                        \
             /* Tiles of nearly the same height are faster than a low one at the end. */           \
             long now = (count + tiles - 1) / tiles;                                               \
@@ -371,12 +378,12 @@ INLINE void tile(const int count, const matrix *m, const int kind, long block, l
                 TILE_CASES(kind)                                                                  \
             }                                                                                     \
             count -= now;                                                                         \
-            rows += now * row_bytes;                                                              \
-            out += now * stride;                                                                  \
+            rows += now * t->row_bytes;                                                           \
+            out += now * t->stride;                                                               \
         }                                                                                         \
     }
 #define TILE_CASE(kind, n)                                                                        \
-    case n: tile(n, m, kind, block, panel, rows, row_bytes, out, stride, gelus); break;
+    case n: tile(n, kind, t, rows, out); break;
 #define SIX_CASES(kind)                                                                           \
     TILE_CASE(kind, 1) TILE_CASE(kind, 2) TILE_CASE(kind, 3) TILE_CASE(kind, 4)                   \
     TILE_CASE(kind, 5) TILE_CASE(kind, 6)
@@ -393,15 +400,28 @@ TILES(ENCODER_BYTES)
 static void KERNEL(multiply)(const void *packed, const void *rows, long count, float *out,
                              long stride, bool gelus) {
     const matrix *m = packed;
-    long row_bytes = (long)KERNEL(row_bytes)(m->kind, m->inputs);
-    for (long block = 0; block < blocks_of(m->kind, m->inputs); block++)
+    const long blocks = blocks_of(m->kind, m->inputs);
+    task t = {.row_bytes = (long)KERNEL(row_bytes)(m->kind, m->inputs), .stride = stride,
+              .gelus = gelus};
+    for (long block = 0; block < blocks; block++) {
+        t.steps = steps_in(m->kind, m->inputs, block);
+        t.scale_at = 4 * block;
+        t.numbers_at = 4 * scales_of(m->kind, m->inputs)
+                       + block * (block_of(m->kind) / step_of(m->kind)) * 4;
+        t.is_first = block == 0;
+        t.is_last = block == blocks - 1;
         for (long panel = 0; panel < m->panels; panel++) {
-            if (m->kind == ENCODER_FLOATS)
-                ENCODER_FLOATS_tiles(m, block, panel, rows, row_bytes, count, out, stride, gelus);
-            else if (m->kind == ENCODER_WORDS)
-                ENCODER_WORDS_tiles(m, block, panel, rows, row_bytes, count, out, stride, gelus);
-            else ENCODER_BYTES_tiles(m, block, panel, rows, row_bytes, count, out, stride, gelus);
+            t.weights = weights_at(m, block, panel);
+            t.biases = biases_of(m) + panel * PANEL;
+            t.scales = scales_at(m, block, panel);
+            t.sums = sums_at(m, block, panel);
+            t.outputs = m->outputs - panel * PANEL;
+            float *to = out + panel * PANEL;
+            if (m->kind == ENCODER_FLOATS) ENCODER_FLOATS_tiles(&t, rows, count, to);
+            else if (m->kind == ENCODER_WORDS) ENCODER_WORDS_tiles(&t, rows, count, to);
+            else ENCODER_BYTES_tiles(&t, rows, count, to);
         }
+    }
 }
 
 // MARK: Attention
@@ -483,14 +503,10 @@ static void KERNEL(attend)(const float *queries, const float *keys, const float 
                            float *scratch, float *out, long out_stride) {
     while (count > 0) {
         long now;
-        if (QUERIES > 2 && count > 2 * LANES) {
+        if (count > LANES) {
             now = count < QUERIES * LANES ? count : QUERIES * LANES;
             attend_some(QUERIES, queries, keys, values, stride, now, length, width, scale, scratch,
                         out, out_stride);
-        } else if (count > LANES) {
-            now = count < 2 * LANES ? count : 2 * LANES;
-            attend_some(2, queries, keys, values, stride, now, length, width, scale, scratch, out,
-                        out_stride);
         } else {
             now = count;
             attend_some(1, queries, keys, values, stride, now, length, width, scale, scratch, out,
