@@ -21,7 +21,8 @@ struct EmbeddingKernelsTests {
         let kernels = try #require(EmbeddingSamples.kernels[set])
         // Numbers of one row and one output are at most 1, so a rounded one is off by this at most,
         // and errors add up like steps of a random walk.
-        let step = [PackedMatrix.Format.floats: 1e-6, .words: 5e-4, .bytes: 8e-3][format] ?? 0
+        let steps: [PackedMatrix.Format: Double] = [.floats: 1e-6, .words: 5e-4, .bytes: 8e-3]
+        let step = try #require(steps[format])
         for (inputs, outputs, rows) in [
             (1, 1, 1), (3, 2, 2), (24, 48, 5), (64, 16, 7), (65, 17, 13), (191, 50, 6),
             (385, 33, 9), (400, 100, 3), (1536, 24, 4),
@@ -30,13 +31,16 @@ struct EmbeddingKernelsTests {
             let bias = numbers(outputs, 2)
             let x = numbers(inputs * rows, 3)
             let found = product(kernels, format, weights, bias, x, rows)
+            let most: Double = step * 4 * (Double(inputs).squareRoot() + 1)
             for row in 0..<rows {
                 for output in 0..<outputs {
-                    let exact = (0..<inputs).reduce(Double(bias[output])) {
-                        $0 + Double(x[row * inputs + $1]) * Double(weights[output * inputs + $1])
-                    }
-                    let error = abs(Double(found[row * outputs + output]) - exact)
-                    #expect(error < step * 4 * (Double(inputs).squareRoot() + 1))
+                    let exact =
+                        Double(bias[output])
+                        + dot(
+                            x[row * inputs..<(row + 1) * inputs],
+                            weights[output * inputs..<(output + 1) * inputs])
+                    let error: Double = abs(Double(found[row * outputs + output]) - exact)
+                    #expect(error < most)
                 }
             }
         }
@@ -119,19 +123,19 @@ struct EmbeddingKernelsTests {
                 &scratch, &found, width + 1)
         }
         for query in 0..<count {
-            let scores = (0..<length).map { key in
-                exp(
-                    (0..<width).reduce(0.0) {
-                        $0 + Double(x[query * stride + $1])
-                            * Double(x[key * stride + width + $1])
-                    } * 0.5 - 300)
+            let asked = x[query * stride..<query * stride + width]
+            let scores: [Double] = (0..<length).map { key in
+                let start = key * stride + width
+                return exp(dot(asked, x[start..<start + width]) * 0.5 - 300)
             }
             let sum = scores.reduce(0, +)
             for column in 0..<width {
-                let exact = (0..<length).reduce(0.0) {
-                    $0 + scores[$1] / sum * Double(x[$1 * stride + 2 * width + column])
+                var exact = 0.0
+                for key in 0..<length {
+                    exact += scores[key] / sum * Double(x[key * stride + 2 * width + column])
                 }
-                #expect(abs(Double(found[query * (width + 1) + column]) - exact) < 1e-3)
+                let error: Double = abs(Double(found[query * (width + 1) + column]) - exact)
+                #expect(error < 1e-3)
             }
             #expect(found[query * (width + 1) + width] == 777)
         }
@@ -153,10 +157,10 @@ struct EmbeddingKernelsTests {
             let mean = sums.reduce(0, +) / Double(columns)
             let variance = sums.map { ($0 - mean) * ($0 - mean) }.reduce(0, +) / Double(columns)
             for column in 0..<columns {
-                let exact =
-                    (sums[column] - mean) / (variance + 1e-3).squareRoot() * Double(weight[column])
-                    + Double(shift[column])
-                #expect(abs(Double(x[row * columns + column]) - exact) < 1e-4)
+                let centred = (sums[column] - mean) / (variance + 1e-3).squareRoot()
+                let exact = centred * Double(weight[column]) + Double(shift[column])
+                let error: Double = abs(Double(x[row * columns + column]) - exact)
+                #expect(error < 1e-4)
             }
         }
     }
@@ -169,6 +173,12 @@ struct EmbeddingKernelsTests {
         #expect(out == [0.6, 0.8])
         #expect(pool?([1, 0, -1, 0], 2, 2, &out) == 0)
         #expect(pool?([.nan, 0], 1, 2, &out).isNaN == true)
+    }
+
+    private func dot(_ left: ArraySlice<Float>, _ right: ArraySlice<Float>) -> Double {
+        var sum = 0.0
+        for (left, right) in zip(left, right) { sum += Double(left) * Double(right) }
+        return sum
     }
 
     /// Never the same, between -1 and 1.

@@ -17,7 +17,8 @@ enum EmbeddingSamples {
     }()
 
     /// The sets that this processor can run, by name.
-    static let kernels: [String: EncoderKernels] = {
+    // SAFETY: tables of functions that never change.
+    nonisolated(unsafe) static let kernels: [String: EncoderKernels] = {
         var sets: [String: EncoderKernels] = [:]
         for index in 0..<8 {
             guard let set = encoder_kernels_at(Int32(index)) else { break }

@@ -30,8 +30,12 @@ enum {
     // 384 products of two numbers up to 2047 fit in 32 bits.
     WORDS_BLOCK = 384,
     WORDS_MAX = 2047,
-    BYTES_BLOCK = 64,
+    BYTES_BLOCK = 384,
     BYTES_MAX = 127,
+    // Inputs that share a scale.
+    BYTES_GROUP = 32,
+    // Rows that a product of bytes works on at a time: it keeps two sums for each output.
+    BYTES_TILE = 4,
     // Vectors of queries that attention works on at a time, and keys or numbers of values.
     QUERIES = 2,
 };
@@ -69,17 +73,9 @@ INLINE float sum_of(floats v) {
     return sum;
 }
 
-INLINE float largest_of(floats v) {
-    float largest = v[0];
-    for (int i = 1; i < LANES; i++) largest = v[i] > largest ? v[i] : largest;
-    return largest;
-}
-
 INLINE floats either(ints mask, floats yes, floats no) {
     return (floats)(((ints)yes & mask) | ((ints)no & ~mask));
 }
-
-INLINE floats size_of(floats x) { return (floats)((bits)x & 0x7fffffff); }
 
 // Adding 1.5 * 2^23 rounds to a whole number and leaves it in the low bits.
 #define ROUNDER 12582912.0f
@@ -140,10 +136,15 @@ INLINE long blocks_of(int kind, long inputs) {
     return (inputs + block_of(kind) - 1) / block_of(kind);
 }
 
-// In floats; a row of whole numbers begins with the scales of its blocks.
-INLINE long scales_of(int kind, long inputs) {
-    return kind == ENCODER_FLOATS ? 0 : rounded_up(blocks_of(kind, inputs), 16);
+// Numbers that share a scale: in words those of a block.
+INLINE long group_of(int kind) { return kind == ENCODER_BYTES ? BYTES_GROUP : block_of(kind); }
+
+INLINE long groups_of(int kind, long inputs) {
+    return kind == ENCODER_FLOATS ? 0 : (inputs + group_of(kind) - 1) / group_of(kind);
 }
+
+// In floats; a row of whole numbers begins with the scales of its groups.
+INLINE long scales_of(int kind, long inputs) { return rounded_up(groups_of(kind, inputs), 16); }
 
 static size_t KERNEL(row_bytes)(int kind, long inputs) {
     long step = step_of(kind);
@@ -151,23 +152,23 @@ static size_t KERNEL(row_bytes)(int kind, long inputs) {
         4 * scales_of(kind, inputs) + rounded_up(inputs, step) * 4 / step, 64);
 }
 
-// A packed matrix: `matrix`, the biases, for bytes the sums of the weights times 128, the scales, and
-// the weights. All but the first are panels; sums, scales and weights are panels of a block.
+// A packed matrix: `matrix`, the biases, the scales, for bytes the sums of the weights times -128, and
+// the weights. Scales and sums of the groups of a panel follow each other.
 INLINE long panels_of(long outputs) { return (outputs + PANEL - 1) / PANEL; }
 
 INLINE float *biases_of(const void *packed) { return (float *)((char *)packed + 64); }
 
-INLINE float *scales_at(const matrix *m, long block, long panel) {
-    return biases_of(m) + (m->panels * (block + 1) + panel) * PANEL;
+INLINE float *scales_at(const matrix *m, long group, long panel) {
+    return biases_of(m)
+           + (m->panels + panel * groups_of(m->kind, m->inputs) + group) * PANEL;
 }
 
-INLINE int32_t *sums_at(const matrix *m, long block, long panel) {
-    return (int32_t *)scales_at(m, blocks_of(m->kind, m->inputs) + block, panel);
+INLINE int32_t *sums_at(const matrix *m, long group, long panel) {
+    return (int32_t *)scales_at(m, m->panels * groups_of(m->kind, m->inputs) + group, panel);
 }
 
 INLINE size_t weights_start(int kind, long inputs, long outputs) {
-    long blocks = kind == ENCODER_FLOATS ? 0 : blocks_of(kind, inputs);
-    long tables = 1 + blocks * (kind == ENCODER_BYTES ? 2 : 1);
+    long tables = 1 + groups_of(kind, inputs) * (kind == ENCODER_BYTES ? 2 : 1);
     return (size_t)rounded_up(64 + tables * panels_of(outputs) * PANEL * 4, 64);
 }
 
@@ -198,58 +199,55 @@ static void KERNEL(pack_begin)(void *packed, int kind, long inputs, long outputs
 // The factor that brings the largest of the numbers to `max`, and in `scale` what undoes it: not a
 // number where one of them is not finite, so that the product is not either.
 INLINE float factor_of(const float *x, long count, float max, float *scale) {
-    floats largest = 0, unsound = 0;
-    long i = 0;
-    for (; i + LANES <= count; i += LANES) {
-        floats v = size_of(load(x + i));
-        largest = either(v > largest, v, largest);
-        unsound += v * 0.0f;
+    // The sizes of floats are in the order of their bits, and those that are not finite come last.
+    ints largest = 0;
+    for (; count > 0; count -= LANES, x += LANES) {
+        floats v = count < LANES ? load_some(x, count) : load(x);
+        largest = __builtin_elementwise_max(largest, (ints)v & 0x7fffffff);
     }
-    floats v = size_of(load_some(x + i, count - i));
-    largest = either(v > largest, v, largest);
-    unsound += v * 0.0f;
-    float size = largest_of(largest);
-    // Numbers so small that the factor would overflow are as good as none.
-    if (!(size > 1e-30f)) size = 0;
-    *scale = size / max + sum_of(unsound);
-    return size > 0 && size < INFINITY ? max / size : 0;
+    int32_t bits = __builtin_reduce_max(largest);
+    float size;
+    memcpy(&size, &bits, 4);
+    *scale = bits < 0x7f800000 ? size / max : NAN;
+    // For numbers so small that the factor would overflow, none is as good.
+    return size > 1e-30f && bits < 0x7f800000 ? max / size : 0;
 }
 
 static void KERNEL(pack_outputs)(void *packed, const float *weights, const float *bias, long first,
                                  long count) {
     const matrix *m = packed;
-    long step = step_of(m->kind), size = block_of(m->kind);
-    for (long row = 0; row < count; row++) {
+    const long step = step_of(m->kind), size = block_of(m->kind);
+    for (long row = 0; row < count; row++, weights += m->inputs) {
         long panel = (first + row) / PANEL, lane = (first + row) % PANEL;
         biases_of(m)[first + row] = bias[row];
-        for (long block = 0; block < blocks_of(m->kind, m->inputs); block++) {
-            const float *from = weights + row * m->inputs + block * size;
-            long length = m->inputs - block * size < size ? m->inputs - block * size : size;
-            char *to = weights_at(m, block, panel);
-            if (m->kind == ENCODER_FLOATS) {
-                for (long i = 0; i < length; i++) ((float *)to)[i * PANEL + lane] = from[i];
-                continue;
-            }
-            float factor = factor_of(from, length, m->kind == ENCODER_WORDS ? WORDS_MAX : BYTES_MAX,
-                                     scales_at(m, block, panel) + lane);
+        if (m->kind == ENCODER_FLOATS) {
+            for (long i = 0; i < m->inputs; i++)
+                ((float *)weights_at(m, i / size, panel))[i % size * PANEL + lane] = weights[i];
+            continue;
+        }
+        for (long group = 0; group < groups_of(m->kind, m->inputs); group++) {
+            long start = group * group_of(m->kind), end = start + group_of(m->kind);
+            if (end > m->inputs) end = m->inputs;
+            char *to = weights_at(m, start / size, panel);
+            float factor = factor_of(weights + start, end - start,
+                                     m->kind == ENCODER_WORDS ? WORDS_MAX : BYTES_MAX,
+                                     scales_at(m, group, panel) + lane);
             int32_t sum = 0;
-            for (long i = 0; i < length; i++) {
-                // Also where the weight is not a number.
-                float scaled = factor > 0 ? rintf(from[i] * factor) : 0;
-                int32_t whole = scaled > -32768 && scaled < 32768 ? (int32_t)scaled : 0;
-                long place = (i / step * PANEL + lane) * step + i % step;
+            for (long i = start; i < end; i++) {
+                int32_t whole = factor > 0 ? (int32_t)rintf(weights[i] * factor) : 0;
+                long place = (i % size / step * PANEL + lane) * step + i % step;
                 if (m->kind == ENCODER_WORDS) ((int16_t *)to)[place] = (int16_t)whole;
                 else ((int8_t *)to)[place] = (int8_t)whole;
                 sum += whole;
             }
             // Bytes of a row are unsigned, 128 more than they stand for.
-            if (m->kind == ENCODER_BYTES) sums_at(m, block, panel)[lane] = -128 * sum;
+            if (m->kind == ENCODER_BYTES) sums_at(m, group, panel)[lane] = -128 * sum;
         }
     }
 }
 
 static void KERNEL(format_rows)(int kind, const float *x, long inputs, long count, void *rows) {
-    long row_bytes = (long)KERNEL(row_bytes)(kind, inputs), size = block_of(kind);
+    const long row_bytes = (long)KERNEL(row_bytes)(kind, inputs), size = group_of(kind);
     for (long row = 0; row < count; row++, x += inputs) {
         char *to = (char *)rows + row * row_bytes;
         if (kind == ENCODER_FLOATS) {
@@ -271,7 +269,7 @@ static void KERNEL(format_rows)(int kind, const float *x, long inputs, long coun
                 else STORE_BYTES(as_bytes + i, whole + 128);
             }
             for (; i < last; i++) {
-                int32_t whole = (int32_t)rintf(x[i] * factor);
+                int32_t whole = factor > 0 ? (int32_t)rintf(x[i] * factor) : 0;
                 if (kind == ENCODER_WORDS) as_words[i] = (int16_t)whole;
                 else as_bytes[i] = (uint8_t)(whole + 128);
             }
@@ -292,7 +290,7 @@ typedef struct {
     long steps;
     const float *biases, *scales;
     const int32_t *sums;
-    // Of a row: its scale for this block and its numbers, in bytes from its beginning.
+    // Of a row: its scales for this block and its numbers, in bytes from its beginning.
     long scale_at, numbers_at, row_bytes;
     // Outputs of this panel that there are.
     long outputs, stride;
@@ -319,6 +317,12 @@ typedef struct {
 
 #define ADD_FLOATS(sum, number, weights) sum += weights * (floats)(number)
 
+INLINE float scale_of(const char *place) {
+    float scale;
+    memcpy(&scale, place, 4);
+    return scale;
+}
+
 // `count` rows times a panel of a block.
 INLINE void tile(const int count, const int kind, const task *t, const char *rows, float *out) {
     const char *weights = t->weights;
@@ -334,22 +338,39 @@ INLINE void tile(const int count, const int kind, const task *t, const char *row
         STEPS(float, floats, load, ADD_FLOATS)
         UNROLLED for (int r = 0; r < count; r++)
             UNROLLED for (int j = 0; j < VECTORS; j++) values[r][j] = sums[r][j];
-    } else {
+    } else if (kind == ENCODER_WORDS) {
         ints sums[TILE][VECTORS];
         UNROLLED for (int r = 0; r < count; r++)
-            UNROLLED for (int j = 0; j < VECTORS; j++)
-                sums[r][j] = kind == ENCODER_BYTES ? load_ints(t->sums + j * LANES) : (ints)0;
-        if (kind == ENCODER_WORDS) {
-            STEPS(int32_t, ints, load_ints, ADD_WORDS)
-        } else {
-            STEPS(int32_t, ints, load_ints, ADD_BYTES)
-        }
+            UNROLLED for (int j = 0; j < VECTORS; j++) sums[r][j] = 0;
+        STEPS(int32_t, ints, load_ints, ADD_WORDS)
         UNROLLED for (int r = 0; r < count; r++) {
-            float own;
-            memcpy(&own, rows + r * row_bytes + t->scale_at, 4);
+            float own = scale_of(rows + r * row_bytes + t->scale_at);
             UNROLLED for (int j = 0; j < VECTORS; j++)
                 values[r][j] = __builtin_convertvector(sums[r][j], floats)
                                * (load(t->scales + j * LANES) * own);
+        }
+    } else {
+        UNROLLED for (int r = 0; r < count; r++)
+            UNROLLED for (int j = 0; j < VECTORS; j++) values[r][j] = 0;
+        const char *scales_of_rows = rows + t->scale_at;
+        const float *scales = t->scales;
+        const int32_t *starts = t->sums;
+        for (long rest = t->steps; rest > 0; rest -= BYTES_GROUP / 4) {
+            const long steps = rest < BYTES_GROUP / 4 ? rest : BYTES_GROUP / 4;
+            ints sums[TILE][VECTORS];
+            UNROLLED for (int r = 0; r < count; r++)
+                UNROLLED for (int j = 0; j < VECTORS; j++)
+                    sums[r][j] = load_ints(starts + j * LANES);
+            STEPS(int32_t, ints, load_ints, ADD_BYTES)
+            UNROLLED for (int r = 0; r < count; r++) {
+                float own = scale_of(scales_of_rows + r * row_bytes);
+                UNROLLED for (int j = 0; j < VECTORS; j++)
+                    values[r][j] += __builtin_convertvector(sums[r][j], floats)
+                                    * (load(scales + j * LANES) * own);
+            }
+            scales_of_rows += 4;
+            scales += PANEL;
+            starts += PANEL;
         }
     }
     UNROLLED for (int j = 0; j < VECTORS; j++) {
@@ -368,10 +389,10 @@ INLINE void tile(const int count, const int kind, const task *t, const char *row
 }
 
 // All rows times a panel of a block. Not inlined: the compiler runs out of registers otherwise.
-#define TILES(kind)                                                                               \
+#define TILES(kind, height)                                                                       \
     static __attribute__((noinline)) void kind##_tiles(const task *t, const char *rows,           \
                                                        long count, float *out) {                  \
-        for (long tiles = (count + TILE - 1) / TILE; tiles > 0; tiles--) {                        \
+        for (long tiles = (count + height - 1) / height; tiles > 0; tiles--) {                    \
             /* Tiles of nearly the same height are faster than a low one at the end. */           \
             long now = (count + tiles - 1) / tiles;                                               \
             switch (now) {                                                                        \
@@ -383,7 +404,9 @@ INLINE void tile(const int count, const int kind, const task *t, const char *row
         }                                                                                         \
     }
 #define TILE_CASE(kind, n)                                                                        \
-    case n: tile(n, kind, t, rows, out); break;
+    case n:                                                                                       \
+        if (n <= (kind == ENCODER_BYTES ? BYTES_TILE : TILE)) tile(n, kind, t, rows, out);        \
+        break;
 #define SIX_CASES(kind)                                                                           \
     TILE_CASE(kind, 1) TILE_CASE(kind, 2) TILE_CASE(kind, 3) TILE_CASE(kind, 4)                   \
     TILE_CASE(kind, 5) TILE_CASE(kind, 6)
@@ -393,9 +416,9 @@ INLINE void tile(const int count, const int kind, const task *t, const char *row
 #define TILE_CASES(kind) SIX_CASES(kind)
 #endif
 
-TILES(ENCODER_FLOATS)
-TILES(ENCODER_WORDS)
-TILES(ENCODER_BYTES)
+TILES(ENCODER_FLOATS, TILE)
+TILES(ENCODER_WORDS, TILE)
+TILES(ENCODER_BYTES, BYTES_TILE)
 
 static void KERNEL(multiply)(const void *packed, const void *rows, long count, float *out,
                              long stride, bool gelus) {
@@ -405,7 +428,8 @@ static void KERNEL(multiply)(const void *packed, const void *rows, long count, f
               .gelus = gelus};
     for (long block = 0; block < blocks; block++) {
         t.steps = steps_in(m->kind, m->inputs, block);
-        t.scale_at = 4 * block;
+        const long group = block * (block_of(m->kind) / group_of(m->kind));
+        t.scale_at = 4 * group;
         t.numbers_at = 4 * scales_of(m->kind, m->inputs)
                        + block * (block_of(m->kind) / step_of(m->kind)) * 4;
         t.is_first = block == 0;
@@ -413,8 +437,8 @@ static void KERNEL(multiply)(const void *packed, const void *rows, long count, f
         for (long panel = 0; panel < m->panels; panel++) {
             t.weights = weights_at(m, block, panel);
             t.biases = biases_of(m) + panel * PANEL;
-            t.scales = scales_at(m, block, panel);
-            t.sums = sums_at(m, block, panel);
+            t.scales = scales_at(m, group, panel);
+            t.sums = sums_at(m, group, panel);
             t.outputs = m->outputs - panel * PANEL;
             float *to = out + panel * PANEL;
             if (m->kind == ENCODER_FLOATS) ENCODER_FLOATS_tiles(&t, rows, count, to);

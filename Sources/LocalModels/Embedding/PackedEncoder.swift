@@ -44,7 +44,9 @@ struct PackedEncoder: Sendable {
         }
     }
 
-    /// Which matrices may be kept how. The error of bytes is felt most in ...
+    /// Which matrices may be kept how. Bytes for queries and keys turn vectors the most: with them the
+    /// worst of the reference texts, one token long, has a cosine of 0.998, without of 0.9993. Words
+    /// alone keep 0.9999.
     private struct Formats {
         let projected: PackedMatrix.Format
         let attended: PackedMatrix.Format
@@ -54,10 +56,11 @@ struct PackedEncoder: Sendable {
         init(_ kernels: EncoderKernels, _ precision: EmbeddingPrecision) {
             let isExact = precision == .float32 || !kernels.pointee.words_are_fast
             let exact: PackedMatrix.Format = isExact ? .floats : .words
+            let fastest = !isExact && kernels.pointee.bytes_are_fast ? .bytes : exact
             projected = exact
-            attended = exact
-            widened = exact
-            narrowed = exact
+            attended = fastest
+            widened = fastest
+            narrowed = fastest
         }
     }
 }

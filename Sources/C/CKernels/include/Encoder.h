@@ -14,7 +14,7 @@ enum {
     // Whole numbers of 12 bits on both sides, whose products processors add up twice as fast as
     // floats. Each block of 384 inputs has a scale, in each row and for each output.
     ENCODER_WORDS = 1,
-    // Whole numbers of 8 bits on both sides, in blocks of 64 inputs: twice as fast again where the
+    // Whole numbers of 8 bits on both sides, with a scale for 32 inputs: twice as fast again where the
     // processor has instructions for it, and slower than words where it does not.
     ENCODER_BYTES = 2,
 };
