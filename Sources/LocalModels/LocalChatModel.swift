@@ -14,9 +14,8 @@ package final class LocalChatModel: Sendable {
     /// Tokens that prompt and answer may have together.
     package let contextTokens: Int
 
-    private let tokenizer: BytePairTokenizer
+    private let tokenizer: Tokenizer
     private let template: ChatTemplate
-    private let endTokens: Set<Int32>
     private let environment: Environment
     private let pool: WorkerPool
     private let line = WaitingLine(limit: waitingMax)
@@ -44,8 +43,8 @@ package final class LocalChatModel: Sendable {
         environment: Environment = .system
     ) throws {
         let gguf = try GGUF(file)
-        let shape = try ModelShape(gguf)
-        let tokenizer = try BytePairTokenizer(gguf)
+        let shape = try ModelShape(gguf, contextTokensMax: contextTokensMax)
+        let tokenizer = try Tokenizer(gguf)
         let weights = try ModelWeights(gguf, shape, vocabulary: tokenizer.vocabulary.count)
         let contextTokens = max(1, min(shape.contextTokens, contextTokensMax))
         let pool = try WorkerPool(threads: threads)
@@ -55,7 +54,6 @@ package final class LocalChatModel: Sendable {
         self.environment = environment
         self.pool = pool
         template = try ChatTemplate(gguf, tokenizer.vocabulary)
-        endTokens = try Self.endTokens(gguf, tokenizer.vocabulary)
         let pageCount = (contextTokens + KeyValuePages.positions - 1) / KeyValuePages.positions
         let pages = try KeyValuePages(shape, count: pageCount)
         session = Mutex(
@@ -65,7 +63,7 @@ package final class LocalChatModel: Sendable {
     }
 
     /// How many tokens the text has, control tokens in it read as plain text.
-    package func countTokens(_ text: String) -> Int { tokenizer.tokens(of: text).count }
+    package func countTokens(_ text: String) -> Int { tokenizer.countTokens(text) }
 
     /// The prompt that the file's own chat template makes of the messages, in tokens. Throws
     /// `invalid` for a conversation the template does not allow.
@@ -163,24 +161,8 @@ package final class LocalChatModel: Sendable {
             outputTokensMax: min(
                 sampling.outputTokensMax ?? Self.outputTokensDefault, contextTokens - prompt.count),
             sampler: try Sampler(sampling, random: environment.random),
-            stops: sampling.stop, endTokens: endTokens, tokenizer: tokenizer,
+            stops: sampling.stop, endTokens: tokenizer.endTokens, tokenizer: tokenizer,
             environment: environment, askedAt: environment.now())
-    }
-
-    /// The tokens that end an answer: what the file names, and what models are trained to end with.
-    private static func endTokens(_ gguf: GGUF, _ vocabulary: Vocabulary) throws -> Set<Int32> {
-        var tokens: Set<Int32> = []
-        for key in ["eos_token_id", "eot_token_id", "eom_token_id"] {
-            guard let token = try gguf.integerIfPresent("tokenizer.ggml.\(key)") else { continue }
-            guard (0..<vocabulary.count).contains(token) else {
-                throw GGUF.damaged(gguf.file.name, "\(key) is not a token")
-            }
-            tokens.insert(Int32(token))
-        }
-        for text in ["<|im_end|>", "<|endoftext|>", "<|eot_id|>", "<|end|>"] {
-            if let token = vocabulary.controls[text] { tokens.insert(token) }
-        }
-        return tokens
     }
 }
 

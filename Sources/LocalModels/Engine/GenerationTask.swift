@@ -7,7 +7,7 @@ struct GenerationTask: Sendable {
     let sampler: Sampler
     let stops: [String]
     let endTokens: Set<Int32>
-    let tokenizer: BytePairTokenizer
+    let tokenizer: Tokenizer
     let environment: Environment
     let askedAt: Timestamp
 

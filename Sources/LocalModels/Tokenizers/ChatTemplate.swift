@@ -35,7 +35,7 @@ struct ChatTemplate: Sendable {
 
     /// The conversation in tokens, up to where the assistant speaks. What the messages say is plain
     /// text, so nobody can write a control token.
-    func tokens(of messages: [ChatMessage], _ tokenizer: BytePairTokenizer) throws -> [Int32] {
+    func tokens(of messages: [ChatMessage], _ tokenizer: Tokenizer) throws -> [Int32] {
         guard let first = messages.first else {
             throw Failure(.invalid, "A conversation needs at least one message.")
         }
