@@ -68,8 +68,8 @@ package struct ModelSummary: Hashable, Codable, Sendable {
         self.init(named: file, kind: .chat)
         do {
             try describe(GGUF(file))
-            // The one judge of what runs is what runs it. The context is small for its room's sake.
-            _ = try LocalChatModel(path: path, threads: 1, contextTokensMax: 256)
+            // The one judge of what runs is what runs it.
+            _ = try LocalChatModel(path: path, threads: 1)
         } catch let failure as Failure where failure.code != .invalid {
             refusal = failure.message
         }
