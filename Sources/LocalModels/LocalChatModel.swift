@@ -44,7 +44,7 @@ package final class LocalChatModel: Sendable {
         environment: Environment = .system
     ) throws {
         let gguf = try GGUF(file)
-        let shape = try ModelShape(gguf)
+        let shape = try ModelShape(gguf, contextTokensMax: contextTokensMax)
         let tokenizer = try BytePairTokenizer(gguf)
         let weights = try ModelWeights(gguf, shape, vocabulary: tokenizer.vocabulary.count)
         let contextTokens = max(1, min(shape.contextTokens, contextTokensMax))
