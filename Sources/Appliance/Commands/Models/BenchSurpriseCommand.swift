@@ -1,6 +1,7 @@
 import ArgumentParser
 import Core
 import Foundation
+import Inference
 import LocalModels
 
 /// What `make bench-local` asks about the model's words: tokens in on standard input, as a JSON list.
