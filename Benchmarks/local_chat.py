@@ -1,31 +1,51 @@
 #!/usr/bin/env python3
 """The built-in chat model, over HTTP as users meet it, beside llama.cpp's server with the same file,
-the same questions and as many threads."""
+the same questions and as many threads; and beside llama.cpp's best case, the same model as Q4_0."""
 import argparse
+import contextlib
 import http.client
 import json
+import math
 import os
+import subprocess
 import sys
 import tempfile
+import threading
 import time
 
-from common import (CHAT_MODEL, GGUF, Heptad, Process, answers, figure, free_port, note,
-                    status_mib)
+from common import (BINARY, CHAT_MODEL, GGUF, MODELS, ROOT, Heptad, Process, answers, figure,
+                    free_port, note, request, status_mib)
 
 SUITE = "local"
-PEER = "llama.cpp"
+PEER, BEST_PEER = "llama.cpp", "llama.cpp Q4_0"
 ANSWER_TOKENS = 128
-# Fewer say too little about speed. Both get the same question, and both may end an answer early.
-ANSWER_TOKENS_MIN = 32
+PROMPT_TOKENS = 512
+STREAMS = 4
+# The tokens that end an answer of this model. Both sides are kept from them, so that all answers
+# have their full length.
+END_TOKENS = {"0": -100, "2": -100}
 WORDS = ("The appliance keeps a ledger of every request and answers questions about documents "
          "stored on the local disk while it waits for new work .").split()
+PARTS = ("speed", "start", "nll")
 
 
-def run(rounds, threads):
+def run(rounds, threads, parts=PARTS):
     """Prints the figures for each count of threads."""
-    for count in threads:
-        with Heptad(threads=count) as ours, llama(count) as peer:
-            chat(ours, peer, rounds, count)
+    with tempfile.TemporaryDirectory(prefix="heptad-bench-") as folder:
+        best = os.path.join(folder, "Q4_0.gguf")
+        if "speed" in parts:
+            note("re-quantising to Q4_0")
+            here = os.path.dirname(os.path.abspath(__file__))
+            subprocess.run([sys.executable, os.path.join(here, "requantize.py"), GGUF, best],
+                           check=True, stdout=sys.stderr)
+        for count in threads:
+            if "speed" in parts:
+                one_stream(best, rounds, count)
+                streams_together(best, rounds, count)
+            if "start" in parts:
+                start(rounds, count)
+    if "nll" in parts:
+        surprise()
 
 
 class Endpoint:
@@ -33,21 +53,24 @@ class Endpoint:
 
     def __init__(self, port, model, headers, extra):
         self.port, self.model, self.headers, self.extra = port, model, headers, extra
+        self.words_for_prompt = None
 
-    def ask(self, question, tokens):
-        """(prompt tokens, answer tokens, seconds to the first piece, seconds from it to the last)"""
+    def ask(self, question, tokens, seen=None):
+        """(prompt tokens, answer tokens, when asked, when the first piece came, when the last).
+        `seen` is called with the count of pieces after each; when it says no, we hang up."""
         body = {"model": self.model, "stream": True, "stream_options": {"include_usage": True},
                 "temperature": 0, "max_tokens": tokens,
                 "messages": [{"role": "user", "content": question}], **self.extra}
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=300)
         try:
-            began = time.perf_counter()
+            asked = time.perf_counter()
             connection.request("POST", "/v1/chat/completions", json.dumps(body),
                                {"Content-Type": "application/json", **self.headers})
             response = connection.getresponse()
             if response.status != 200:
                 raise RuntimeError(f"{response.status}: {response.read()[:500]!r}")
             first = last = usage = None
+            pieces = 0
             for line in response:
                 if not line.startswith(b"data: {"):
                     continue
@@ -56,48 +79,95 @@ class Endpoint:
                     raise RuntimeError(str(event["error"]))
                 usage = event.get("usage") or usage
                 if any(choice.get("delta", {}).get("content") for choice in event["choices"]):
-                    first, last = first or now, now
+                    first, last, pieces = first or now, now, pieces + 1
+                    if seen and not seen(pieces):
+                        return None
         finally:
             connection.close()
         if usage is None or first is None:
             raise RuntimeError("The stream had no text or no usage.")
-        return (usage["prompt_tokens"], usage["completion_tokens"], first - began, last - first)
+        return usage["prompt_tokens"], usage["completion_tokens"], asked, first, last
+
+    def story(self, number, tokens=ANSWER_TOKENS):
+        """Asks for more than `tokens`; no two questions begin alike, so that none is remembered."""
+        question = f"{number} {time.time_ns()}: write a long story, in many sentences."
+        answer = self.ask(question, tokens)
+        if answer[1] < tokens:
+            note(f"{self.model}: an answer of {answer[1]} tokens, not {tokens}")
+        return answer
 
     def decode_rate(self, round):
-        question = f"Write a long story, in many sentences, about traveller number {round}."
-        _, tokens, _, seconds = self.ask(question, ANSWER_TOKENS)
-        if tokens < ANSWER_TOKENS_MIN:
-            note(f"{self.model}: an answer of {tokens} tokens only")
-        return (tokens - 1) / seconds
+        _, tokens, _, first, last = self.story(round)
+        return (tokens - 1) / (last - first)
 
-    def prompt(self, round, repeats):
-        """(tokens/s of the prompt, milliseconds to the first piece). No two prompts begin alike,
-        so that none is remembered."""
-        words = [f"Round {round} of {time.time_ns()} ."] + WORDS * repeats
-        tokens, _, first, _ = self.ask(" ".join(words), 2)
-        return tokens / first, first * 1000
+    def prompt_rate(self, round):
+        count, _, asked, first, _ = self.ask(self.text(round, self.words()), 1)
+        return count / (first - asked)
+
+    def first_token_ms(self, round):
+        _, _, asked, first, _ = self.ask(self.text(round, len(WORDS)), 2)
+        return (first - asked) * 1000
+
+    def streams_rate(self, round):
+        """Tokens/s of all streams, from the first piece of any to the last of all."""
+        answers = [None] * STREAMS
+
+        def one(index):
+            answers[index] = self.story(round * STREAMS + index)
+
+        workers = [threading.Thread(target=one, args=(index,)) for index in range(STREAMS)]
+        for worker in workers:
+            worker.start()
+        for worker in workers:
+            worker.join()
+        if None in answers:
+            raise RuntimeError("A stream broke.")
+        tokens = sum(answer[1] for answer in answers) - STREAMS
+        return tokens / (max(answer[4] for answer in answers)
+                         - min(answer[3] for answer in answers))
+
+    def text(self, round, words):
+        start = f"Round {round} of {time.time_ns()} ."
+        return " ".join([start] + [WORDS[place % len(WORDS)] for place in range(words)])
+
+    def words(self):
+        """How many words make a prompt of `PROMPT_TOKENS`; nearly each is a token."""
+        if self.words_for_prompt is None:
+            words = PROMPT_TOKENS - 60
+            for _ in range(3):
+                words += PROMPT_TOKENS - self.ask(self.text(0, words), 1)[0]
+            self.words_for_prompt = words
+        return self.words_for_prompt
 
 
 def ours_endpoint(server):
-    return Endpoint(server.port, CHAT_MODEL, server.headers, {})
-
-
-def llama_endpoint(server):
-    return Endpoint(server.port, CHAT_MODEL, {}, {"cache_prompt": False})
+    endpoint = Endpoint(server.port, CHAT_MODEL, server.headers, {"logit_bias": END_TOKENS})
+    try:
+        endpoint.ask("Hello", 2)
+    except RuntimeError as error:
+        note("our server does not take logit_bias, so answers may end early:", error)
+        endpoint.extra = {}
+    return endpoint
 
 
 class llama(Process):
-    def __init__(self, threads):
+    """llama.cpp's server with a model file."""
+
+    def __init__(self, threads, parallel=1, file=GGUF):
         self.port = free_port()
         self.path = tempfile.mktemp(prefix="heptad-bench-llama-")
         script = os.path.join(os.path.dirname(os.path.abspath(__file__)), "llama_server.py")
-        super().__init__([sys.executable, script, "--model", GGUF, "--port", str(self.port),
-                          "--threads", str(threads)], log=self.path)
+        super().__init__([sys.executable, script, "--model", file, "--port", str(self.port),
+                          "--threads", str(threads), "--parallel", str(parallel)], log=self.path)
         try:
             self.wait_until(lambda: answers(f"http://127.0.0.1:{self.port}/health"))
         except BaseException:
             self.__exit__()
             raise
+
+    @property
+    def endpoint(self):
+        return Endpoint(self.port, CHAT_MODEL, {}, {"cache_prompt": False, "ignore_eos": True})
 
     def __exit__(self, *details):
         super().__exit__(*details)
@@ -105,44 +175,101 @@ class llama(Process):
             os.remove(self.path)
 
 
-def chat(ours, peer, rounds, threads):
-    sides = [ours_endpoint(ours), llama_endpoint(peer)]
-    for side in sides:
-        side.ask("Hello", 8)
-    decode, prompt, first = ([[], []] for _ in range(3))
+def compare(sides, rounds, measure):
+    """The runs of each side, which take turns. Who goes first changes, so that nobody always meets
+    the warmer processor."""
+    runs = [[] for _ in sides]
     for round in range(rounds):
-        # Who goes first changes, so that neither always meets the warmer processor.
-        for index in (0, 1) if round % 2 == 0 else (1, 0):
-            decode[index].append(sides[index].decode_rate(round))
-            prompt[index].append(sides[index].prompt(round, 30)[0])
-            first[index].append(sides[index].prompt(round, 1)[1])
-    figure(SUITE, "decode_tokens_per_s", "tok/s", decode[0], PEER, decode[1], threads=threads)
-    figure(SUITE, "prompt_tokens_per_s", "tok/s", prompt[0], PEER, prompt[1], threads=threads)
-    figure(SUITE, "first_token_ms", "ms", first[0], PEER, first[1], threads=threads)
-    peaks = [status_mib(process.pid, "VmHWM") for process in (ours, peer)]
-    figure(SUITE, "peak_memory_mib", "MiB", peaks[:1], PEER, peaks[1:], threads=threads)
+        order = list(range(len(sides)))
+        for index in order if round % 2 == 0 else reversed(order):
+            runs[index].append(measure(sides[index], round))
+    return runs
 
 
-def report_peer(peer, rounds, threads):
-    side = llama_endpoint(peer)
-    side.ask("Hello", 8)
-    for round in range(rounds):
-        note(threads, "threads: decode", side.decode_rate(round), "prompt",
-             side.prompt(round, 30)[0], "first token ms", side.prompt(round, 1)[1])
+def report(metric, unit, runs, peers, **parameters):
+    for peer, peer_runs in zip(peers, runs[1:]):
+        figure(SUITE, metric, unit, runs[0], peer, peer_runs, **parameters)
+
+
+def one_stream(best, rounds, threads):
+    with Heptad(threads=threads) as ours, llama(threads) as peer:
+        sides = [ours_endpoint(ours), peer.endpoint]
+        compare(sides, 1, lambda side, round: side.decode_rate(round))
+        # The memory of both after the same work, before anything else is asked of ours.
+        compare(sides, 1, lambda side, round: side.prompt_rate(round))
+        peaks = [[status_mib(process.pid, "VmHWM")] for process in (ours, peer)]
+        report("peak_memory_mib", "MiB", peaks, [PEER], threads=threads)
+        with llama(threads, file=best) as best_peer:
+            sides.append(best_peer.endpoint)
+            peers = [PEER, BEST_PEER]
+            for side in sides:
+                side.words()
+            for metric, unit, measure in (
+                    ("decode_tokens_per_s", "tok/s", Endpoint.decode_rate),
+                    ("prompt_tokens_per_s", "tok/s", Endpoint.prompt_rate),
+                    ("first_token_ms", "ms", Endpoint.first_token_ms)):
+                runs = compare(sides, rounds, measure)
+                report(metric, unit, runs, peers, threads=threads)
+
+
+def streams_together(best, rounds, threads):
+    with (Heptad(threads=threads) as ours, llama(threads, STREAMS) as peer,
+          llama(threads, STREAMS, best) as best_peer):
+        sides = [ours_endpoint(ours), peer.endpoint, best_peer.endpoint]
+        for side in sides:
+            side.story(0, 8)
+        runs = compare(sides, rounds, Endpoint.streams_rate)
+        report(f"parallel{STREAMS}_tokens_per_s", "tok/s", runs, [PEER, BEST_PEER],
+               threads=threads)
+
+
+def start(rounds, threads):
+    """From the start of the process to the first piece of an answer."""
+    def seconds(make, endpoint):
+        with make() as server:
+            first = endpoint(server).ask("Hello", 2)[3]
+            return first - server.began
+
+    sides = [
+        (lambda: Heptad(threads=threads),
+         lambda server: Endpoint(server.port, CHAT_MODEL, server.headers, {})),
+        (lambda: llama(threads), lambda server: server.endpoint)]
+    runs = compare(sides, rounds, lambda side, round: seconds(*side) * 1000)
+    report("start_to_first_token_ms", "ms", runs, [PEER], threads=threads)
+
+
+def surprise():
+    """How surprised the model is by a fixed text, in nats a token, beside what llama.cpp and an exact
+    pass in single precision gave for the same tokens."""
+    with open(os.path.join(ROOT, "Tests/Fixtures/llm_nll.json")) as file:
+        reference = json.load(file)
+    done = subprocess.run(
+        [BINARY, "bench-surprise", CHAT_MODEL, "--models", MODELS],
+        input=json.dumps(reference["ids"]), capture_output=True, text=True, timeout=600)
+    if done.returncode:
+        raise RuntimeError(f"bench-surprise: {done.stderr}")
+    ours = json.loads(done.stdout)["mean_nats"]
+    for peer, theirs in ((PEER, reference["mean_nll"]), ("exact", reference["f32_mean_nll"])):
+        figure(SUITE, "mean_nll", "nats", [ours], peer, [theirs])
+        figure(SUITE, "perplexity", "", [math.exp(ours)], peer, [math.exp(theirs)])
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS)
     parser.add_argument("--peer-only", action="store_true",
                         help="llama.cpp alone, to see that it runs")
     options = parser.parse_args()
     if not options.peer_only:
-        return run(options.rounds, options.threads)
+        return run(options.rounds, options.threads, options.parts)
     for threads in options.threads:
         with llama(threads) as peer:
-            report_peer(peer, options.rounds, threads)
+            side = peer.endpoint
+            for round in range(options.rounds):
+                note(threads, "threads: decode", side.decode_rate(round), "prompt",
+                     side.prompt_rate(round), "first token ms", side.first_token_ms(round))
 
 
 if __name__ == "__main__":

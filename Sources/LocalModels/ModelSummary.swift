@@ -47,6 +47,8 @@ package struct ModelSummary: Hashable, Codable, Sendable {
     package var quantization: String?
     /// By bytes, most first.
     package var types: [Share] = []
+    /// Of an embedding that is not the output too, which a token reads one row of.
+    package var embeddingBytesUnread: Int?
     /// What the file allows; the configuration may allow less.
     package var contextTokens: Int?
     package var vocabulary: Int?
@@ -66,8 +68,8 @@ package struct ModelSummary: Hashable, Codable, Sendable {
         self.init(named: file, kind: .chat)
         do {
             try describe(GGUF(file))
-            // The one judge of what runs is what runs it. The context is small for its room's sake.
-            _ = try LocalChatModel(path: path, threads: 1, contextTokensMax: 256)
+            // The one judge of what runs is what runs it.
+            _ = try LocalChatModel(path: path, threads: 1)
         } catch let failure as Failure where failure.code != .invalid {
             refusal = failure.message
         }
@@ -116,6 +118,9 @@ package struct ModelSummary: Hashable, Codable, Sendable {
                     tensor.columns * tensor.rows, tensor.bytes.count
                 )
             })
+        if gguf.tensors["output.weight"] != nil {
+            embeddingBytesUnread = gguf.tensors["token_embd.weight"]?.bytes.count
+        }
         if let code = try? gguf.integerIfPresent("general.file_type"),
             let mixture = Self.mixtureNames[code]
         {

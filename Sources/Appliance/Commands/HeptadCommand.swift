@@ -11,7 +11,9 @@ package struct HeptadCommand: AsyncParsableCommand {
         version: HeptadVersion.current,
         subcommands: [
             ServeCommand.self, AskCommand.self, IngestCommand.self, UserCommand.self,
-            KeyCommand.self, ModelsCommand.self, ConfigCommand.self, DoctorCommand.self,
+            KeyCommand.self, ModelsCommand.self, BenchCommand.self, BenchSurpriseCommand.self,
+            ConfigCommand.self,
+            DoctorCommand.self,
             HealthcheckCommand.self,
             BenchVectorsCommand.self, VersionCommand.self,
         ])

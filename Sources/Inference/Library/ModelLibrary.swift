@@ -41,10 +41,15 @@ package struct ModelLibrary: Sendable {
 
     /// The model of that name, with or without `.gguf`. Throws `notFound` with the names there are.
     package func summary(of name: String) throws -> ModelSummary {
+        try Self.summary(at: path(of: name))
+    }
+
+    /// Where the model of that name is. Throws like `summary(of:)`.
+    package func path(of name: String) throws -> String {
         guard let file = try fileName(of: name), !file.hasSuffix(Self.part) else {
             throw try missing(name)
         }
-        return try Self.summary(at: "\(folder)/\(file)")
+        return "\(folder)/\(file)"
     }
 
     /// A file or an embedding model's folder anywhere. Throws like `ModelSummary`.
