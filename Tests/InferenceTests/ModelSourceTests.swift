@@ -82,5 +82,9 @@ import Testing
         #expect(!(try ModelSource("http://127.0.0.1:8000/m.gguf")).isHub)
         #expect(!(try ModelSource("http://[::1]:8000/m.gguf")).isHub)
         #expect(try ModelSource("http://example.com/m.gguf", isChecked: true).fileName == "m.gguf")
+        // What anybody on the way reads is no place for a token.
+        let mirror = try ModelSource(
+            "hf:o/r/m.gguf", hub: "http://mirror.example.com", isChecked: true)
+        #expect(!mirror.isHub)
     }
 }

@@ -33,7 +33,8 @@ package struct HeptadCommand: AsyncParsableCommand {
                 try command.run()
             }
         } catch let failure as Failure {
-            Terminal.note("heptad: \(failure.message)")
+            // What a file or a server said may be in the sentence.
+            Terminal.note(Terminal.harmless("heptad: \(failure.message)"))
             HeptadCommand.exit(withError: ExitCode(1))
         } catch {
             HeptadCommand.exit(withError: error)

@@ -12,7 +12,8 @@ package struct ModelSource: Hashable, Sendable {
     package let url: String
     /// What the file will be called in the models folder, `.gguf` included.
     package let fileName: String
-    /// Whether the address is the hub's own, which alone may see the token for it.
+    /// Whether the address is the hub's own, which alone may see the token for it, and nobody on the
+    /// way can read what is sent there.
     package let isHub: Bool
 
     /// `text` is an address, or `hf:OWNER/REPOSITORY[@REVISION]/FILE` for a file of the hub. Throws
@@ -39,14 +40,15 @@ package struct ModelSource: Hashable, Sendable {
             )
         }
         let target = try HTTPRequest.target(of: url)
-        guard url.hasPrefix("https://") || isChecked || Self.isThisMachine(target) else {
+        let isPrivate = url.hasPrefix("https://") || Self.isThisMachine(target)
+        guard isPrivate || isChecked else {
             throw Failure(
                 .forbidden,
                 "Over http:// anybody on the way could put another file in. Take https://, or say"
                     + " with --sha256 what the file must be.")
         }
         self.url = url
-        isHub = url.hasPrefix("\(base)/")
+        isHub = isPrivate && url.hasPrefix("\(base)/")
         let last = Self.lastPart(of: url)
         guard name != nil || last.lowercased().hasSuffix(Self.suffix) else {
             throw Failure(

@@ -77,14 +77,22 @@ struct ModelsPullCommand: AsyncParsableCommand {
             }
         } catch {
             await client.shutDown()
+            let part = "\(library.folder)/\(source.fileName).part"
+            if [.upstream, .timeout, .unavailable].contains(Failure(error).code),
+                FileManager.default.fileExists(atPath: part)
+            {
+                Terminal.note(Self.goesOn)
+            }
             throw error
         }
         await client.shutDown()
         guard !wasInterrupted else {
-            Terminal.note("Interrupted. The same command goes on where this one ended.")
+            Terminal.note("Interrupted. \(Self.goesOn)")
             throw ExitCode(130)
         }
     }
+
+    private static let goesOn = "The same command goes on where this one ended."
 
     /// Whether Ctrl-C or a stop came before the work was done, which is then cancelled.
     private static func untilInterrupted(_ work: @escaping @Sendable () async throws -> Void)
