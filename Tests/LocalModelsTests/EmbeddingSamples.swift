@@ -27,6 +27,15 @@ enum EmbeddingSamples {
         return sets
     }()
 
+    /// The best set, made to choose formats as on a processor that is fastest with bytes.
+    // SAFETY: it never changes, and is there as long as the process.
+    nonisolated(unsafe) static let choosingBytes: EncoderKernels = {
+        let set = UnsafeMutablePointer<encoder_kernels>.allocate(capacity: 1)
+        set.initialize(to: encoder_kernels_best().pointee)
+        set.pointee.bytes_are_fast = true
+        return UnsafePointer(set)
+    }()
+
     static func fixture<File: Decodable>(_ name: String) throws -> File {
         let path = package + "/Tests/Fixtures/" + name
         return try JSONDecoder().decode(File.self, from: Data(contentsOf: URL(filePath: path)))

@@ -19,13 +19,16 @@ struct EmbeddingTests {
     @Test(
         "The default keeps vectors within a cosine of 0.999 of the original model's",
         .enabled(if: EmbeddingSamples.minilm != nil, Comment(rawValue: EmbeddingSamples.skipped)),
-        arguments: EmbeddingSamples.kernels.keys.sorted())
+        arguments: EmbeddingSamples.kernels.keys.sorted() + ["bytes"])
     func fast(kernels: String) async throws {
+        var worst: Float = 1
         for vector in try await minilm(kernels, .auto, threads: 2) {
             let product = zip(vector.values, vector.expected).map { $0 * $1 }.reduce(0, +)
             let size = vector.expected.map { $0 * $0 }.reduce(0, +).squareRoot()
-            #expect(product / size > 0.9993, "\(vector.text)")
+            worst = min(worst, product / size)
         }
+        #expect(worst > (kernels == "bytes" ? 0.999 : 0.9999))
+        print("The worst cosine with \(kernels): \(worst)")
     }
 
     @Test(
@@ -158,7 +161,9 @@ struct EmbeddingTests {
     {
         let embedder = try LocalEmbedder(
             folder: try #require(EmbeddingSamples.minilm), threads: threads, precision: precision,
-            kernels: try #require(EmbeddingSamples.kernels[kernels]),
+            kernels: kernels == "bytes"
+                ? EmbeddingSamples.choosingBytes
+                : try #require(EmbeddingSamples.kernels[kernels]),
             callsMax: LocalEmbedder.callsMax)
         let texts: ReferenceTexts = try EmbeddingSamples.fixture("minilm_embeddings.json")
         #expect(embedder.dimensions == 384)
