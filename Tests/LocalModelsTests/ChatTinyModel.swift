@@ -102,7 +102,9 @@ enum TinyModel {
             MappedModel(name: "tiny.gguf", copying: writer(seed: seed).bytes()), threads: threads)
     }
 
-    static func writer(type: TensorType = .q41, seed: UInt64 = 1) -> GGUFWriter {
+    static func writer(
+        type: TensorType = .q41, seed: UInt64 = 1, contextTokens: Int = contextTokens
+    ) -> GGUFWriter {
         // Rows are whole blocks.
         let width = max(64, type.block.count)
         let inner = max(96, type.block.count)
