@@ -12,6 +12,7 @@ package struct HeptadCommand: AsyncParsableCommand {
         subcommands: [
             ServeCommand.self, AskCommand.self, IngestCommand.self, UserCommand.self,
             KeyCommand.self, ModelsCommand.self, BenchCommand.self, BenchSurpriseCommand.self,
+            BenchEmbeddingsCommand.self,
             ConfigCommand.self,
             DoctorCommand.self,
             HealthcheckCommand.self,
