@@ -46,12 +46,11 @@ import Testing
         #expect(summary.refusal?.contains("mamba") == true, "\(summary.refusal ?? "")")
     }
 
-    @Test(
-        "What is damaged or not there is refused",
-        arguments: [
-            ("GGUF", Failure.Code.invalid), ("<html></html>", .invalid), ("", .invalid),
-            (nil, .notFound),
-        ])
+    private static let refusals: [(content: String?, code: Failure.Code)] = [
+        ("GGUF", .invalid), ("<html></html>", .invalid), ("", .invalid), (nil, .notFound),
+    ]
+
+    @Test("What is damaged or not there is refused", arguments: refusals)
     func refused(content: String?, code: Failure.Code) throws {
         let folder = try TemporaryFolder()
         let path = folder.path + "/m.gguf"
