@@ -1,6 +1,7 @@
 import ArgumentParser
 import Core
 import Foundation
+import Inference
 import LocalModels
 
 /// What `make bench-local` asks of the embedding model: each line of standard input is a job, each
