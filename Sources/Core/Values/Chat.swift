@@ -4,6 +4,12 @@ package struct ChatMessage: Hashable, Codable, Sendable {
 
     package let role: Role
     package let text: String
+    /// What the assistant asked to be called, beside its text.
+    package var toolCalls: [ToolCall] = []
+    /// Which call a tool's message answers.
+    package var toolCallID: String?
+    /// Who speaks, where several share a role; for a tool's message the tool.
+    package var name: String?
 
     package init(_ role: Role, _ text: String) {
         self.role = role
@@ -21,8 +27,19 @@ package struct SamplingOptions: Hashable, Codable, Sendable {
     /// Text that ends the answer and is not part of it; at most `stopMax` strings.
     package var stop: [String]
     package var outputTokensMax: Int?
+    /// Taken off the logit of a token that the answer has, once and for each time.
+    package var presencePenalty: Double?
+    package var frequencyPenalty: Double?
+    /// Divides the positive and multiplies the negative logits of what prompt and answer have.
+    package var repetitionPenalty: Double?
+    /// Added to the logits of these tokens; -100 and 100 are as good as never and always.
+    package var logitBias: [Int: Double] = [:]
+    /// How many alternatives of each token are told; nil for no log probabilities at all.
+    package var topLogprobs: Int?
 
     package static let stopMax = 16
+    package static let topLogprobsMax = 20
+    package static let logitBiasMax = 1024
 
     package init(
         temperature: Double? = nil, topK: Int? = nil, topP: Double? = nil, minP: Double? = nil,
@@ -44,6 +61,12 @@ package struct ChatRequest: Codable, Sendable {
     package var model: String
     package var messages: [ChatMessage]
     package var sampling: SamplingOptions
+    package var tools: [ToolDefinition] = []
+    package var toolChoice = ToolChoice.auto
+    package var allowsParallelToolCalls = true
+    package var responseFormat = ResponseFormat.text
+    /// Leaves the oldest messages out where the conversation is too long, instead of refusing it.
+    package var truncates = false
     /// What the call is for, in the ledger and the trace: `turn`, `api`, `title`.
     package let purpose: String
     package let conversationID: Identifier?
@@ -66,11 +89,16 @@ package struct ChatRequest: Codable, Sendable {
 package enum ChatEvent: Hashable, Codable, Sendable {
     /// The next piece of the answer: whole characters, never half a UTF-8 sequence.
     case text(String)
+    case toolCall(ToolCallPiece)
+    /// Of the tokens that the text or call after it is made of; only where they were asked for.
+    case logprobs([TokenLogprob])
 }
 
 /// How a call ended, and what it took.
 package struct Completion: Hashable, Codable, Sendable {
-    package enum FinishReason: String, Codable, Sendable { case stop, length, contentFilter }
+    package enum FinishReason: String, Codable, Sendable {
+        case stop, length, contentFilter, toolCalls
+    }
 
     /// The candidate that answered, as `provider/model`.
     package let candidate: String

@@ -77,6 +77,7 @@ struct OpenAIRoutes: Sendable {
             let completion = try await opened.run { event in
                 switch event {
                 case .text(let piece): text.withLock { $0 += piece }
+                case .toolCall, .logprobs: break
                 }
             }
             return (text.withLock { $0 }, completion)
@@ -108,6 +109,7 @@ struct OpenAIRoutes: Sendable {
                     case .text(let piece):
                         try await sink.send(
                             data: header.chunk(OpenAIChatAnswer.Message(content: piece)))
+                    case .toolCall, .logprobs: break
                     }
                 }
                 try await sink.send(

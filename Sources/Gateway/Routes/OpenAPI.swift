@@ -21,7 +21,7 @@ struct OpenAPI: Sendable {
             "servers": [["url": .string(publicURL.isEmpty ? "/" : publicURL)]],
             "paths": paths,
             "components": [
-                "schemas": .object(Schema.components.mapValues(\.json)),
+                "schemas": JSONValue(Schema.components.mapValues(\.json)),
                 "securitySchemes": [
                     "session": [
                         "type": "apiKey", "in": "cookie", "name": .string(Authenticate.cookie),
@@ -41,7 +41,7 @@ struct OpenAPI: Sendable {
             paths[Self.path(of: route), default: [:]][route.method.rawValue.lowercased()] =
                 operation(route)
         }
-        return .object(paths.mapValues { .object($0) })
+        return JSONValue(paths.mapValues { JSONValue($0) })
     }
 
     private func operation(_ route: Route) -> JSONValue {
@@ -82,14 +82,14 @@ struct OpenAPI: Sendable {
                 ],
             ]
         }
-        return .object(operation)
+        return JSONValue(operation)
     }
 
     private func parameters(_ route: Route) -> [JSONValue] {
         let inPath = route.path.split(separator: "/").filter { $0.hasPrefix("{") }.map { part in
             let name = part.filter { !"{}*".contains($0) }
             let schema = name == "id" ? Schema.identifier : .string
-            return JSONValue.object([
+            return JSONValue([
                 "name": .string(name), "in": "path", "required": true, "schema": schema.json,
             ])
         }
@@ -108,10 +108,11 @@ struct OpenAPI: Sendable {
             let status = "\(answer.status.code)"
             var response = responses[status] ?? ["description": .string(answer.summary)]
             if let schema = answer.schema {
-                var content: [String: JSONValue] = [:]
-                if case .object(let earlier)? = response["content"] { content = earlier }
-                content[answer.mediaType] = ["schema": schema.json]
-                response["content"] = .object(content)
+                let earlier = (response["content"]?.members ?? []).filter {
+                    $0.key != answer.mediaType
+                }
+                response["content"] = .object(
+                    earlier + [JSONValue.Member(answer.mediaType, ["schema": schema.json])])
             }
             responses[status] = response
         }
@@ -123,7 +124,7 @@ struct OpenAPI: Sendable {
                 isOpenAI ? "application/json" : "application/problem+json": ["schema": schema.json]
             ],
         ]
-        return .object(responses.mapValues { .object($0) })
+        return JSONValue(responses.mapValues { JSONValue($0) })
     }
 
     /// `getApiChatsId`: unique, since method and path are.

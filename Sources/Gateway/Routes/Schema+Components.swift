@@ -78,7 +78,10 @@ extension Schema {
             "origin": .choice(["model", "attributed", "quoted"]),
         ]),
         "Completion": .record([
-            "candidate": .string, "finishReason": .choice(["stop", "length", "contentFilter"]),
+            "candidate": .string,
+            "finishReason": .choice([
+                "stop", "length", "contentFilter", "toolCalls",
+            ]),
             "usage": .reference("TokenUsage"), "cost": .picodollars,
             "firstTokenMilliseconds?": .number, "totalMilliseconds": .number,
         ]),

@@ -1,3 +1,5 @@
+import Core
+
 /// A JSON schema (2020-12, which OpenAPI 3.1 uses), written by hand beside the routes.
 struct Schema: Sendable {
     let json: JSONValue
@@ -47,9 +49,9 @@ struct Schema: Sendable {
             properties[name] = schema.json
             if name == key { required.append(.string(name)) }
         }
-        var object: [String: JSONValue] = ["type": "object", "properties": .object(properties)]
+        var object: [String: JSONValue] = ["type": "object", "properties": JSONValue(properties)]
         if !required.isEmpty { object["required"] = .array(required) }
         if !description.isEmpty { object["description"] = .string(description) }
-        return Schema(.object(object))
+        return Schema(JSONValue(object))
     }
 }

@@ -28,8 +28,8 @@ struct OpenAIChatRequest: Decodable {
     let stop: OneOrMany?
     let seed: Int64?
     let n: Int?
-    let tools: [JSONValue]?
-    let functions: [JSONValue]?
+    let tools: [UnreadJSON]?
+    let functions: [UnreadJSON]?
     let responseFormat: ResponseFormat?
     let logprobs: Bool?
     let presencePenalty: Double?
@@ -132,7 +132,7 @@ struct OpenAIMessage: Decodable {
 
     let role: String
     let content: Content?
-    let toolCalls: [JSONValue]?
+    let toolCalls: [UnreadJSON]?
 
     enum CodingKeys: String, CodingKey {
         case role, content
@@ -176,6 +176,11 @@ struct OpenAIMessage: Decodable {
             return ChatMessage(role, "")
         }
     }
+}
+
+/// Something of JSON that is there, whatever it is.
+struct UnreadJSON: Decodable {
+    init(from decoder: any Decoder) {}
 }
 
 /// `"a"` or `["a", "b"]`.
@@ -270,6 +275,7 @@ extension Completion.FinishReason {
         case .stop: "stop"
         case .length: "length"
         case .contentFilter: "content_filter"
+        case .toolCalls: "tool_calls"
         }
     }
 }

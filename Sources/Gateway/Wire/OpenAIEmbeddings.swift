@@ -14,7 +14,7 @@ struct OpenAIEmbeddingsRequest: Decodable {
             } else if let texts = try? container.decode([String].self) {
                 self = .texts(texts)
             } else {
-                _ = try container.decode([JSONValue].self)
+                _ = try container.decode([UnreadJSON].self)
                 self = .tokens
             }
         }

@@ -81,6 +81,12 @@ package struct ModelBenchmark: Sendable {
             figures.loadSeconds = seconds(since: began)
             figures.memory.afterLoad = ProcessMemory.now.resident
         }
+        func measured() {
+            let after = ProcessMemory.now
+            figures.memory.peak = after.peak
+            figures.memory.files = after.files
+            figures.memory.own = max(0, after.resident - after.files)
+        }
         switch summary.kind {
         case .chat:
             let model = try LocalChatModel(path: path, threads: threads)
@@ -88,16 +94,15 @@ package struct ModelBenchmark: Sendable {
             _ = try await answer(model, [.init(.user, "Hello")], tokens: 1)
             loaded()
             figures.chat = try await measure(model, decodeBytes: Self.decodeBytes(summary))
+            // The model must not be let go of before.
+            withExtendedLifetime(model) { measured() }
         case .embedding:
             let model = try LocalEmbedder(folder: path, threads: threads)
             _ = try await model.embed(["Hello"])
             loaded()
             figures.embedding = try await measure(model)
+            withExtendedLifetime(model) { measured() }
         }
-        let after = ProcessMemory.now
-        figures.memory.peak = after.peak
-        figures.memory.files = after.files
-        figures.memory.own = after.resident - after.files
         return figures
     }
 

@@ -75,6 +75,7 @@ final class ModelSpan: Sendable {
             case .stop: "stop"
             case .length: "length"
             case .contentFilter: "content_filter"
+            case .toolCalls: "tool_calls"
             }
         span.attributes["gen_ai.response.finish_reasons"] = [reason]
         if let first = completion.firstTokenMilliseconds {

@@ -1,3 +1,4 @@
+import Core
 import Dispatch
 import Foundation
 
@@ -129,6 +130,8 @@ struct RawResponse {
     func json<Value: Decodable>(_ type: Value.Type) throws -> Value {
         try JSONDecoder().decode(type, from: Data(body))
     }
+
+    func json(_ type: JSONValue.Type) throws -> JSONValue { try JSONValue(parsing: body) }
 
     private static func unchunked(_ bytes: [UInt8]) -> [UInt8] {
         var body: [UInt8] = []
