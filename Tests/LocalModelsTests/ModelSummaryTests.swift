@@ -51,7 +51,7 @@ import Testing
         arguments: [
             ("GGUF", Failure.Code.invalid), ("<html></html>", .invalid), ("", .invalid),
             (nil, .notFound),
-        ])
+        ] as [(String?, Failure.Code)])
     func refused(content: String?, code: Failure.Code) throws {
         let folder = try TemporaryFolder()
         let path = folder.path + "/m.gguf"
