@@ -1,0 +1,117 @@
+import Core
+
+/// Keeps an answer to a grammar, token by token: says which tokens may come next, and brings the
+/// answer to its end before the room for it is used up.
+///
+/// Belongs to one answer.
+struct OutputConstraint: Sendable {
+    private let trie: TokenTrie
+    private let endTokens: Set<Int32>
+    private var matcher: GrammarMatcher
+    private var state: Int32
+    private var masks: [Int32: [UInt64]] = [:]
+    private var masksGeneration = 0
+
+    // A mask is up to 32 kilobytes; an answer comes through few states more than once.
+    private static let masksKept = 64
+
+    init(_ grammar: Grammar, trie: TokenTrie, endTokens: Set<Int32>) {
+        self.trie = trie
+        self.endTokens = endTokens
+        matcher = GrammarMatcher(grammar)
+        state = matcher.start
+    }
+
+    /// Whether the answer is whole, and nothing may follow it.
+    var isFinished: Bool { matcher.isFinal(state) && matcher.isAccepting(state) }
+
+    /// Whether the answer may end here.
+    var isAccepting: Bool { matcher.isAccepting(state) }
+
+    /// Whether the token may come next, where `tokensLeft` with it may come at most.
+    mutating func allows(_ token: Int32, tokensLeft: Int) -> Bool {
+        if endTokens.contains(token) { return isAccepting }
+        let bytes = trie.bytes(of: token)
+        guard !bytes.isEmpty else { return matcher.isFree(state) && token >= 0 && token < trie.count }
+        let next = matcher.step(state, bytes)
+        guard next != GrammarMatcher.dead else { return false }
+        return canEnd(next, within: tokensLeft - 1) || !canEnd(state, within: tokensLeft)
+    }
+
+    /// Goes on by a token that is allowed.
+    mutating func accept(_ token: Int32) {
+        guard !endTokens.contains(token) else { return }
+        let next = matcher.step(state, trie.bytes(of: token))
+        if next != GrammarMatcher.dead { state = matcher.tidied(next) }
+    }
+
+    /// A bit for every token that may come next, whatever room there is.
+    mutating func mask() -> [UInt64] {
+        if masksGeneration != matcher.generation || masks.count >= Self.masksKept {
+            masks = [:]
+            masksGeneration = matcher.generation
+        }
+        if let mask = masks[state] { return mask }
+        let mask = makeMask()
+        masks[state] = mask
+        return mask
+    }
+
+    /// The next token on the shortest way to the end; nil at the end, or where no token leads on.
+    mutating func closingToken() -> Int32? {
+        guard !isAccepting else { return endTokens.min() }
+        return trie.tokens(spelling: matcher.completion(of: state), max: 1)?.first
+    }
+
+    /// Whether `tokens` are enough to come to an end. Bytes are counted first: they are an upper
+    /// bound, and nearly always suffice.
+    private mutating func canEnd(_ state: Int32, within tokens: Int) -> Bool {
+        let bytes = matcher.cost(state)
+        if bytes <= tokens { return true }
+        // No vocabulary spells what a grammar asks for in fewer than this.
+        guard tokens > 0, bytes <= tokens * TokenTrie.bytesMax else { return false }
+        let spelled = trie.tokens(spelling: matcher.completion(of: state), max: tokens + 1)
+        return spelled.map { $0.count <= tokens } ?? false
+    }
+
+    private mutating func makeMask() -> [UInt64] {
+        var mask = [UInt64](repeating: 0, count: (trie.count + 63) / 64)
+        var path = [Int32](repeating: state, count: trie.depthMax + 1)
+        let isFree = matcher.isFree(state)
+        if isFree {
+            for token in 0..<Int32(trie.count)
+            where trie.bytes(of: token).isEmpty && !endTokens.contains(token) {
+                mask.set(token)
+            }
+        }
+        trie.nodes.withUnsafeBufferPointer { nodes in
+            path.withUnsafeMutableBufferPointer { path in
+                var index = 0
+                while index < nodes.count {
+                    let node = nodes[index]
+                    let next = matcher.step(path[Int(node.depth) - 1], node.byte)
+                    guard next != GrammarMatcher.dead else {
+                        index += Int(node.size)
+                        continue
+                    }
+                    path[Int(node.depth)] = next
+                    if node.token >= 0 { mask.set(node.token) }
+                    index += 1
+                }
+            }
+        }
+        for double in trie.doubles where mask.has(double.of) { mask.set(double.token) }
+        for token in endTokens where token >= 0 && token < trie.count {
+            if isAccepting { mask.set(token) } else { mask.clear(token) }
+        }
+        return mask
+    }
+}
+
+extension [UInt64] {
+    func has(_ bit: Int32) -> Bool { self[Int(bit) >> 6] >> (UInt64(bit) & 63) & 1 == 1 }
+    fileprivate mutating func set(_ bit: Int32) { self[Int(bit) >> 6] |= 1 << (UInt64(bit) & 63) }
+    fileprivate mutating func clear(_ bit: Int32) {
+        self[Int(bit) >> 6] &= ~(1 << (UInt64(bit) & 63))
+    }
+}
