@@ -60,7 +60,7 @@ package final class LocalChatModel: Sendable {
         let pages = try KeyValuePages(shape, count: pageCount)
         session = Mutex(
             Session(
-                Transformer(shape, weights, pages: pages, positions: contextTokens, pool: pool),
+                Transformer(shape, weights, pages: pages, pool: pool),
                 pages: pageCount, vocabulary: tokenizer.vocabulary.count))
     }
 

@@ -1,9 +1,11 @@
 // The kernels that plain C says well enough. A file for one kind of processor includes this under
 // its own name for KERNEL(...) and its own target flags, so that the compiler vectorises them for
-// that processor, and adds what it must be told: for each block format, NAME_rows and NAME_expand.
+// that processor, and adds what it must be told: NAME_product.
 //
 // KERNEL(name)     the name of a function in this set
 // HALF_IS_NATIVE   1 where the processor converts half-precision numbers itself
+// VECTOR_BYTES     the size of a register
+// TILE_ROWS        for how many rows a tile of 32 floats stays in registers
 
 #include "include/CKernels.h"
 
@@ -12,8 +14,6 @@
 // Sums may be taken in any order; that is all the freedom the compiler gets.
 #pragma clang fp reassociate(on)
 #pragma clang fp contract(fast)
-
-enum { BLOCK = 32, Q4_0_BYTES = 18, Q4_1_BYTES = 20, Q8_0_BYTES = 34 };
 
 #if HALF_IS_NATIVE
 #if defined(__aarch64__)
@@ -139,25 +139,30 @@ static void KERNEL(rotate)(float *x, const float *turns, long pairs) {
     }
 }
 
+static void KERNEL(rotate_halves)(float *x, const float *turns, long pairs) {
+    for (long i = 0; i < pairs; i++) {
+        float a = x[i], b = x[i + pairs], cosine = turns[2 * i], sine = turns[2 * i + 1];
+        x[i] = a * cosine - b * sine;
+        x[i + pairs] = a * sine + b * cosine;
+    }
+}
+
 static void KERNEL(silu_multiply)(float *gate, const float *up, long count) {
     for (long i = 0; i < count; i++)
         gate[i] = gate[i] / (1.0f + KERNEL(exponential)(-gate[i])) * up[i];
 }
 
-static void KERNEL(add)(float *x, const float *y, long count) {
-    for (long i = 0; i < count; i++) x[i] += y[i];
+static void KERNEL(gelu_multiply)(float *gate, const float *up, long count) {
+    for (long i = 0; i < count; i++) {
+        float x = gate[i];
+        // (1 + tanh(y)) / 2 = 1 / (1 + exp(-2y))
+        float y = 0.7978845608f * (x + 0.044715f * x * x * x);
+        gate[i] = x / (1.0f + KERNEL(exponential)(-2 * y)) * up[i];
+    }
 }
 
-static void KERNEL(softmax)(float *x, float scale, long count) {
-    float largest = -__builtin_inff();
-    for (long i = 0; i < count; i++) largest = x[i] > largest ? x[i] : largest;
-    float sum = 0;
-    for (long i = 0; i < count; i++) {
-        x[i] = KERNEL(exponential)((x[i] - largest) * scale);
-        sum += x[i];
-    }
-    float share = 1.0f / sum;
-    for (long i = 0; i < count; i++) x[i] *= share;
+static void KERNEL(add)(float *x, const float *y, long count) {
+    for (long i = 0; i < count; i++) x[i] += y[i];
 }
 
 static void KERNEL(halves_from_floats)(const float *x, long count, uint16_t *out) {
@@ -172,84 +177,181 @@ static void KERNEL(floats_from_halves)(const uint16_t *x, long count, float *out
     for (long i = 0; i < count; i++) out[i] = KERNEL(half_at)(x + i);
 }
 
-static void KERNEL(attend)(const float *query, const uint16_t *keys, const uint16_t *values,
-                           long positions, long width, float scale, float *scores, float *out) {
-    for (long t = 0; t < positions; t++) {
-        const uint16_t *key = keys + t * width;
-        float sum = 0;
-        for (long i = 0; i < width; i++) sum += query[i] * KERNEL(half_at)(key + i);
-        scores[t] = sum;
-    }
-    KERNEL(softmax)(scores, scale, positions);
-    // 64 sums at a time stay in registers while the values stream by.
-    for (long first = 0; first < width; first += 64) {
-        float sums[64] = {0};
-        if (width - first >= 64) {
-            for (long t = 0; t < positions; t++) {
-                const uint16_t *value = values + t * width + first;
-                float score = scores[t];
-                for (int i = 0; i < 64; i++) sums[i] += score * KERNEL(half_at)(value + i);
-            }
-            memcpy(out + first, sums, sizeof sums);
-        } else {
-            long rest = width - first;
-            for (long t = 0; t < positions; t++)
-                for (long i = 0; i < rest; i++)
-                    sums[i] += scores[t] * KERNEL(half_at)(values + t * width + first + i);
-            memcpy(out + first, sums, (size_t)rest * 4);
+static void KERNEL(quantise)(const float *x, long columns, int8_t *codes, kernel_block *blocks) {
+    for (long block = 0; block < columns / KERNEL_BLOCK; block++) {
+        float largest = 0;
+        for (int i = 0; i < KERNEL_BLOCK; i++) {
+            float size = __builtin_fabsf(x[i]);
+            largest = size > largest ? size : largest;
         }
+        float scale = largest / 127, inverse = largest > 0 ? 127 / largest : 0;
+        int32_t low = 0, high = 0;
+        for (int i = 0; i < KERNEL_BLOCK; i++) {
+            float value = x[i] * inverse;
+            value = value > -127 ? value : -127;  // Also takes NaN.
+            value = value < 127 ? value : 127;
+            // Adding 1.5 * 2^23 rounds to a whole number and leaves it in the low bits.
+            value += 12582912.0f;
+            int32_t bits;
+            memcpy(&bits, &value, 4);
+            codes[i] = (int8_t)bits;
+        }
+        for (int i = 0; i < 16; i++) low += codes[i];
+        for (int i = 16; i < 32; i++) high += codes[i];
+        blocks[block] = (kernel_block){scale, scale * (float)(low + high), scale * (float)low,
+                                       scale * (float)high};
+        x += KERNEL_BLOCK;
+        codes += KERNEL_BLOCK;
     }
 }
-
-static void q4_0_rows(const uint8_t *, size_t, const float *, long, long, float *);
-static void q4_1_rows(const uint8_t *, size_t, const float *, long, long, float *);
-static void q8_0_rows(const uint8_t *, size_t, const float *, long, long, float *);
-static void q4_0_expand(const uint8_t *, size_t, long, long, float *);
-static void q4_1_expand(const uint8_t *, size_t, long, long, float *);
-static void q8_0_expand(const uint8_t *, size_t, long, long, float *);
 
 static void KERNEL(rows_dot)(int type, const void *rows, size_t row_bytes, const float *x,
                              long columns, long count, float *out) {
     const uint8_t *row = rows;
-    switch (type) {
-    case KERNEL_Q4_0: q4_0_rows(row, row_bytes, x, columns, count, out); break;
-    case KERNEL_Q4_1: q4_1_rows(row, row_bytes, x, columns, count, out); break;
-    case KERNEL_Q8_0: q8_0_rows(row, row_bytes, x, columns, count, out); break;
-    case KERNEL_F32:
-        for (long r = 0; r < count; r++) out[r] = KERNEL(dot_f32)(row + r * row_bytes, x, columns);
-        break;
-    case KERNEL_F16:
-        for (long r = 0; r < count; r++) out[r] = KERNEL(dot_f16)(row + r * row_bytes, x, columns);
-        break;
-    case KERNEL_BF16:
-        for (long r = 0; r < count; r++)
-            out[r] = KERNEL(dot_bf16)(row + r * row_bytes, x, columns);
-        break;
+    for (long r = 0; r < count; r++, row += row_bytes) {
+        switch (type) {
+        case KERNEL_F32: out[r] = KERNEL(dot_f32)(row, x, columns); break;
+        case KERNEL_F16: out[r] = KERNEL(dot_f16)(row, x, columns); break;
+        case KERNEL_BF16: out[r] = KERNEL(dot_bf16)(row, x, columns); break;
+        }
     }
 }
 
-static void KERNEL(rows_expand)(int type, const void *rows, size_t row_bytes, long columns,
-                                long count, float *out) {
-    const uint8_t *row = rows;
-    switch (type) {
-    case KERNEL_Q4_0: q4_0_expand(row, row_bytes, columns, count, out); break;
-    case KERNEL_Q4_1: q4_1_expand(row, row_bytes, columns, count, out); break;
-    case KERNEL_Q8_0: q8_0_expand(row, row_bytes, columns, count, out); break;
-    case KERNEL_F32: memcpy(out, row, (size_t)(columns * count) * 4); break;
-    case KERNEL_F16:
-        for (long i = 0; i < columns * count; i++) out[i] = KERNEL(half_at)(row + 2 * i);
-        break;
-    case KERNEL_BF16:
-        for (long i = 0; i < columns * count; i++) out[i] = KERNEL(bfloat_at)(row + 2 * i);
-        break;
+// A register of floats, and how many make a tile's row.
+typedef float KERNEL(vector) __attribute__((vector_size(VECTOR_BYTES)));
+enum { LANES = VECTOR_BYTES / 4, TILE = 32, TILE_VECTORS = TILE / LANES };
+
+static inline KERNEL(vector) KERNEL(load)(const float *from) {
+    KERNEL(vector) v;
+    memcpy(&v, from, sizeof v);
+    return v;
+}
+
+// c[r] += a[r] . b, for `rows` rows of TILE sums each that stay in registers: a[r] has `inner`
+// numbers, the rows of b are `b_stride` apart.
+static inline __attribute__((always_inline)) void KERNEL(tile)(
+    const int rows, const float *const *a, const float *b, long b_stride, long inner,
+    float *const *c) {
+    KERNEL(vector) sums[TILE_ROWS][TILE_VECTORS];
+#pragma clang loop unroll(full)
+    for (int r = 0; r < rows; r++)
+#pragma clang loop unroll(full)
+        for (int v = 0; v < TILE_VECTORS; v++) sums[r][v] = KERNEL(load)(c[r] + v * LANES);
+    for (long i = 0; i < inner; i++, b += b_stride) {
+#pragma clang loop unroll(full)
+        for (int v = 0; v < TILE_VECTORS; v++) {
+            KERNEL(vector) column = KERNEL(load)(b + v * LANES);
+#pragma clang loop unroll(full)
+            for (int r = 0; r < rows; r++) sums[r][v] += a[r][i] * column;
+        }
+    }
+#pragma clang loop unroll(full)
+    for (int r = 0; r < rows; r++)
+#pragma clang loop unroll(full)
+        for (int v = 0; v < TILE_VECTORS; v++)
+            memcpy(c[r] + v * LANES, &sums[r][v], sizeof sums[r][v]);
+}
+
+// Turns the scores of one query and one page into weights. Returns what the answer until now and
+// its sum of weights are to be multiplied with, since the largest score may have grown.
+static inline float KERNEL(weigh)(float *scores, long first, long end, float scale, float *largest,
+                                  float *total) {
+    float most = *largest;
+    for (int t = 0; t < KERNEL_PAGE; t++) {
+        float score = t >= first && t < end ? scores[t] * scale : -__builtin_inff();
+        scores[t] = score;
+        most = score > most ? score : most;
+    }
+    if (most == -__builtin_inff()) {
+        for (int t = 0; t < KERNEL_PAGE; t++) scores[t] = 0;
+        return 1;
+    }
+    float sum = 0;
+    for (int t = 0; t < KERNEL_PAGE; t++) {
+        scores[t] = t >= first && t < end ? KERNEL(exponential)(scores[t] - most) : 0;
+        sum += scores[t];
+    }
+    float shrink = *largest == -__builtin_inff() ? 0 : KERNEL(exponential)(*largest - most);
+    *largest = most;
+    *total = *total * shrink + sum;
+    return shrink;
+}
+
+static inline __attribute__((always_inline)) void KERNEL(attend_page)(
+    const kernel_attention *a, const int rows, long first_query, long page, const float *keys,
+    const float *values, float *largest, float *total) {
+    float scores[TILE_ROWS][KERNEL_PAGE] = {{0}};
+    float *score_rows[TILE_ROWS];
+    const float *weight_rows[TILE_ROWS];
+    float *out[TILE_ROWS];
+    long begins = page * KERNEL_PAGE;
+    for (int r = 0; r < rows; r++) weight_rows[r] = score_rows[r] = scores[r];
+    KERNEL(tile)(rows, a->queries + first_query, keys, KERNEL_PAGE, a->width, score_rows);
+    for (int r = 0; r < rows; r++) {
+        long q = first_query + r;
+        float shrink = KERNEL(weigh)(scores[r], a->first_seen[q] - begins, a->end_seen[q] - begins,
+                                     a->scale, largest + q, total + q);
+        if (shrink != 1)
+            for (long i = 0; i < a->width; i++) a->out[q][i] *= shrink;
+    }
+    long column = 0;
+    for (; column + TILE <= a->width; column += TILE) {
+        for (int r = 0; r < rows; r++) out[r] = a->out[first_query + r] + column;
+        KERNEL(tile)(rows, weight_rows, values + column, a->width, KERNEL_PAGE, out);
+    }
+    for (int r = 0; r < rows && column < a->width; r++)
+        for (int t = 0; t < KERNEL_PAGE; t++)
+            for (long i = column; i < a->width; i++)
+                a->out[first_query + r][i] += scores[r][t] * values[t * a->width + i];
+}
+
+static void KERNEL(attend)(const kernel_attention *a, float *scratch) {
+    float *keys = scratch, *values = keys + KERNEL_PAGE * a->width;
+    float largest[KERNEL_QUERIES_MAX], total[KERNEL_QUERIES_MAX];
+    long first = a->first_seen[0], end = a->end_seen[0];
+    for (long q = 0; q < a->count; q++) {
+        first = a->first_seen[q] < first ? a->first_seen[q] : first;
+        end = a->end_seen[q] > end ? a->end_seen[q] : end;
+        largest[q] = -__builtin_inff();
+        total[q] = 0;
+        memset(a->out[q], 0, (size_t)a->width * 4);
+    }
+    for (long page = first / KERNEL_PAGE; page * KERNEL_PAGE < end; page++) {
+        // What was not written yet may be anything, and nothing times NaN is NaN.
+        long seen = end - page * KERNEL_PAGE;
+        seen = seen < KERNEL_PAGE ? seen : KERNEL_PAGE;
+        KERNEL(floats_from_halves)(a->pages[page] + a->keys_at, KERNEL_PAGE * a->width, keys);
+        KERNEL(floats_from_halves)(a->pages[page] + a->values_at, seen * a->width, values);
+        memset(values + seen * a->width, 0, (size_t)((KERNEL_PAGE - seen) * a->width) * 4);
+        long q = 0;
+        while (q < a->count) {
+            // In a prompt most queries are before most positions.
+            if (a->end_seen[q] <= page * KERNEL_PAGE) {
+                q++;
+            } else if (q + TILE_ROWS <= a->count) {
+                KERNEL(attend_page)(a, TILE_ROWS, q, page, keys, values, largest, total);
+                q += TILE_ROWS;
+            } else {
+                KERNEL(attend_page)(a, 1, q, page, keys, values, largest, total);
+                q++;
+            }
+        }
+    }
+    for (long q = 0; q < a->count; q++) {
+        float share = total[q] > 0 ? 1 / total[q] : 0;
+        for (long i = 0; i < a->width; i++) a->out[q][i] *= share;
     }
 }
 
-#define KERNEL_SET(title)                                                                         \
+static void KERNEL(product)(const kernel_packed *, long, long, const kernel_rows *, long, void *,
+                            float *, long, bool);
+
+#define KERNEL_SET(set_name)                                                                      \
     {                                                                                             \
-        .name = title, .rows_dot = KERNEL(rows_dot), .rows_expand = KERNEL(rows_expand),          \
-        .rms_normalise = KERNEL(rms_normalise), .rotate = KERNEL(rotate),                         \
-        .silu_multiply = KERNEL(silu_multiply), .add = KERNEL(add), .softmax = KERNEL(softmax),   \
-        .halves_from_floats = KERNEL(halves_from_floats),                                         \
-        .floats_from_halves = KERNEL(floats_from_halves), .attend = KERNEL(attend),               \
+        .name = set_name, .product = KERNEL(product), .quantise = KERNEL(quantise),               \
+        .rows_dot = KERNEL(rows_dot), .rms_normalise = KERNEL(rms_normalise),                     \
+        .rotate = KERNEL(rotate), .rotate_halves = KERNEL(rotate_halves),                         \
+        .silu_multiply = KERNEL(silu_multiply), .gelu_multiply = KERNEL(gelu_multiply),           \
+        .add = KERNEL(add), .halves_from_floats = KERNEL(halves_from_floats),                     \
+        .attend = KERNEL(attend),                                                                 \
     }

@@ -47,7 +47,9 @@ final class Session {
     func pick(_ sampler: inout Sampler) -> Int32 { sampler.pick(from: logits(), candidates) }
 
     /// For the token after the last that was read. Valid until the next call.
-    func logits() -> UnsafeBufferPointer<Float> { transformer.logits(rows: [lastRow]) }
+    func logits() -> UnsafeBufferPointer<Float> {
+        UnsafeBufferPointer(transformer.logits(rows: [lastRow]))
+    }
 
     /// Forgets what was read.
     func reset() { tokensRead = [] }

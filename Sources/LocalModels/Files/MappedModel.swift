@@ -58,6 +58,17 @@ final class MappedModel: Sendable {
         isMapped = false
     }
 
+    /// Gives memory that holds a part of the file back to the system, which reads it again when it is
+    /// touched.
+    func forget(_ start: UnsafeRawPointer, count: Int) {
+        guard isMapped else { return }
+        let page = sysconf(Int32(_SC_PAGESIZE))
+        let first = (Int(bitPattern: start) + page - 1) / page * page
+        let end = (Int(bitPattern: start) + count) / page * page
+        guard first < end else { return }
+        madvise(UnsafeMutableRawPointer(bitPattern: first), end - first, MADV_DONTNEED)
+    }
+
     deinit {
         if isMapped {
             munmap(UnsafeMutableRawPointer(mutating: bytes.baseAddress), bytes.count)

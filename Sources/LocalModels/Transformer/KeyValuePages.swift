@@ -54,12 +54,25 @@ final class KeyValuePages {
 
     /// `[headWidth][positions]`
     func keys(_ page: Int32, layer: Int, head: Int) -> UnsafeMutablePointer<UInt16> {
-        start + Int(page) * halvesPerPage + (layer * keyHeads + head) * halvesPerHead
+        start + Int(page) * halvesPerPage + offset(layer: layer, head: head)
     }
 
     /// `[positions][headWidth]`
     func values(_ page: Int32, layer: Int, head: Int) -> UnsafeMutablePointer<UInt16> {
-        keys(page, layer: layer, head: head) + halvesPerHead / 2
+        start + Int(page) * halvesPerPage + valuesOffset(layer: layer, head: head)
+    }
+
+    /// Where these pages begin.
+    func places(of pages: [Int32]) -> PagePlaces {
+        PagePlaces(pages: pages.map { UnsafePointer(start + Int($0) * halvesPerPage) })
+    }
+
+    /// How many halves into a page the keys of a head begin.
+    func offset(layer: Int, head: Int) -> Int { (layer * keyHeads + head) * halvesPerHead }
+
+    /// And its values.
+    func valuesOffset(layer: Int, head: Int) -> Int {
+        offset(layer: layer, head: head) + halvesPerHead / 2
     }
 
     /// Makes `target` what `source` is.
@@ -79,4 +92,9 @@ final class KeyValuePages {
             madvise(UnsafeMutableRawPointer(bitPattern: from), to - from, MADV_DONTNEED)
         }
     }
+}
+
+/// Where the pages of one sequence begin.
+struct PagePlaces {
+    let pages: [UnsafePointer<UInt16>?]
 }

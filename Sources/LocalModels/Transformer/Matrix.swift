@@ -4,7 +4,8 @@ struct Matrix: Sendable {
     let rows: Int
     let columns: Int
     let rowBytes: Int
-    // SAFETY: points into the mapped file, which `ModelWeights` keeps, and is only read.
+    private let file: MappedModel
+    // SAFETY: points into the mapped file, and is only read.
     nonisolated(unsafe) private let start: UnsafeRawPointer
 
     init?(_ tensor: GGUF.Tensor, in file: MappedModel) {
@@ -14,6 +15,7 @@ struct Matrix: Sendable {
         columns = tensor.columns
         rowBytes = tensor.type.rowBytes(columns: tensor.columns)
         start = base + tensor.bytes.lowerBound
+        self.file = file
     }
 
     private init(_ whole: Matrix, _ range: Range<Int>) {
@@ -22,10 +24,15 @@ struct Matrix: Sendable {
         columns = whole.columns
         rowBytes = whole.rowBytes
         start = whole.row(range.lowerBound)
+        file = whole.file
     }
 
     /// Some of the rows, in place: some files keep several matrices in one tensor.
     func rows(_ range: Range<Int>) -> Matrix { Matrix(self, range) }
+
+    /// Gives the memory that holds these rows back to the system, which reads them again when they
+    /// are touched.
+    func forget() { file.forget(start, count: rows * rowBytes) }
 
     func row(_ row: Int) -> UnsafeRawPointer { start + row * rowBytes }
 
