@@ -1,11 +1,9 @@
 package import Core
 import Synchronization
 
-/// A language model of this machine: a GGUF file, mapped and not copied. One call runs at a time;
-/// others wait in line. Thread-safe.
+/// A language model of this machine: a GGUF file, mapped and not copied. Calls run together, up to
+/// a limit, and others wait in line. Thread-safe.
 package final class LocalChatModel: Sendable {
-    /// How many calls may wait while one runs. The last of them waits for seconds, not minutes.
-    package static let waitingMax = 16
     /// How long an answer may get where the caller did not say: small models can go on for ever.
     package static let outputTokensDefault = 1024
 
@@ -18,50 +16,49 @@ package final class LocalChatModel: Sendable {
     private let template: ChatTemplate
     private let endTokens: Set<Int32>
     private let environment: Environment
-    private let pool: WorkerPool
-    private let line = WaitingLine(limit: waitingMax)
-    // Only jobs of the pool's lead thread take the lock, one after the other, so nobody ever waits
-    // for it; it is how the compiler knows that nobody else touches the session.
-    private let session: Mutex<Session>
+    private let engine: Engine
 
     /// Maps the file and reads its tables; the weights are not touched yet. Throws `notFound` when
-    /// there is no file, `invalid` with what is wrong when it is truncated or corrupt, and
-    /// `unsupported` with what is missing when this engine cannot run it.
-    ///
-    /// `threads` of 0 means one for every core. A model that could read more than
-    /// `contextTokensMax` reads no more than that.
+    /// there is no file, `invalid` with what is wrong when it is truncated or corrupt,
+    /// `unsupported` with what is missing when this engine cannot run it, and `unavailable` with
+    /// the numbers when one conversation would not fit into the memory that is allowed.
     package convenience init(
-        path: String, threads: Int, contextTokensMax: Int = 8192,
-        environment: Environment = .system
+        path: String, options: LocalModelOptions, environment: Environment = .system
     ) throws {
-        try self.init(
-            MappedModel(path: path), threads: threads, contextTokensMax: contextTokensMax,
-            environment: environment)
+        try self.init(MappedModel(path: path), options: options, environment: environment)
     }
 
-    init(
-        _ file: MappedModel, threads: Int, contextTokensMax: Int = 8192,
+    package convenience init(path: String, threads: Int) throws {
+        try self.init(path: path, options: LocalModelOptions(threads: threads))
+    }
+
+    convenience init(
+        _ file: MappedModel, threads: Int, contextTokensMax: Int? = nil,
         environment: Environment = .system
     ) throws {
+        var options = LocalModelOptions(threads: threads)
+        if let contextTokensMax { options.contextTokensMax = contextTokensMax }
+        try self.init(file, options: options, environment: environment)
+    }
+
+    init(_ file: MappedModel, options: LocalModelOptions, environment: Environment = .system) throws
+    {
         let gguf = try GGUF(file)
         let shape = try ModelShape(gguf)
         let tokenizer = try BytePairTokenizer(gguf)
-        let weights = try ModelWeights(gguf, shape, vocabulary: tokenizer.vocabulary.count)
-        let contextTokens = max(1, min(shape.contextTokens, contextTokensMax))
-        let pool = try WorkerPool(threads: threads)
+        let vocabulary = tokenizer.vocabulary.count
+        let weights = try ModelWeights(gguf, shape, vocabulary: vocabulary)
+        let contextTokens = max(1, min(shape.contextTokens, options.contextTokensMax))
+        let pool = try WorkerPool(threads: options.threads)
         name = file.name.hasSuffix(".gguf") ? String(file.name.dropLast(5)) : file.name
         self.contextTokens = contextTokens
         self.tokenizer = tokenizer
         self.environment = environment
-        self.pool = pool
         template = try ChatTemplate(gguf, tokenizer.vocabulary)
         endTokens = try Self.endTokens(gguf, tokenizer.vocabulary)
-        let pageCount = (contextTokens + KeyValuePages.positions - 1) / KeyValuePages.positions
-        let pages = try KeyValuePages(shape, count: pageCount)
-        session = Mutex(
-            Session(
-                Transformer(shape, weights, pages: pages, pool: pool),
-                pages: pageCount, vocabulary: tokenizer.vocabulary.count))
+        engine = try Engine(
+            shape, weights, name: name, vocabulary: vocabulary, contextTokens: contextTokens,
+            pool: pool, options: options, environment: environment)
     }
 
     /// How many tokens the text has, control tokens in it read as plain text.
@@ -73,42 +70,48 @@ package final class LocalChatModel: Sendable {
         try template.tokens(of: messages, tokenizer)
     }
 
-    /// Generates from `prompt` and hands every piece of text to `emit` (whole UTF-8 characters,
-    /// stop strings held back). Throws `tooLarge` when the prompt leaves no room, `invalid` for
-    /// options that mean nothing, and `unavailable` when too many calls wait already. Cancelling
-    /// the task, or throwing from `emit`, ends the generation within one token.
+    /// Puts a call in line, or starts it. Throws `tooLarge` with both lengths when the prompt leaves
+    /// no room for an answer, `invalid` for options that mean nothing, and `unavailable`, with the
+    /// time after which to try again, when too many calls wait already.
+    package func open(_ request: GenerationRequest) throws -> LocalCall {
+        let vocabulary = Int32(tokenizer.vocabulary.count)
+        guard !request.prompt.isEmpty,
+            request.prompt.allSatisfy({ (0..<vocabulary).contains($0) })
+        else { throw Failure(.invalid, "A prompt needs tokens of the model that reads it.") }
+        let sampler = try Sampler(request.sampling, random: environment.random)
+        let wanted = request.sampling.outputTokensMax ?? Self.outputTokensDefault
+        let prompt = try prompt(of: request, outputTokens: wanted)
+        let outputTokensMax = min(wanted, contextTokens - prompt.count)
+        let answer = Answer(
+            promptTokens: prompt.count, promptTokensDropped: request.prompt.count - prompt.count,
+            outputTokensMax: outputTokensMax, sampler: sampler, stops: request.sampling.stop,
+            endTokens: endTokens, tokenizer: tokenizer, environment: environment)
+        return try engine.submit(
+            answer, prompt: prompt, outputTokensMax: outputTokensMax, principal: request.principal)
+    }
+
+    /// Opens a call and runs it.
+    package func generate(
+        _ request: GenerationRequest, _ emit: (GenerationPiece) async throws -> Void
+    ) async throws -> Generation {
+        try Task.checkCancellation()
+        return try await open(request).run(emit)
+    }
+
     package func generate(
         from prompt: [Int32], sampling: SamplingOptions,
         _ emit: (String) async throws -> Void
     ) async throws -> Generation {
-        let task = try generationTask(prompt, sampling)
-        let handover = Handover()
-        try await onEngine { session in
-            handover.end(Result { try task.run(session, handover) })
-        }
-        return try await withTaskCancellationHandler {
-            var refusal: (any Error)?
-            while true {
-                switch await handover.next() {
-                case .text(let piece):
-                    guard refusal == nil else { continue }
-                    do {
-                        try Task.checkCancellation()
-                        try await emit(piece)
-                    } catch {
-                        refusal = error
-                        handover.cancel()
-                    }
-                case .ended(let outcome):
-                    // Also when it had ended by itself: the caller did not get all of it.
-                    if let refusal { throw refusal }
-                    return try outcome.get()
-                }
-            }
-        } onCancel: {
-            handover.cancel()
+        try await generate(GenerationRequest(prompt: prompt, sampling: sampling)) { piece in
+            if !piece.text.isEmpty { try await emit(piece.text) }
         }
     }
+
+    /// How many calls run and wait now.
+    package var load: EngineLoad { engine.load }
+
+    /// Gives up what is kept of calls that have ended, and its memory, once nothing runs.
+    package func clearCache() throws { try engine.clearCache() }
 
     /// What a text is in tokens, control tokens in it read as plain text.
     func tokens(of text: String) -> [Int32] { tokenizer.tokens(of: text) }
@@ -116,55 +119,25 @@ package final class LocalChatModel: Sendable {
     /// The bytes that tokens add to a text.
     func bytes(of tokens: [Int32]) -> [UInt8] { tokens.flatMap { tokenizer.bytes(of: $0) } }
 
-    /// How many calls wait for the one that runs.
-    var waitingCount: Int { line.count }
-
-    /// Runs `body` on the engine's thread. For tests that look at logits.
-    func inspect<T: Sendable>(_ body: @escaping @Sendable (Session) -> T) async throws -> T {
-        let (results, result) = AsyncStream.makeStream(of: T.self)
-        try await onEngine { session in
-            result.yield(body(session))
-            result.finish()
-        }
-        for await result in results { return result }
-        throw CancellationError()
+    /// Runs `body` on the engine's thread, with a reader of its own. For tests that look at logits.
+    func inspect<T: Sendable>(_ body: @escaping @Sendable (SequenceReader) -> T) async throws -> T {
+        try await engine.inspect(body)
     }
 
-    /// Waits for the caller's turn and starts `job`. The next one in line follows when the job is
-    /// done, not when a slow reader has taken all of its text.
-    private func onEngine(_ job: @escaping @Sendable (Session) -> Void) async throws {
-        try await line.enter()
-        do {
-            try pool.submit { [self] in
-                session.withLock { job($0) }
-                line.leave()
-            }
-        } catch {
-            line.leave()
-            throw error
-        }
-    }
-
-    private func generationTask(_ prompt: [Int32], _ sampling: SamplingOptions) throws
-        -> GenerationTask
-    {
-        let vocabulary = Int32(tokenizer.vocabulary.count)
-        guard !prompt.isEmpty, prompt.allSatisfy({ (0..<vocabulary).contains($0) }) else {
-            throw Failure(.invalid, "A prompt needs tokens of the model that reads it.")
-        }
-        guard prompt.count < contextTokens else {
+    /// The prompt as it is read: all of it, or what is left where the caller allows that.
+    private func prompt(of request: GenerationRequest, outputTokens: Int) throws -> [Int32] {
+        let prompt = request.prompt
+        guard prompt.count >= contextTokens else { return prompt }
+        guard case .oldestDropped(let first) = request.truncation else {
             throw Failure(
                 .tooLarge,
                 "The conversation has \(prompt.count) tokens; \(name) can read \(contextTokens), "
                     + "its answer included. Shorten it.")
         }
-        return GenerationTask(
-            prompt: prompt,
-            outputTokensMax: min(
-                sampling.outputTokensMax ?? Self.outputTokensDefault, contextTokens - prompt.count),
-            sampler: try Sampler(sampling, random: environment.random),
-            stops: sampling.stop, endTokens: endTokens, tokenizer: tokenizer,
-            environment: environment, askedAt: environment.now())
+        // Half of the context is for reading, however long the answer may get.
+        let length = max(1, contextTokens - min(outputTokens, contextTokens / 2))
+        let kept = max(0, min(first, length / 2))
+        return prompt.prefix(kept) + prompt.suffix(length - kept)
     }
 
     /// The tokens that end an answer: what the file names, and what models are trained to end with.
@@ -184,28 +157,21 @@ package final class LocalChatModel: Sendable {
     }
 }
 
-/// What a generation took, and why it ended.
-package struct Generation: Hashable, Sendable {
-    package let promptTokens: Int
-    /// How many of them the engine had read for the call before, and did not read again.
-    package let promptTokensReused: Int
-    package let outputTokens: Int
-    package let finishReason: Completion.FinishReason
-    package let promptMilliseconds: Double
-    package let firstTokenMilliseconds: Double?
-    package let totalMilliseconds: Double
+/// How a local model is run.
+package struct LocalModelOptions: Sendable {
+    /// 0 means one for every core.
+    package var threads: Int
+    /// A model that could read more reads no more than this.
+    package var contextTokensMax = 8192
+    /// Calls that run together, and that wait.
+    package var limits = EngineLimits()
+    /// How long what was read is kept for reuse after the last call.
+    package var cacheKept = Duration.seconds(600)
+    /// What all models that share it may take together.
+    package var memory: MemoryBudget
 
-    package init(
-        promptTokens: Int, promptTokensReused: Int = 0, outputTokens: Int,
-        finishReason: Completion.FinishReason, promptMilliseconds: Double,
-        firstTokenMilliseconds: Double?, totalMilliseconds: Double
-    ) {
-        self.promptTokens = promptTokens
-        self.promptTokensReused = promptTokensReused
-        self.outputTokens = outputTokens
-        self.finishReason = finishReason
-        self.promptMilliseconds = promptMilliseconds
-        self.firstTokenMilliseconds = firstTokenMilliseconds
-        self.totalMilliseconds = totalMilliseconds
+    package init(threads: Int = 0, memory: MemoryBudget = .ofMachine()) {
+        self.threads = threads
+        self.memory = memory
     }
 }

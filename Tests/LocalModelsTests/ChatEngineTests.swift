@@ -57,8 +57,8 @@ struct ChatEngineTests {
                 MappedModel(name: "tiny.gguf", copying: bytes), threads: threads)
             answers.append(
                 try await model.inspect { session in
-                    _ = session.begin(Array(10..<60), isCancelled: { false })
-                    _ = session.add(5, isCancelled: { false })
+                    session.begin(Array(10..<60))
+                    session.add(5)
                     return Array(session.logits())
                 })
         }
@@ -193,40 +193,6 @@ struct ChatEngineTests {
         #expect(generation.outputTokens <= 2)
         slow.cancel()
         await #expect(throws: CancellationError.self) { try await slow.value }
-    }
-
-    @Test("Calls wait their turn, leave when cancelled, and are refused past the limit")
-    func line() async throws {
-        let model = try TinyModel.model()
-        let prompt = model.tokens(of: "hi")
-        let short = SamplingOptions(temperature: 0, outputTokensMax: 2)
-        let (began, signal) = AsyncStream.makeStream(of: Void.self)
-        let released = DispatchSemaphore(value: 0)
-        let first = Task {
-            try await model.inspect { _ in
-                signal.yield()
-                released.wait()
-            }
-        }
-        for await _ in began { break }
-        let waiting = (0..<LocalChatModel.waitingMax).map { _ in
-            Task { try await model.answer(prompt, short).0 }
-        }
-        while model.waitingCount < LocalChatModel.waitingMax { await Task.yield() }
-        let failure = await #expect(throws: Failure.self) { try await model.answer(prompt, short) }
-        #expect(failure?.code == .unavailable)
-        #expect(failure?.retryAfter != nil)
-
-        waiting[3].cancel()
-        await #expect(throws: CancellationError.self) { try await waiting[3].value }
-        #expect(model.waitingCount == LocalChatModel.waitingMax - 1)
-
-        released.signal()
-        try await first.value
-        for (place, task) in waiting.enumerated() where place != 3 {
-            #expect(try await task.value.outputTokens <= 2)
-        }
-        #expect(model.waitingCount == 0)
     }
 
     @Test("A call that is cancelled before it enters does not run")

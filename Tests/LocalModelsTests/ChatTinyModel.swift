@@ -97,7 +97,9 @@ enum TinyModel {
             MappedModel(name: "tiny.gguf", copying: writer(seed: seed).bytes()), threads: threads)
     }
 
-    static func writer(type: TensorType = .q41, seed: UInt64 = 1) -> GGUFWriter {
+    static func writer(
+        type: TensorType = .q41, seed: UInt64 = 1, contextTokens: Int = contextTokens
+    ) -> GGUFWriter {
         var writer = GGUFWriter()
         writer.metadata = [
             ("general.architecture", .text("llama")),

@@ -6,12 +6,12 @@ import Synchronization
 /// is held, which the output limit bounds.
 final class Handover: Sendable {
     enum Event: Sendable {
-        case text(String)
+        case piece(GenerationPiece)
         case ended(Result<Generation, any Error>)
     }
 
     private struct State {
-        var text = ""
+        var piece = GenerationPiece()
         var outcome: Result<Generation, any Error>?
         var reader: CheckedContinuation<Void, Never>?
     }
@@ -24,30 +24,33 @@ final class Handover: Sendable {
 
     var isCancelled: Bool { cancelled.load(ordering: .relaxed) }
 
-    func write(_ text: String) {
-        guard !text.isEmpty else { return }
-        wake { $0.text += text }
+    func write(_ piece: GenerationPiece) {
+        guard !piece.isEmpty else { return }
+        wake { state in
+            state.piece.text += piece.text
+            state.piece.tokens += piece.tokens
+        }
     }
 
     func end(_ outcome: Result<Generation, any Error>) {
         wake { $0.outcome = outcome }
     }
 
-    /// The next piece of text; after the last one how it ended. For one reader. Does not end when
+    /// The next piece; after the last one how it ended. For one reader. Does not end when
     /// the task is cancelled: the engine does, and says so here.
     func next() async -> Event {
         while true {
             let event: Event? = state.withLock { state in
-                if !state.text.isEmpty {
-                    defer { state.text = "" }
-                    return .text(state.text)
+                if !state.piece.isEmpty {
+                    defer { state.piece = GenerationPiece() }
+                    return .piece(state.piece)
                 }
                 return state.outcome.map { .ended($0) }
             }
             if let event { return event }
             await withCheckedContinuation { continuation in
                 let hasMore = state.withLock { state in
-                    if !state.text.isEmpty || state.outcome != nil { return true }
+                    if !state.piece.isEmpty || state.outcome != nil { return true }
                     state.reader = continuation
                     return false
                 }

@@ -1,48 +1,43 @@
 import CKernels
 import Core
 
-/// The one conversation that the engine holds: the network, and the tokens it has read. The next
-/// conversation goes on from what both have in common, as the turns of one chat do.
+/// Reads one sequence outside of all calls, for whoever looks at logits: conformance, perplexity.
 ///
 /// Belongs to the lead thread of the pool.
-final class Session {
+final class SequenceReader {
     private let transformer: Transformer
     private let pages: [Int32]
     private let candidates: UnsafeMutablePointer<kernel_candidate>
-    private var tokensRead: [Int32] = []
+    private var count = 0
     /// The row of the last read that the next token follows.
     private var lastRow = 0
 
-    init(_ transformer: Transformer, pages: Int, vocabulary: Int) {
+    /// `candidates` is scratch with room for as many as the vocabulary has.
+    init(
+        _ transformer: Transformer, pages: Range<Int32>,
+        candidates: UnsafeMutablePointer<kernel_candidate>
+    ) {
         self.transformer = transformer
-        self.pages = Array(0..<Int32(pages))
-        candidates = .allocate(capacity: vocabulary)
+        self.pages = Array(pages)
+        self.candidates = candidates
     }
 
-    deinit { candidates.deallocate() }
-
-    /// Makes `prompt` what was read, and returns how many of its tokens were read before. Nil when
-    /// `isCancelled` said so.
-    ///
-    /// The last token is always read again, since what follows it is asked for.
-    func begin(_ prompt: [Int32], isCancelled: () -> Bool) -> Int? {
-        var common = 0
-        while common < min(tokensRead.count, prompt.count - 1),
-            tokensRead[common] == prompt[common]
-        {
-            common += 1
+    /// Reads a sequence from its beginning. False when `isCancelled` said so.
+    @discardableResult
+    func begin(_ prompt: [Int32], isCancelled: () -> Bool = { false }) -> Bool {
+        reset()
+        for start in stride(from: 0, to: prompt.count, by: Transformer.tokensMax) {
+            let part = prompt[start..<min(prompt.count, start + Transformer.tokensMax)]
+            guard read(part, isCancelled) else { return false }
         }
-        tokensRead.removeSubrange(common...)
-        var rest = prompt[common...]
-        while !rest.isEmpty {
-            guard read(rest.prefix(Transformer.tokensMax), isCancelled) else { return nil }
-            rest = rest.dropFirst(Transformer.tokensMax)
-        }
-        return common
+        return true
     }
 
     /// Reads one more token. False when `isCancelled` said so.
-    func add(_ token: Int32, isCancelled: () -> Bool) -> Bool { read([token], isCancelled) }
+    @discardableResult
+    func add(_ token: Int32, isCancelled: () -> Bool = { false }) -> Bool {
+        read([token], isCancelled)
+    }
 
     func pick(_ sampler: inout Sampler) -> Int32 { sampler.pick(from: logits(), candidates) }
 
@@ -52,7 +47,7 @@ final class Session {
     }
 
     /// Forgets what was read.
-    func reset() { tokensRead = [] }
+    func reset() { count = 0 }
 
     /// How surprised the model is by each token of a text after its first, in nats.
     func surprise(at tokens: [Int32]) -> [Double] {
@@ -72,9 +67,9 @@ final class Session {
     }
 
     private func read(_ tokens: ArraySlice<Int32>, _ isCancelled: () -> Bool) -> Bool {
-        let step = Step(tokens: tokens, position: tokensRead.count, pages: pages)
+        let step = Step(tokens: tokens, position: count, pages: pages)
         guard transformer.read([step], isCancelled: isCancelled) else { return false }
-        tokensRead.append(contentsOf: tokens)
+        count += tokens.count
         lastRow = tokens.count - 1
         return true
     }

@@ -1,0 +1,109 @@
+import CKernels
+import Core
+
+/// An answer as it grows. Belongs to whoever runs the call.
+struct Answer: Sendable {
+    enum Next {
+        /// The answer goes on when this token was read.
+        case read(Int32)
+        case ended(Ending)
+    }
+
+    struct Ending {
+        let outcome: Result<Generation, any Error>
+        /// Whether what was read is of no use to others.
+        var isSpoilt = false
+    }
+
+    let handover: Handover
+    private let endTokens: Set<Int32>
+    private let tokenizer: BytePairTokenizer
+    private let outputTokensMax: Int
+    private let now: @Sendable () -> Timestamp
+    private let askedAt: Timestamp
+    private var sampler: Sampler
+    private var text: TextAssembler
+    private var admittedAt: Timestamp
+    private var batchTotal = 0
+    private var steps = 0
+    private var figures: Generation
+
+    init(
+        promptTokens: Int, promptTokensDropped: Int, outputTokensMax: Int, sampler: Sampler,
+        stops: [String], endTokens: Set<Int32>, tokenizer: BytePairTokenizer,
+        environment: Environment
+    ) {
+        handover = Handover()
+        self.endTokens = endTokens
+        self.tokenizer = tokenizer
+        self.outputTokensMax = outputTokensMax
+        self.sampler = sampler
+        now = environment.now
+        askedAt = environment.now()
+        admittedAt = askedAt
+        text = TextAssembler(stops: stops)
+        figures = Generation(
+            promptTokens: promptTokens, promptTokensDropped: promptTokensDropped, outputTokens: 0,
+            finishReason: .length, promptMilliseconds: 0, firstTokenMilliseconds: nil,
+            totalMilliseconds: 0)
+    }
+
+    /// The call runs from now on.
+    mutating func admit(promptTokensReused: Int) {
+        admittedAt = now()
+        figures.promptTokensReused = promptTokensReused
+        figures.waitedMilliseconds = milliseconds(since: askedAt)
+    }
+
+    /// Something was read for it, beside others.
+    mutating func count(batch: Int) {
+        steps += 1
+        batchTotal += batch
+    }
+
+    /// Picks the next token and hands over what is certain of the text. `candidates` is scratch with
+    /// room for as many as there are logits.
+    mutating func take(
+        _ logits: UnsafeBufferPointer<Float>, _ candidates: UnsafeMutablePointer<kernel_candidate>
+    ) -> Next {
+        if figures.outputTokens == 0 {
+            figures.promptMilliseconds = milliseconds(since: admittedAt)
+        }
+        let token = sampler.pick(from: logits, candidates)
+        // The sampler passes over what is not a number while anything is.
+        guard logits[Int(token)].isFinite else {
+            return .ended(Ending(outcome: .failure(Self.notANumber), isSpoilt: true))
+        }
+        figures.outputTokens += 1
+        if endTokens.contains(token) { return finish(.stop) }
+        let piece = text.append(tokenizer.bytes(of: token))
+        hand(GenerationPiece(text: piece, tokens: [GeneratedToken(id: token)]))
+        if text.isStopped { return finish(.stop) }
+        if figures.outputTokens == outputTokensMax { return finish(.length) }
+        return .read(token)
+    }
+
+    private mutating func finish(_ reason: Completion.FinishReason) -> Next {
+        hand(GenerationPiece(text: text.finish()))
+        figures.finishReason = reason
+        figures.totalMilliseconds = milliseconds(since: askedAt)
+        figures.batchMean = steps > 0 ? Double(batchTotal) / Double(steps) : 1
+        return .ended(Ending(outcome: .success(figures)))
+    }
+
+    private mutating func hand(_ piece: GenerationPiece) {
+        if !piece.text.isEmpty, figures.firstTokenMilliseconds == nil {
+            figures.firstTokenMilliseconds = milliseconds(since: askedAt)
+        }
+        handover.write(piece)
+    }
+
+    private func milliseconds(since start: Timestamp) -> Double {
+        // The machine's clock may be set back while we run.
+        max(0, (now() - start).milliseconds)
+    }
+
+    private static let notANumber = Failure(
+        .internalError,
+        "The model came to no number for any token; its file may be damaged.")
+}

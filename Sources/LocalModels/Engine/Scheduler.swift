@@ -1,0 +1,319 @@
+/// Decides who runs and what the network reads next. A state machine without I/O: calls are
+/// submitted and cancelled, `plan` says what to read, and what came of it is told back.
+///
+/// Calls join and leave between two reads (continuous batching, Orca, OSDI 2022), long prompts are
+/// read in parts beside the tokens of those that answer (Sarathi-Serve, OSDI 2024), and principals
+/// have their turn by the tokens that were read for each (virtual token counters, OSDI 2024).
+struct Scheduler {
+    struct Call {
+        let ticket: Int
+        let principal: String
+        let prompt: [Int32]
+        let outputTokensMax: Int
+
+        /// The last token of an answer is never read.
+        var tokensMax: Int { prompt.count + outputTokensMax - 1 }
+    }
+
+    enum Refusal: Error { case lineIsFull, shareIsFull }
+
+    enum Cancelled { case waiting, running, unknown }
+
+    /// What to do now, in this order.
+    struct Plan {
+        /// Calls that were cancelled; they are gone.
+        var dropped: [Int] = []
+        /// Calls that run from now on.
+        var admitted: [Admission] = []
+        /// Pages to copy, one after the other, before anything is read.
+        var copies: [(from: Int32, to: Int32)] = []
+        var parts: [Part] = []
+
+        var tokenCount: Int { parts.reduce(0) { $0 + $1.step.tokens.count } }
+    }
+
+    struct Admission: Hashable {
+        let ticket: Int
+        let promptTokensReused: Int
+    }
+
+    /// What is read of one call.
+    struct Part {
+        let ticket: Int
+        let step: Step
+        /// Whether it reads the prompt.
+        let isPrompt: Bool
+        /// Whether the token after the last one is to be picked.
+        let isAnswered: Bool
+    }
+
+    private struct Running {
+        let call: Call
+        var holding: PageLedger.Holding
+        /// The token that was picked and not read yet, once the prompt was read.
+        var picked: Int32?
+        var isCancelled = false
+
+        var promptLeft: ArraySlice<Int32> { call.prompt.dropFirst(holding.count) }
+    }
+
+    private let limits: EngineLimits
+    private var ledger: PageLedger
+    private var waiting: [Call] = []
+    private var running: [Running] = []
+    /// Tokens that were read for each principal who has calls here, from where the others were when
+    /// they came: who was away has no claim on the time since.
+    private var served: [String: Int] = [:]
+    private(set) var speed = Speed()
+
+    init(_ limits: EngineLimits, ledger: PageLedger) {
+        self.limits = limits
+        self.ledger = ledger
+    }
+
+    var waitingCount: Int { waiting.count }
+    var runningCount: Int { running.count }
+    var pagesOwnedCount: Int { ledger.ownedCount + ledger.promisedCount }
+    var pagesCachedCount: Int { ledger.cachedCount }
+
+    // MARK: Events
+
+    /// Puts a call in line. Throws when the line is full, or the principal's share of it.
+    mutating func submit(_ call: Call) throws(Refusal) {
+        // Who comes into a free place waits for the next plan only.
+        let free = limits.sequencesMax - running.count
+        guard waiting.count < limits.waitingMax + free else { throw .lineIsFull }
+        let own = waiting.count { $0.principal == call.principal }
+        guard own < limits.waitingMaxPerPrincipal + free else { throw .shareIsFull }
+        if served[call.principal] == nil { served[call.principal] = served.values.min() ?? 0 }
+        waiting.append(call)
+    }
+
+    /// Takes a call out. One that runs is gone with the next plan.
+    mutating func cancel(_ ticket: Int) -> Cancelled {
+        if let place = waiting.firstIndex(where: { $0.ticket == ticket }) {
+            let call = waiting.remove(at: place)
+            forget(call.principal)
+            return .waiting
+        }
+        guard let place = place(of: ticket) else { return .unknown }
+        running[place].isCancelled = true
+        return .running
+    }
+
+    /// Says what to read next. Nothing to read means that nobody is here.
+    ///
+    /// `grow` is asked for that many more pages, and says whether there is memory for them.
+    mutating func plan(grow: (Int) -> Bool = { _ in false }) -> Plan {
+        var plan = Plan()
+        for entry in running where entry.isCancelled {
+            plan.dropped.append(entry.call.ticket)
+            end(entry.call.ticket)
+        }
+        while running.count < limits.sequencesMax, let next = nextInLine() {
+            guard let (entry, copy) = admit(waiting[next], grow) else { break }
+            waiting.remove(at: next)
+            plan.admitted.append(
+                Admission(
+                    ticket: entry.call.ticket, promptTokensReused: entry.holding.count))
+            if let copy { plan.copies.append(copy) }
+            running.append(entry)
+        }
+        plan.parts = parts()
+        return plan
+    }
+
+    /// What `plan` wanted was read, in so many seconds.
+    mutating func wasRead(_ plan: Plan, seconds: Double) {
+        speed.measured(
+            promptTokens: plan.parts.reduce(0) { $0 + ($1.isPrompt ? $1.step.tokens.count : 0) },
+            answers: plan.parts.count { !$0.isPrompt }, seconds: seconds)
+        for part in plan.parts {
+            guard let place = place(of: part.ticket) else { continue }
+            ledger.append(part.step.tokens, to: &running[place].holding)
+            running[place].picked = nil
+            served[running[place].call.principal, default: 0] += part.step.tokens.count
+        }
+    }
+
+    /// A token that is to be read next.
+    mutating func picked(_ token: Int32, for ticket: Int) {
+        guard let place = place(of: ticket) else { return }
+        running[place].picked = token
+    }
+
+    /// Lets a call go. What was read for it stays for others, unless it `isSpoilt`.
+    mutating func end(_ ticket: Int, isSpoilt: Bool = false) {
+        guard let place = place(of: ticket) else { return }
+        let entry = running.remove(at: place)
+        ledger.end(entry.holding, isSpoilt: isSpoilt)
+        forget(entry.call.principal)
+    }
+
+    /// Gives up all that is kept for others. Returns the pages that nobody needs the memory of.
+    mutating func clearCache(limit: Int) -> [Int32] { ledger.clear(limit: limit) }
+
+    var pagesLimit: Int { ledger.limit }
+
+    /// When a call that was refused may find room: the time that half of what is here will take.
+    var secondsToRoom: Double {
+        var prompts = running.reduce(0) { $0 + $1.promptLeft.count }
+        prompts += waiting.reduce(0) { $0 + $1.prompt.count }
+        let answers = (running.map(\.call) + waiting).reduce(0.0) {
+            $0 + min(Double($1.outputTokensMax), speed.answerTokens)
+        }
+        return speed.seconds(promptTokens: Double(prompts), outputTokens: answers) / 2
+    }
+
+    /// A call has ended by itself after so many tokens.
+    mutating func answered(tokens: Int) { speed.answered(tokens: tokens) }
+
+    // MARK: Decisions
+
+    /// Of the principal with the fewest calls running, and of those the one that was served least,
+    /// the call that came first. It is not passed over when it needs much room: it would starve.
+    private func nextInLine() -> Int? {
+        func rank(_ place: Int) -> (Int, Int, Int) {
+            let principal = waiting[place].principal
+            return (
+                running.count { $0.call.principal == principal }, served[principal] ?? 0, place
+            )
+        }
+        return waiting.indices.map { rank($0) }.min { $0 < $1 }?.2
+    }
+
+    private mutating func admit(_ call: Call, _ grow: (Int) -> Bool)
+        -> (Running, copy: (from: Int32, to: Int32)?)?
+    {
+        let shortage = ledger.shortage(call.prompt, tokensMax: call.tokensMax)
+        // More memory goes before giving up what others may come back for, and that before waiting.
+        for pages in [shortage.comfortable, shortage.least] where pages > 0 {
+            let pages = min(pages, ledger.pagesMax - ledger.limit)
+            if pages > 0, grow(pages) {
+                ledger.raiseLimit(by: pages)
+                break
+            }
+        }
+        guard let beginning = ledger.begin(call.prompt, tokensMax: call.tokensMax) else {
+            return nil
+        }
+        return (Running(call: call, holding: beginning.holding), beginning.copy)
+    }
+
+    /// One token of everybody who answers, and of the prompts as much as the time allows, the same
+    /// for each: a short one then does not wait behind a long one.
+    private mutating func parts() -> [Part] {
+        var parts: [Part] = []
+        var readers: [Int] = []
+        for place in running.indices {
+            if let token = running[place].picked {
+                parts.append(part(place, [token], isPrompt: false, isAnswered: true))
+            } else {
+                readers.append(place)
+            }
+        }
+        var room = speed.promptTokens(besides: parts.count)
+        readers.sort { running[$0].promptLeft.count < running[$1].promptLeft.count }
+        for (number, place) in readers.enumerated() {
+            let left = running[place].promptLeft
+            let share = max(1, room / (readers.count - number))
+            let tokens = left.prefix(min(share, room))
+            if tokens.isEmpty { continue }
+            room -= tokens.count
+            parts.append(
+                part(place, tokens, isPrompt: true, isAnswered: tokens.count == left.count))
+        }
+        return parts
+    }
+
+    private mutating func part(
+        _ place: Int, _ tokens: ArraySlice<Int32>, isPrompt: Bool, isAnswered: Bool
+    ) -> Part {
+        ledger.extend(&running[place].holding, by: tokens.count)
+        let holding = running[place].holding
+        return Part(
+            ticket: running[place].call.ticket,
+            step: Step(tokens: tokens, position: holding.count, pages: holding.pages),
+            isPrompt: isPrompt, isAnswered: isAnswered)
+    }
+
+    private func place(of ticket: Int) -> Int? {
+        running.firstIndex { $0.call.ticket == ticket }
+    }
+
+    private mutating func forget(_ principal: String) {
+        let isHere =
+            waiting.contains { $0.principal == principal }
+            || running.contains { $0.call.principal == principal }
+        if !isHere { served[principal] = nil }
+    }
+}
+
+/// How fast this model is on this machine, as measured while it works.
+struct Speed {
+    /// A prompt is read beside answers in parts that take about this long, so that those go on.
+    static let secondsBeside = 0.05
+    /// And alone in parts that take no longer than this, so that others can join.
+    static let secondsAlone = 1.0
+    static let promptTokensLeast = 16
+
+    /// Guesses until something was measured.
+    private(set) var promptTokensPerSecond = 300.0
+    /// How long answers are.
+    private(set) var answerTokens = 200.0
+    private var outputTokensPerSecond = 20.0
+    private var stepSeconds = 0.05
+    private static let weightOfNew = 0.2
+
+    mutating func measured(promptTokens: Int, answers: Int, seconds: Double) {
+        // A clock that was set back, or a test's that stands still.
+        guard seconds > 0 else { return }
+        if promptTokens == 0 {
+            follow(&stepSeconds, seconds)
+            follow(&outputTokensPerSecond, Double(answers) / seconds)
+        } else if promptTokens >= Self.promptTokensLeast {
+            // Few tokens take as long as one, and say nothing about many.
+            let ofPrompts = max(seconds - (answers > 0 ? stepSeconds : 0), seconds / 10)
+            follow(&promptTokensPerSecond, Double(promptTokens) / ofPrompts)
+        }
+    }
+
+    mutating func answered(tokens: Int) { follow(&answerTokens, Double(tokens)) }
+
+    /// How many tokens of prompts to read in one step with so many answers.
+    func promptTokens(besides answers: Int) -> Int {
+        let seconds = answers > 0 ? Self.secondsBeside : Self.secondsAlone
+        let wanted = Int(min(promptTokensPerSecond * seconds, Double(Transformer.tokensMax)))
+        // Whole blocks of the kernels.
+        let blocks = max(Self.promptTokensLeast, wanted / 16 * 16)
+        return min(blocks, Transformer.tokensMax - answers)
+    }
+
+    func seconds(promptTokens: Double, outputTokens: Double) -> Double {
+        promptTokens / promptTokensPerSecond + outputTokens / outputTokensPerSecond
+    }
+
+    private func follow(_ value: inout Double, _ new: Double) {
+        value += Self.weightOfNew * (new - value)
+    }
+}
+
+/// How many calls an engine takes.
+package struct EngineLimits: Hashable, Sendable {
+    /// As many as the network gives logits for at once.
+    package static let sequencesLimit = Transformer.logitRowsMax
+    package static let waitingLimit = 1024
+
+    /// Calls that run together.
+    package let sequencesMax: Int
+    /// Calls that wait.
+    package let waitingMax: Int
+
+    package init(sequencesMax: Int = 8, waitingMax: Int = 32) {
+        self.sequencesMax = max(1, min(sequencesMax, Self.sequencesLimit))
+        self.waitingMax = max(1, min(waitingMax, Self.waitingLimit))
+    }
+
+    /// One principal leaves room in the line for others.
+    var waitingMaxPerPrincipal: Int { (waitingMax + 1) / 2 }
+}

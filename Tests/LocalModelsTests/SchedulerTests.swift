@@ -1,0 +1,302 @@
+import Testing
+
+@testable import LocalModels
+
+@Suite("Who runs next")
+struct SchedulerTests {
+    private func scheduler(
+        sequencesMax: Int = 2, waitingMax: Int = 4, pages: Int = 1000
+    ) -> Scheduler {
+        Scheduler(
+            EngineLimits(sequencesMax: sequencesMax, waitingMax: waitingMax),
+            ledger: PageLedger(pagesMax: pages, limit: pages))
+    }
+
+    private func call(
+        _ ticket: Int, _ principal: String = "a", prompt: Int = 3, output: Int = 10
+    ) -> Scheduler.Call {
+        Scheduler.Call(
+            ticket: ticket, principal: principal,
+            // No two prompts have anything in common.
+            prompt: (0..<prompt).map { Int32(ticket * 100_000 + $0) }, outputTokensMax: output)
+    }
+
+    /// One step, in which everybody who is asked for a token gets one.
+    @discardableResult
+    private func step(_ scheduler: inout Scheduler, seconds: Double = 0) -> Scheduler.Plan {
+        let plan = scheduler.plan()
+        scheduler.wasRead(plan, seconds: seconds)
+        for part in plan.parts where part.isAnswered { scheduler.picked(1, for: part.ticket) }
+        return plan
+    }
+
+    @Test("Calls join and leave between two tokens")
+    func joining() throws {
+        var scheduler = scheduler()
+        try scheduler.submit(call(1))
+        var plan = step(&scheduler)
+        #expect(plan.admitted == [Scheduler.Admission(ticket: 1, promptTokensReused: 0)])
+        #expect(plan.parts.map(\.step.tokens.count) == [3])
+        #expect(plan.parts.map(\.isPrompt) == [true] && plan.parts[0].isAnswered)
+
+        try scheduler.submit(call(2))
+        plan = step(&scheduler)
+        #expect(plan.parts.map(\.ticket) == [1, 2])
+        #expect(plan.parts.map(\.step.tokens.count) == [1, 3])
+        #expect(plan.parts.map(\.step.position) == [3, 0])
+
+        try scheduler.submit(call(3))
+        plan = step(&scheduler)
+        #expect(plan.parts.map(\.ticket) == [1, 2])
+        #expect(scheduler.waitingCount == 1)
+
+        scheduler.end(1)
+        plan = step(&scheduler)
+        #expect(plan.parts.map(\.ticket) == [2, 3])
+        scheduler.end(2)
+        scheduler.end(3)
+        #expect(step(&scheduler).parts.isEmpty)
+        #expect(scheduler.pagesOwnedCount == 0)
+    }
+
+    @Test("A prompt alone is read in the largest parts, and beside answers in smaller ones")
+    func chunks() throws {
+        var scheduler = scheduler()
+        try scheduler.submit(call(1, prompt: 600))
+        #expect(step(&scheduler).tokenCount == 256)
+        #expect(step(&scheduler).tokenCount == 256)
+        let last = step(&scheduler)
+        #expect(last.tokenCount == 88)
+        #expect(last.parts[0].isAnswered)
+
+        try scheduler.submit(call(2, prompt: 600))
+        let mixed = step(&scheduler)
+        #expect(mixed.parts.map(\.ticket) == [1, 2])
+        #expect(mixed.parts[0].step.tokens.count == 1)
+        #expect((16...64).contains(mixed.parts[1].step.tokens.count))
+        #expect(!mixed.parts[1].isAnswered)
+    }
+
+    @Test("The parts follow the speed that was measured")
+    func speed() throws {
+        var scheduler = scheduler()
+        try scheduler.submit(call(1, prompt: 5000))
+        // 256 tokens in 8 s are 32 a second; nobody shall wait longer than a second to join.
+        var plan = step(&scheduler, seconds: 8)
+        for _ in 0..<15 { plan = step(&scheduler, seconds: Double(plan.tokenCount) / 32) }
+        #expect((16...48).contains(plan.tokenCount))
+    }
+
+    @Test("A short prompt is not behind a long one")
+    func shortPrompt() throws {
+        var scheduler = scheduler(sequencesMax: 3)
+        try scheduler.submit(call(1, prompt: 5000))
+        try scheduler.submit(call(2, prompt: 20))
+        let plan = step(&scheduler)
+        #expect(plan.parts.first { $0.ticket == 2 }?.isAnswered == true)
+        #expect(plan.parts.first { $0.ticket == 1 }?.step.tokens.count == 236)
+        #expect(plan.tokenCount == Transformer.tokensMax)
+    }
+
+    @Test("Everybody together never reads more than the network takes")
+    func tokensMax() throws {
+        var scheduler = scheduler(sequencesMax: 32, waitingMax: 64)
+        for ticket in 1...32 { try scheduler.submit(call(ticket, "\(ticket)", prompt: 100)) }
+        for _ in 0..<40 {
+            let plan = step(&scheduler)
+            #expect(plan.tokenCount <= Transformer.tokensMax)
+            #expect(plan.parts.allSatisfy { !$0.step.tokens.isEmpty })
+            #expect(plan.parts.count { $0.isAnswered } <= Transformer.logitRowsMax)
+        }
+        #expect(scheduler.runningCount == 32)
+    }
+
+    @Test("The next is of whom has the least running, and of those of whom was served least")
+    func fairness() throws {
+        var scheduler = scheduler(sequencesMax: 1, waitingMax: 20)
+        for (ticket, principal) in ["greedy", "greedy", "modest", "modest"].enumerated() {
+            try scheduler.submit(call(ticket, principal, prompt: principal == "greedy" ? 50 : 5))
+        }
+        var order: [Int] = []
+        for _ in 0..<4 {
+            order += step(&scheduler).admitted.map(\.ticket)
+            order.last.map { scheduler.end($0) }
+        }
+        // The first because it came first, and then whoever had least read for them.
+        #expect(order == [0, 2, 3, 1])
+    }
+
+    @Test("Who has a call running comes after who has none, whatever was served")
+    func fairnessOfPlaces() throws {
+        var scheduler = scheduler(sequencesMax: 2, waitingMax: 20)
+        try scheduler.submit(call(1, "a", prompt: 5))
+        try scheduler.submit(call(2, "b", prompt: 500))
+        for _ in 0..<3 { step(&scheduler) }
+        try scheduler.submit(call(3, "a"))
+        try scheduler.submit(call(4, "b"))
+        scheduler.end(2)
+        #expect(step(&scheduler).admitted.map(\.ticket) == [4])
+        scheduler.end(1)
+        #expect(step(&scheduler).admitted.map(\.ticket) == [3])
+    }
+
+    @Test("Being away earns nothing")
+    func absence() throws {
+        var scheduler = scheduler(sequencesMax: 1, waitingMax: 20)
+        try scheduler.submit(call(1, "a", prompt: 200))
+        step(&scheduler)
+        try scheduler.submit(call(2, "a"))
+        // Comes with what the others were served until now, so that the line is in order of arrival.
+        try scheduler.submit(call(3, "b"))
+        scheduler.end(1)
+        #expect(step(&scheduler).admitted.map(\.ticket) == [2])
+    }
+
+    @Test("Who fills the line does not starve the others")
+    func starvation() throws {
+        var scheduler = scheduler(sequencesMax: 2, waitingMax: 10)
+        var ticket = 0
+        var waitedSteps: [Int] = []
+        var ownTicket: (number: Int, since: Int)?
+        for number in 0..<400 {
+            while true {
+                ticket += 1
+                do { try scheduler.submit(call(ticket, "greedy", output: 5)) } catch { break }
+            }
+            if ownTicket == nil {
+                ticket += 1
+                try scheduler.submit(call(ticket, "modest", output: 5))
+                ownTicket = (ticket, number)
+            }
+            let plan = step(&scheduler)
+            if let own = ownTicket, plan.admitted.contains(where: { $0.ticket == own.number }) {
+                waitedSteps.append(number - own.since)
+                ownTicket = nil
+            }
+            // One ends with each step.
+            if let part = plan.parts.first { scheduler.end(part.ticket) }
+        }
+        #expect(waitedSteps.count > 100)
+        #expect((waitedSteps.max() ?? 0) <= 2)
+    }
+
+    @Test("The line has a limit, and each principal a share of it")
+    func limits() throws {
+        var scheduler = scheduler(sequencesMax: 1, waitingMax: 4)
+        try scheduler.submit(call(1))
+        step(&scheduler)
+        try scheduler.submit(call(2))
+        try scheduler.submit(call(3))
+        #expect(throws: Scheduler.Refusal.shareIsFull) { try scheduler.submit(call(4)) }
+        try scheduler.submit(call(5, "b"))
+        try scheduler.submit(call(6, "c"))
+        #expect(throws: Scheduler.Refusal.lineIsFull) { try scheduler.submit(call(7, "d")) }
+        #expect(scheduler.secondsToRoom > 0)
+        #expect(scheduler.cancel(6) == .waiting)
+        try scheduler.submit(call(7, "d"))
+    }
+
+    enum Moment: CaseIterable { case waiting, reading, answering, afterwards }
+
+    @Test(
+        "A call can be cancelled at any moment, and its pages are free", arguments: Moment.allCases)
+    func cancelling(moment: Moment) throws {
+        var scheduler = scheduler(sequencesMax: 1)
+        try scheduler.submit(call(1, prompt: 300))
+        if moment == .waiting {
+            #expect(scheduler.cancel(1) == .waiting)
+            #expect(scheduler.plan().parts.isEmpty)
+        } else {
+            step(&scheduler)
+            if moment != .reading {
+                step(&scheduler)
+                step(&scheduler)
+            }
+            if moment == .afterwards {
+                scheduler.end(1)
+                #expect(scheduler.cancel(1) == .unknown)
+            } else {
+                try scheduler.submit(call(2))
+                #expect(scheduler.cancel(1) == .running)
+                let plan = step(&scheduler)
+                #expect(plan.dropped == [1])
+                #expect(plan.parts.map(\.ticket) == [2])
+                scheduler.end(2)
+            }
+        }
+        #expect(scheduler.pagesOwnedCount == 0)
+        #expect(scheduler.runningCount == 0 && scheduler.waitingCount == 0)
+    }
+
+    @Test("A call that ends while it is read is not missed by the others")
+    func cancelledBetween() throws {
+        var scheduler = scheduler()
+        try scheduler.submit(call(1))
+        try scheduler.submit(call(2))
+        let plan = scheduler.plan()
+        #expect(scheduler.cancel(1) == .running)
+        scheduler.wasRead(plan, seconds: 0)
+        for part in plan.parts { scheduler.picked(1, for: part.ticket) }
+        let next = scheduler.plan()
+        #expect(next.dropped == [1])
+        #expect(next.parts.map(\.ticket) == [2])
+    }
+
+    @Test("Who needs more pages than there are waits, and is not passed over for ever")
+    func pages() throws {
+        var scheduler = scheduler(sequencesMax: 4, waitingMax: 10, pages: 10)
+        try scheduler.submit(call(1, "a", prompt: 32 * 6, output: 5))
+        try scheduler.submit(call(2, "b", prompt: 32 * 6, output: 5))
+        try scheduler.submit(call(3, "c", prompt: 32, output: 5))
+        #expect(step(&scheduler).admitted.map(\.ticket) == [1])
+        #expect(step(&scheduler).admitted.isEmpty)
+        scheduler.end(1)
+        #expect(step(&scheduler).admitted.map(\.ticket) == [2, 3])
+    }
+
+    @Test("More memory goes before what others may come back for, and that before waiting")
+    func growing() throws {
+        var scheduler = Scheduler(
+            EngineLimits(sequencesMax: 4, waitingMax: 10),
+            ledger: PageLedger(pagesMax: 100, limit: 10))
+        try scheduler.submit(call(1, prompt: 32 * 8, output: 1))
+        step(&scheduler)
+        scheduler.end(1)
+        var asked: [Int] = []
+        try scheduler.submit(call(2, prompt: 32 * 8, output: 1))
+        var plan = scheduler.plan(grow: {
+            asked.append($0)
+            return false
+        })
+        #expect(asked == [6])
+        #expect(plan.admitted.map(\.ticket) == [2])
+        try scheduler.submit(call(3, prompt: 32 * 8, output: 1))
+        plan = scheduler.plan(grow: {
+            asked.append($0)
+            return $0 < 7
+        })
+        #expect(plan.admitted.map(\.ticket) == [3])
+        #expect(asked.last == 6)
+        #expect(scheduler.pagesLimit == 16)
+    }
+
+    @Test("The previous turn and a shared beginning are not read again")
+    func reuse() throws {
+        var scheduler = scheduler()
+        let system = (0..<64).map { Int32($0) }
+        func chat(_ ticket: Int, _ rest: [Int32]) -> Scheduler.Call {
+            Scheduler.Call(
+                ticket: ticket, principal: "a", prompt: system + rest, outputTokensMax: 50)
+        }
+        try scheduler.submit(chat(1, [100, 101]))
+        // Two tokens of the answer are read, a third is only picked.
+        for _ in 0..<3 { step(&scheduler) }
+        scheduler.end(1)
+        try scheduler.submit(chat(2, [100, 101, 1, 1, 1, 102]))
+        #expect(step(&scheduler).admitted.map(\.promptTokensReused) == [68])
+        try scheduler.submit(chat(3, [200]))
+        let plan = step(&scheduler)
+        #expect(plan.admitted.map(\.promptTokensReused) == [64])
+        #expect(plan.parts.first { $0.ticket == 3 }?.step.position == 64)
+    }
+}
