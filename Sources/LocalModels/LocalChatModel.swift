@@ -17,6 +17,7 @@ package final class LocalChatModel: Sendable {
     private let endTokens: Set<Int32>
     private let environment: Environment
     private let engine: Engine
+    private let tokenTrie = Mutex<TokenTrie?>(nil)
 
     /// Maps the file and reads its tables; the weights are not touched yet. Throws `notFound` when
     /// there is no file, `invalid` with what is wrong when it is truncated or corrupt,
@@ -78,10 +79,16 @@ package final class LocalChatModel: Sendable {
         guard !request.prompt.isEmpty,
             request.prompt.allSatisfy({ (0..<vocabulary).contains($0) })
         else { throw Failure(.invalid, "A prompt needs tokens of the model that reads it.") }
-        let sampler = try Sampler(request.sampling, random: environment.random)
+        try Sampler.validate(request.sampling, vocabulary: Int(vocabulary))
         let wanted = request.sampling.outputTokensMax ?? Self.outputTokensDefault
         let prompt = try prompt(of: request, outputTokens: wanted)
         let outputTokensMax = min(wanted, contextTokens - prompt.count)
+        let constraint = request.output.map {
+            OutputConstraint($0.grammar, trie: trie(), endTokens: endTokens)
+        }
+        let sampler = try Sampler(
+            request.sampling, prompt: prompt, outputTokensMax: outputTokensMax,
+            constraint: constraint, random: environment.random)
         let answer = Answer(
             promptTokens: prompt.count, promptTokensDropped: request.prompt.count - prompt.count,
             outputTokensMax: outputTokensMax, sampler: sampler, stops: request.sampling.stop,
@@ -104,6 +111,16 @@ package final class LocalChatModel: Sendable {
     ) async throws -> Generation {
         try await generate(GenerationRequest(prompt: prompt, sampling: sampling)) { piece in
             if !piece.text.isEmpty { try await emit(piece.text) }
+        }
+    }
+
+    /// The vocabulary by its bytes. Made by the first who asks.
+    private func trie() -> TokenTrie {
+        tokenTrie.withLock { held in
+            if let held { return held }
+            let made = TokenTrie(count: tokenizer.vocabulary.count) { tokenizer.bytes(of: $0) }
+            held = made
+            return made
         }
     }
 

@@ -101,7 +101,8 @@ struct ChatSamplingTests {
     }
 
     struct Drawn: Equatable {
-        let token: Int32
+        /// Nil where no logit is a number.
+        let token: Int32?
     }
 
     private static func draws(
@@ -110,8 +111,10 @@ struct ChatSamplingTests {
         var sampler = try Sampler(options, random: { 42 })
         let scratch = UnsafeMutablePointer<kernel_candidate>.allocate(capacity: logits.count)
         defer { scratch.deallocate() }
-        return logits.withUnsafeBufferPointer { logits in
-            (0..<count).map { _ in Drawn(token: sampler.pick(from: logits, scratch)) }
+        return (0..<count).map { _ in
+            var logits = logits
+            let pick = logits.withUnsafeMutableBufferPointer { sampler.pick(from: $0, scratch) }
+            return Drawn(token: pick?.token)
         }
     }
 }

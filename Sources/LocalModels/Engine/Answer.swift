@@ -64,22 +64,25 @@ struct Answer: Sendable {
     /// Picks the next token and hands over what is certain of the text. `candidates` is scratch with
     /// room for as many as there are logits.
     mutating func take(
-        _ logits: UnsafeBufferPointer<Float>, _ candidates: UnsafeMutablePointer<kernel_candidate>
+        _ logits: UnsafeMutableBufferPointer<Float>,
+        _ candidates: UnsafeMutablePointer<kernel_candidate>
     ) -> Next {
         if figures.outputTokens == 0 {
             figures.promptMilliseconds = milliseconds(since: admittedAt)
         }
-        let token = sampler.pick(from: logits, candidates)
         // The sampler passes over what is not a number while anything is.
-        guard logits[Int(token)].isFinite else {
+        guard let pick = sampler.pick(from: logits, candidates) else {
             return .ended(Ending(outcome: .failure(Self.notANumber), isSpoilt: true))
         }
+        let token = pick.token
         figures.outputTokens += 1
         if endTokens.contains(token) { return finish(.stop) }
         let piece = text.append(tokenizer.bytes(of: token))
-        hand(GenerationPiece(text: piece, tokens: [GeneratedToken(id: token)]))
-        if text.isStopped { return finish(.stop) }
-        if figures.outputTokens == outputTokensMax { return finish(.length) }
+        hand(GenerationPiece(text: piece, tokens: [GeneratedToken(pick)]))
+        if text.isStopped || sampler.isFinished { return finish(.stop) }
+        if figures.outputTokens == outputTokensMax {
+            return finish(sampler.isComplete ? .stop : .length)
+        }
         return .read(token)
     }
 

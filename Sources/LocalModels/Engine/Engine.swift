@@ -262,8 +262,10 @@ final class Engine: Sendable {
         guard !rows.isEmpty else { return [] }
         let logits = desk.transformer.logits(rows: rows)
         return tickets.enumerated().compactMap { number, ticket in
-            let row = UnsafeBufferPointer(
-                rebasing: logits[number * vocabulary..<(number + 1) * vocabulary])
+            // The network's own scratch, written anew by its next pass.
+            let row = UnsafeMutableBufferPointer(
+                mutating: UnsafeBufferPointer(
+                    rebasing: logits[number * vocabulary..<(number + 1) * vocabulary]))
             guard let next = desk.answers[ticket]?.take(row, desk.candidates) else { return nil }
             return (ticket, next)
         }

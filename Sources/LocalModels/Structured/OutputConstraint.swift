@@ -25,17 +25,28 @@ struct OutputConstraint: Sendable {
     /// Whether the answer is whole, and nothing may follow it.
     var isFinished: Bool { matcher.isFinal(state) && matcher.isAccepting(state) }
 
-    /// Whether the answer may end here.
-    var isAccepting: Bool { matcher.isAccepting(state) }
+    /// Whether the answer is whole, though more may follow; never of free text.
+    var isComplete: Bool { isAccepting && !matcher.isFree(state) }
 
-    /// Whether the token may come next, where `tokensLeft` with it may come at most.
-    mutating func allows(_ token: Int32, tokensLeft: Int) -> Bool {
-        if endTokens.contains(token) { return isAccepting }
+    enum Verdict { case allowed, forbidden, noRoom }
+
+    /// Whether the token may come next, where `tokensLeft` with it may come at most. `noRoom` means
+    /// that the shortest end would not fit any more after it.
+    mutating func verdict(on token: Int32, tokensLeft: Int) -> Verdict {
+        if endTokens.contains(token) { return isAccepting ? .allowed : .forbidden }
         let bytes = trie.bytes(of: token)
-        guard !bytes.isEmpty else { return matcher.isFree(state) && token >= 0 && token < trie.count }
+        guard !bytes.isEmpty else { return isMarkup(token) ? .allowed : .forbidden }
         let next = matcher.step(state, bytes)
-        guard next != GrammarMatcher.dead else { return false }
-        return canEnd(next, within: tokensLeft - 1) || !canEnd(state, within: tokensLeft)
+        guard next != GrammarMatcher.dead else { return .forbidden }
+        let isRoom = canEnd(next, within: tokensLeft - 1) || !canEnd(state, within: tokensLeft)
+        return isRoom ? .allowed : .noRoom
+    }
+
+    private var isAccepting: Bool { matcher.isAccepting(state) }
+
+    /// A token without bytes, which free text may have.
+    private func isMarkup(_ token: Int32) -> Bool {
+        matcher.isFree(state) && token >= 0 && token < trie.count
     }
 
     /// Goes on by a token that is allowed.
