@@ -124,10 +124,22 @@ package struct ModelConfiguration: Codable, Sendable, Equatable {
 package struct LocalConfiguration: Codable, Sendable, Equatable {
     /// Threads of one model; 0 means one for each core.
     package var threads = 0
+    /// The most tokens that a conversation with a local model may have, its answer included. A model
+    /// whose file says less reads less.
+    package var contextTokensMax = 8192
     /// The longest answer of a local model, where the model's own entry does not say.
     package var outputTokensMax = 1024
-    /// Calls that may wait for a model that is busy; the next is refused.
-    package var waitingMax = 16
+    /// Calls that one model answers together; the next wait.
+    package var sequencesMax = 8
+    /// Calls that may wait for one model; the next is refused. One user may have half of them.
+    package var waitingMax = 32
+    /// The memory that chat models may take together, beside their mapped files: `2GiB`, `800MiB`
+    /// or a number of bytes. Empty means half of the machine's, or of its container's. A model that
+    /// needs more for one conversation is refused when it is loaded.
+    package var memory = ""
+    /// How long what was read of conversations is kept in memory after the last call, so that the
+    /// next turn need not read it again.
+    package var cacheSeconds = 600.0
 
     package init() {}
 
@@ -135,16 +147,44 @@ package struct LocalConfiguration: Codable, Sendable, Equatable {
         guard (0...1024).contains(threads) else {
             throw Failure(.invalid, "inference.local.threads must be between 0 and 1024.")
         }
-        // Past the engine's own line a call would be refused when it runs, too late for a status.
-        guard waitingMax <= LocalChatModel.waitingMax else {
+        guard (1...EngineLimits.sequencesLimit).contains(sequencesMax) else {
             throw Failure(
                 .invalid,
-                "inference.local.waiting_max may be \(LocalChatModel.waitingMax) at most.")
+                "inference.local.sequences_max must be between 1 and"
+                    + " \(EngineLimits.sequencesLimit).")
         }
-        guard outputTokensMax > 0, waitingMax > 0 else {
+        guard (1...EngineLimits.waitingLimit).contains(waitingMax) else {
             throw Failure(
                 .invalid,
-                "inference.local: output_tokens_max and waiting_max must be at least 1.")
+                "inference.local.waiting_max must be between 1 and \(EngineLimits.waitingLimit).")
+        }
+        guard outputTokensMax > 0, contextTokensMax > 0 else {
+            throw Failure(
+                .invalid,
+                "inference.local: output_tokens_max and context_tokens_max must be at least 1.")
+        }
+        guard (0...604_800).contains(cacheSeconds) else {
+            throw Failure(
+                .invalid, "inference.local.cache_seconds must be between 0 and 604800.")
+        }
+        _ = try memoryBudget()
+    }
+
+    /// What all models of the folder share.
+    func modelOptions() throws -> LocalModelOptions {
+        var options = LocalModelOptions(threads: threads, memory: try memoryBudget())
+        options.contextTokensMax = contextTokensMax
+        options.limits = EngineLimits(sequencesMax: sequencesMax, waitingMax: waitingMax)
+        options.cacheKept = .seconds(cacheSeconds)
+        return options
+    }
+
+    private func memoryBudget() throws -> MemoryBudget {
+        do {
+            return try MemoryBudget.bytes(of: memory).map { MemoryBudget(bytes: $0) }
+                ?? .ofMachine()
+        } catch {
+            throw Failure(.invalid, "inference.local.memory: \(Failure(error).message)")
         }
     }
 }

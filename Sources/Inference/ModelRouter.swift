@@ -28,7 +28,7 @@ package final class ModelRouter: ChatModel, Embedder {
     ) throws {
         try self.init(
             configuration,
-            shelf: ModelShelf(folder: modelsFolder, threads: configuration.local.threads),
+            shelf: ModelShelf(folder: modelsFolder, options: configuration.local.modelOptions()),
             client: client, environment: environment)
     }
 
@@ -41,8 +41,7 @@ package final class ModelRouter: ChatModel, Embedder {
         self.environment = environment
         self.tracer = tracer
         var providers: [String: any Provider] = [
-            CandidateName.local: LocalProvider(
-                shelf, waitingMax: configuration.local.waitingMax, environment: environment)
+            CandidateName.local: LocalProvider(shelf, environment: environment)
         ]
         for (name, entry) in configuration.providers where name != CandidateName.local {
             providers[name] = try OpenAIProvider(
@@ -106,7 +105,8 @@ package final class ModelRouter: ChatModel, Embedder {
         do {
             let call = try await candidate.provider.open(
                 ProviderRequest(
-                    model: candidate.name.model, messages: request.messages, sampling: sampling,
+                    principal: request.principal, model: candidate.name.model,
+                    messages: request.messages, sampling: sampling,
                     contextTokens: candidate.limits.contextTokens,
                     headers: TraceContext.headers(of: span.context)))
             let running = RunningCall(
@@ -228,6 +228,7 @@ private final class RunningCall: Sendable {
                 usage: outcome.usage,
                 firstTokenMilliseconds: outcome.firstTextAt.map { milliseconds(to: $0) },
                 totalMilliseconds: milliseconds(to: now()))
+            if let local = outcome.local { span.note(local) }
             span.completed(completion, responseModel: outcome.responseModel)
             return completion
         } catch {

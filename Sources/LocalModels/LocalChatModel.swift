@@ -127,7 +127,7 @@ package final class LocalChatModel: Sendable {
     /// How many calls run and wait now.
     package var load: EngineLoad { engine.load }
 
-    /// Gives up what is kept of calls that have ended, and its memory, once nothing runs.
+    /// Gives up what is kept of calls that have ended, and its memory, unless calls run.
     package func clearCache() throws { try engine.clearCache() }
 
     /// What a text is in tokens, control tokens in it read as plain text.

@@ -206,22 +206,39 @@ struct ModelRouterTests {
         #expect(try await router.countTokens([], model: "far") == [])
     }
 
-    @Test("Past the line's limit a call is refused, and a place given up is a place again")
-    func waitingLine() async throws {
-        let router = try router(.scripted(["a"])) { $0.local.waitingMax = 2 }
-        let first = try await router.open(.hello("a"))
-        var second: ChatCall? = try await router.open(.hello("a"))
+    @Test("A local model that is busy refuses when the call is opened, and says when to come again")
+    func busy() async throws {
+        let refusal = Failure(.unavailable, "Busy.", retryAfter: .seconds(7))
+        let router = try router(.scripted(["a"], refusal: refusal))
         let failure = await #expect(throws: Failure.self) { try await router.open(.hello("a")) }
         #expect(failure?.code == .unavailable)
-        #expect(failure?.retryAfter != nil)
-        await first.abandon()
-        let third = try await router.open(.hello("a"))
-        _ = try await third.run { _ in }
-        // Dropped without a word: its place comes back all the same.
-        _ = try await router.open(.hello("a")).candidate
-        #expect(second?.candidate == "local/a")
-        second = nil
-        for _ in 0..<3 { _ = try await router.answer(.hello("a")) }
+        #expect(failure?.retryAfter == .seconds(7))
+    }
+
+    @Test("A local model knows whose call it is, and hears when it is given up")
+    func principal() async throws {
+        let (requests, cancelled) = (Requests([]), Box(0))
+        let router = try router(
+            .scripted(
+                ["a"], requests: requests, cancelled: { cancelled.withLock { $0 += 1 } }))
+        let call = try await router.open(.hello("a"))
+        #expect(requests.current.map(\.principal) == [Principal.alice.userID.description])
+        #expect(cancelled.current == 0)
+        await call.abandon()
+        #expect(cancelled.current == 1)
+    }
+
+    @Test("Tokens that were not read again count as cached, and the trace shows the wait and batch")
+    func localFigures() async throws {
+        let tracer = RecordingTracer()
+        let (_, completion) = try await router(.scripted(["a"], reused: 4), tracer: tracer)
+            .answer(.hello("a"))
+        #expect(completion.usage == TokenUsage(freshInput: 2, cacheRead: 4, output: 94))
+        let span = try #require(tracer.records.first)
+        for (key, value) in [
+            ("gen_ai.usage.cache_read.input_tokens", "4"), ("heptad.local.wait_seconds", "0.25"),
+            ("heptad.local.batch_mean", "3.5"),
+        ] { #expect(span.attributes[key]?.contains(value) == true, "\(key)") }
     }
 
     @Test("A reader who throws ends the local generation with that error")
@@ -308,7 +325,12 @@ struct ModelRouterTests {
         },
         Mistake(key: "embedding_model") { $0.embeddingModel = "mini" },
         Mistake(key: "local") { $0.local.waitingMax = 0 },
+        Mistake(key: "local.waiting_max") { $0.local.waitingMax = 1025 },
         Mistake(key: "local.threads") { $0.local.threads = -1 },
+        Mistake(key: "local.sequences_max") { $0.local.sequencesMax = 33 },
+        Mistake(key: "local.cache_seconds") { $0.local.cacheSeconds = .nan },
+        Mistake(key: "local") { $0.local.contextTokensMax = 0 },
+        Mistake(key: "local.memory") { $0.local.memory = "plenty" },
     ]
 
     @Test(

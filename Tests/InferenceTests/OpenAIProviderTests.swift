@@ -52,7 +52,8 @@ struct OpenAIProviderTests {
             "p", configuration, client: HTTPClient(EgressConfiguration()), environment: .system)
         let call = try await provider.open(
             ProviderRequest(
-                model: "x", messages: [ChatMessage(.user, "?")], sampling: SamplingOptions(),
+                principal: .alice, model: "x", messages: [ChatMessage(.user, "?")],
+                sampling: SamplingOptions(),
                 contextTokens: 100, headers: ["traceparent": "00-ab-cd-01"]))
         await call.abandon()
         let seen = try #require(server.requests.first)

@@ -106,11 +106,25 @@ extension ChatModel {
     }
 }
 
+/// What a scripted model was asked.
+typealias Requests = Box<[GenerationRequest]>
+
+final class Box<Value: Sendable>: Sendable {
+    private let value: Mutex<Value>
+
+    init(_ value: Value) { self.value = Mutex(value) }
+
+    var current: Value { value.withLock { $0 } }
+
+    func withLock(_ body: (inout Value) -> Void) { value.withLock { body(&$0) } }
+}
+
 extension ModelShelf {
-    /// Chat models that answer with `pieces`; a token is a character.
+    /// Chat models that answer with `pieces`, or refuse; a token is a character.
     static func scripted(
         _ names: [String], contextTokens: Int = 100, pieces: [String] = ["Hel", "lo"],
-        embedder: String? = nil
+        reused: Int = 0, refusal: Failure? = nil, requests: Requests? = nil,
+        cancelled: @escaping @Sendable () -> Void = {}, embedder: String? = nil
     ) -> ModelShelf {
         var shelf = ModelShelf(folder: "/models")
         for name in names {
@@ -119,12 +133,19 @@ extension ModelShelf {
                 prompt: { messages in
                     messages.flatMap { $0.text.utf8.map { Int32($0) } }
                 },
-                generate: { prompt, sampling, emit in
-                    for piece in pieces { try await emit(piece) }
-                    return Generation(
-                        promptTokens: prompt.count, outputTokens: sampling.outputTokensMax ?? -1,
-                        finishReason: .length, promptMilliseconds: 1, firstTokenMilliseconds: 1,
-                        totalMilliseconds: 2)
+                open: { request in
+                    if let refusal { throw refusal }
+                    requests?.withLock { $0.append(request) }
+                    return LocalEngine.Call(
+                        run: { emit in
+                            for piece in pieces { try await emit(GenerationPiece(text: piece)) }
+                            return Generation(
+                                promptTokens: request.prompt.count, promptTokensReused: reused,
+                                outputTokens: request.sampling.outputTokensMax ?? -1,
+                                finishReason: .length, waitedMilliseconds: 250,
+                                promptMilliseconds: 1, firstTokenMilliseconds: 1,
+                                totalMilliseconds: 2, batchMean: 3.5)
+                        }, cancel: cancelled)
                 })
         }
         if let embedder {

@@ -108,6 +108,20 @@ struct ChatBatchTests {
         #expect(model.load.waiting == 0 && model.load.running == 0)
     }
 
+    @Test("A call that is cancelled while it waits is out of the line at once")
+    func cancelledWaiting() async throws {
+        let model = try model { $0.limits = EngineLimits(sequencesMax: 1, waitingMax: 2) }
+        let released = try await model.hold()
+        let first = try model.open(.greedy([1], output: 2))
+        let second = try model.open(.greedy([2], output: 2))
+        let task = Task { try await second.run { _ in } }
+        task.cancel()
+        await #expect(throws: CancellationError.self) { try await task.value }
+        #expect(model.load.waiting == 1)
+        released.signal()
+        _ = try await first.run { _ in }
+    }
+
     @Test("One principal cannot take the whole line")
     func share() async throws {
         let model = try model { $0.limits = EngineLimits(sequencesMax: 1, waitingMax: 4) }

@@ -4,16 +4,21 @@ import LocalModels
 /// What the router needs of a chat model of this machine. A value of functions, so that tests
 /// script one where the real one would need its weights.
 struct LocalEngine: Sendable {
-    typealias Generate =
-        @Sendable (
-            _ prompt: [Int32], _ sampling: SamplingOptions, _ emit: (String) async throws -> Void
-        ) async throws -> Generation
+    /// A call that stands in line or runs. Its place is given back when nothing of it is left.
+    struct Call: Sendable {
+        typealias Emit = (GenerationPiece) async throws -> Void
+
+        let run: @Sendable (_ emit: Emit) async throws -> Generation
+        var cancel: @Sendable () -> Void = {}
+    }
 
     let name: String
     let contextTokens: Int
     let countTokens: @Sendable (String) -> Int
     let prompt: @Sendable ([ChatMessage]) throws -> [Int32]
-    let generate: Generate
+    /// Throws what can be said before anything runs: the line is full, the options mean nothing.
+    let open: @Sendable (GenerationRequest) throws -> Call
+    var load: @Sendable () -> (running: Int, waiting: Int) = { (0, 0) }
 }
 
 extension LocalEngine {
@@ -21,7 +26,11 @@ extension LocalEngine {
         self.init(
             name: model.name, contextTokens: model.contextTokens,
             countTokens: { model.countTokens($0) }, prompt: { try model.prompt(for: $0) },
-            generate: { try await model.generate(from: $0, sampling: $1, $2) })
+            open: { request in
+                let call = try model.open(request)
+                return Call(run: { try await call.run($0) }, cancel: { call.cancel() })
+            },
+            load: { (model.load.running, model.load.waiting) })
     }
 }
 

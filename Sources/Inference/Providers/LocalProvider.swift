@@ -1,25 +1,24 @@
 import Core
 import LocalModels
-import Synchronization
+import Metrics
 
 /// The models that run in this process.
 struct LocalProvider: Provider {
     let telemetryName = "heptad.local"
     let isLocal = true
     private let shelf: ModelShelf
-    private let line: WaitingLine
     private let environment: Environment
 
     // No token of any vocabulary we read has more bytes, so a prompt past this many bytes a token
     // does not fit, and need not be tokenized to know it.
     private static let bytesPerTokenMax = 128
 
-    init(_ shelf: ModelShelf, waitingMax: Int, environment: Environment) {
+    init(_ shelf: ModelShelf, environment: Environment) {
         self.shelf = shelf
-        line = WaitingLine(max: waitingMax)
         self.environment = environment
     }
 
+    /// The call stands in the model's line when this returns, or runs.
     func open(_ request: ProviderRequest) async throws -> ProviderCall {
         guard let engine = shelf.chatModels[request.model] else {
             throw Failure(.unavailable, shelf.chatAdvice(request.model))
@@ -34,24 +33,33 @@ struct LocalProvider: Provider {
         var sampling = request.sampling
         let room = context - prompt.count
         sampling.outputTokensMax = min(sampling.outputTokensMax ?? room, room)
-        let place = try line.enter()
-        let (now, options) = (environment.now, sampling)
+        let call = try engine.open(
+            GenerationRequest(
+                prompt: prompt, sampling: sampling,
+                principal: request.principal.userID.description))
+        record(engine)
+        let now = environment.now
         return ProviderCall(
             run: { emit in
-                defer { place.leave() }
+                defer { record(engine) }
                 var firstTextAt: Timestamp?
-                let generation = try await engine.generate(prompt, options) { text in
+                let generation = try await call.run { piece in
+                    if piece.text.isEmpty { return }
                     if firstTextAt == nil { firstTextAt = now() }
-                    try await emit(text)
+                    try await emit(piece.text)
                 }
                 return ProviderOutcome(
                     finishReason: generation.finishReason,
                     usage: TokenUsage(
                         freshInput: generation.promptTokens - generation.promptTokensReused,
                         cacheRead: generation.promptTokensReused, output: generation.outputTokens),
-                    responseModel: engine.name, firstTextAt: firstTextAt)
+                    responseModel: engine.name, firstTextAt: firstTextAt,
+                    local: LocalFigures(
+                        waitedMilliseconds: generation.waitedMilliseconds,
+                        promptMilliseconds: generation.promptMilliseconds,
+                        batchMean: generation.batchMean))
             },
-            abandon: { place.leave() })
+            abandon: { call.cancel() })
     }
 
     func embed(_ texts: [String], model: String, headers: [String: String]) async throws
@@ -73,53 +81,18 @@ struct LocalProvider: Provider {
         return texts.map(engine.countTokens)
     }
 
+    private func record(_ engine: LocalEngine) {
+        let (running, waiting) = engine.load()
+        let dimensions = [("model", engine.name)]
+        Gauge(label: "heptad_local_calls_running", dimensions: dimensions).record(running)
+        Gauge(label: "heptad_local_calls_waiting", dimensions: dimensions).record(waiting)
+    }
+
     private func tooLarge(_ tokens: Int, _ context: Int, atLeast: Bool) -> Failure {
         Failure(
             .tooLarge,
             "The prompt has \(atLeast ? "more than " : "")\(tokens) tokens; this model reads fewer"
                 + " than \(context), its answer included. Shorten it, or pick a model with more"
                 + " context.")
-    }
-}
-
-/// Who waits for a local model, or runs on one. One call runs at a time, so a line without end
-/// would be answers that nobody waits for any more.
-final class WaitingLine: Sendable {
-    private let max: Int
-    private let count = Mutex(0)
-
-    init(max: Int) { self.max = max }
-
-    /// A place that is given back once left or let go of. Throws `unavailable` when the line is
-    /// full.
-    func enter() throws -> Place {
-        let isFull = count.withLock { count in
-            guard count < max else { return true }
-            count += 1
-            return false
-        }
-        guard !isFull else {
-            throw Failure(
-                .unavailable, "Too many calls wait for the local model; try again in a moment.",
-                retryAfter: .seconds(5))
-        }
-        return Place(line: self)
-    }
-
-    final class Place: Sendable {
-        private let line: WaitingLine
-        private let isTaken = Mutex(true)
-
-        init(line: WaitingLine) { self.line = line }
-
-        deinit { leave() }
-
-        func leave() {
-            let wasTaken = isTaken.withLock { isTaken in
-                defer { isTaken = false }
-                return isTaken
-            }
-            if wasTaken { line.count.withLock { $0 -= 1 } }
-        }
     }
 }

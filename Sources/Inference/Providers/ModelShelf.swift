@@ -14,10 +14,12 @@ struct ModelShelf: Sendable {
     init(folder: String) { self.folder = folder }
 
     /// Maps every `.gguf` file, and every folder with `model.safetensors` and `vocab.txt`. Weights
-    /// are not read yet, so this is quick. A file that cannot be used is a problem, not an error.
-    init(folder: String, threads: Int) {
+    /// are not read yet, so this is quick. A file that cannot be used is a problem, not an error:
+    /// so is one that does not fit into what those before it leave of the memory.
+    init(folder: String, options: LocalModelOptions) {
         self.init(folder: folder)
-        let threads = threads > 0 ? threads : ProcessInfo.processInfo.activeProcessorCount
+        let threads =
+            options.threads > 0 ? options.threads : ProcessInfo.processInfo.activeProcessorCount
         let files = FileManager.default
         for name in ((try? files.contentsOfDirectory(atPath: folder)) ?? []).sorted() {
             let path = "\(folder)/\(name)"
@@ -26,7 +28,7 @@ struct ModelShelf: Sendable {
             }
             do {
                 if name.lowercased().hasSuffix(".gguf") {
-                    let model = LocalEngine(try LocalChatModel(path: path, threads: threads))
+                    let model = LocalEngine(try LocalChatModel(path: path, options: options))
                     chatModels[model.name] = model
                 } else if isEmbedder {
                     let model = LocalEmbedding(try LocalEmbedder(folder: path, threads: threads))

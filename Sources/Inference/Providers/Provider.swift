@@ -19,6 +19,7 @@ protocol Provider: Sendable {
 
 /// One call of one candidate, with every default filled in.
 struct ProviderRequest: Sendable {
+    let principal: Principal
     let model: String
     let messages: [ChatMessage]
     /// `outputTokensMax` is set.
@@ -43,6 +44,16 @@ struct ProviderOutcome: Hashable, Sendable {
     var responseModel = ""
     /// When the first piece of text was there; nil when there was none.
     let firstTextAt: Timestamp?
+    /// Only of a model of this machine.
+    var local: LocalFigures?
+}
+
+/// How a call went in this machine's own engine.
+struct LocalFigures: Hashable, Sendable {
+    let waitedMilliseconds: Double
+    let promptMilliseconds: Double
+    /// How many calls ran together, on average over the steps of this one.
+    let batchMean: Double
 }
 
 struct ProviderEmbeddings: Sendable {

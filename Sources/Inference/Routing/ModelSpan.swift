@@ -59,6 +59,16 @@ final class ModelSpan: Sendable {
         }
     }
 
+    func note(_ figures: LocalFigures) {
+        span.updateAttributes { attributes in
+            attributes["heptad.local.wait_seconds"] = figures.waitedMilliseconds / 1000
+            attributes["heptad.local.prompt_seconds"] = figures.promptMilliseconds / 1000
+            attributes["heptad.local.batch_mean"] = figures.batchMean
+        }
+        Metrics.Timer(label: "heptad_local_wait_seconds", dimensions: dimensions)
+            .recordMilliseconds(figures.waitedMilliseconds)
+    }
+
     func completed(_ completion: Completion, responseModel: String) {
         let reason =
             switch completion.finishReason {
@@ -92,6 +102,10 @@ final class ModelSpan: Sendable {
         Counter(label: "gen_ai_client_inference_usage_input_tokens", dimensions: dimensions)
             .increment(by: usage.input)
         if operation == .chat {
+            Counter(
+                label: "gen_ai_client_inference_usage_cache_read_input_tokens",
+                dimensions: dimensions
+            ).increment(by: usage.cacheRead)
             Counter(label: "gen_ai_client_inference_usage_output_tokens", dimensions: dimensions)
                 .increment(by: usage.output)
         }

@@ -22,17 +22,24 @@ final class Engine: Sendable {
     private final class Desk {
         let transformer: Transformer
         let pages: KeyValuePages
+        /// Scratch to pick in, for each thread as long as the vocabulary.
         let candidates: UnsafeMutablePointer<kernel_candidate>
         /// Of the calls that run.
         var answers: [Int: Answer] = [:]
 
-        init(_ transformer: Transformer, _ pages: KeyValuePages, vocabulary: Int) {
+        init(_ transformer: Transformer, _ pages: KeyValuePages, candidates: Int) {
             self.transformer = transformer
             self.pages = pages
-            candidates = .allocate(capacity: vocabulary)
+            self.candidates = .allocate(capacity: candidates)
         }
 
         deinit { candidates.deallocate() }
+    }
+
+    private struct Choice {
+        let ticket: Int
+        var answer: Answer
+        var next: Answer.Next?
     }
 
     /// A cache past this many tokens would take longer to look through than to do without.
@@ -71,7 +78,8 @@ final class Engine: Sendable {
         do {
             let least = need.pagesPerContext
             let affordable = least + memory.leftBytes / need.bytesPerPage
-            let pagesMax = min(affordable, max(Self.cachedPagesMax, least))
+            let pagesMax = min(
+                affordable, max(Self.cachedPagesMax, least * options.limits.sequencesMax))
             readerPages = Int32(pagesMax)..<Int32(pagesMax + least)
             let pages = try KeyValuePages(shape, count: pagesMax + least)
             state = Mutex(
@@ -82,7 +90,7 @@ final class Engine: Sendable {
                 Desk(
                     Transformer(
                         shape, weights, pages: pages, pool: pool),
-                    pages, vocabulary: vocabulary))
+                    pages, candidates: vocabulary * pool.threads))
         } catch {
             memory.giveBack(need.bytesLeast)
             throw error
@@ -223,23 +231,24 @@ final class Engine: Sendable {
             if let only { cancel(only.ticket) }
             return
         }
-        let outcomes = pick(plan, desk)
+        let choices = pick(plan, desk)
         let seconds = (now() - startedAt).milliseconds / 1000
 
         var endings: [(Handover, Answer.Ending)] = []
         state.withLock { state in
             state.scheduler.wasRead(plan, seconds: seconds)
-            for (ticket, outcome) in outcomes {
-                switch outcome {
-                case .read(let token): state.scheduler.picked(token, for: ticket)
+            for choice in choices {
+                switch choice.next {
+                case .read(let token):
+                    state.scheduler.picked(token, for: choice.ticket)
+                    desk.answers[choice.ticket] = choice.answer
                 case .ended(let ending):
-                    state.scheduler.end(ticket, isSpoilt: ending.isSpoilt)
+                    state.scheduler.end(choice.ticket, isSpoilt: ending.isSpoilt)
                     if case .success(let generation) = ending.outcome {
                         state.scheduler.answered(tokens: generation.outputTokens)
                     }
-                    if let answer = desk.answers.removeValue(forKey: ticket) {
-                        endings.append((answer.handover, ending))
-                    }
+                    endings.append((choice.answer.handover, ending))
+                case nil: preconditionFailure("Every call that is asked picks a token.")
                 }
             }
         }
@@ -247,28 +256,34 @@ final class Engine: Sendable {
     }
 
     /// The next token of every call whose part was read to where one is asked for.
-    private func pick(_ plan: Scheduler.Plan, _ desk: Desk) -> [(ticket: Int, Answer.Next)] {
+    private func pick(_ plan: Scheduler.Plan, _ desk: Desk) -> [Choice] {
         var rows: [Int] = []
-        var tickets: [Int] = []
+        var choices: [Choice] = []
         var end = 0
         for part in plan.parts {
             end += part.step.tokens.count
             desk.answers[part.ticket]?.count(batch: plan.parts.count)
-            if part.isAnswered {
+            if part.isAnswered, let answer = desk.answers.removeValue(forKey: part.ticket) {
                 rows.append(end - 1)
-                tickets.append(part.ticket)
+                choices.append(Choice(ticket: part.ticket, answer: answer))
             }
         }
         guard !rows.isEmpty else { return [] }
         let logits = desk.transformer.logits(rows: rows)
-        return tickets.enumerated().compactMap { number, ticket in
-            // The network's own scratch, written anew by its next pass.
-            let row = UnsafeMutableBufferPointer(
-                mutating: UnsafeBufferPointer(
-                    rebasing: logits[number * vocabulary..<(number + 1) * vocabulary]))
-            guard let next = desk.answers[ticket]?.take(row, desk.candidates) else { return nil }
-            return (ticket, next)
+        // Each looks at the whole vocabulary, which can take as long as a tenth of the step.
+        choices.withUnsafeMutableBufferPointer { choices in
+            pool.share(choices.count, grain: 1) { range, worker in
+                for number in range {
+                    // The network's own scratch, written anew by its next pass.
+                    let row = UnsafeMutableBufferPointer(
+                        mutating: UnsafeBufferPointer(
+                            rebasing: logits[number * vocabulary..<(number + 1) * vocabulary]))
+                    choices[number].next = choices[number].answer.take(
+                        row, desk.candidates + worker * vocabulary)
+                }
+            }
         }
+        return choices
     }
 
     private func refusal(_ refusal: Scheduler.Refusal, _ scheduler: Scheduler) -> Failure {

@@ -17,7 +17,7 @@ struct MemoryNeed: Hashable {
         let perToken =
             3 * shape.width + 2 * shape.queryWidth + 2 * shape.keyWidth + 2 * shape.feedForwardWidth
             + shape.ropeWidth
-        let perThread = 1 << 18 + contextTokens
+        let perThread = 1 << 18 + contextTokens + 2 * vocabulary
         scratch =
             4
             * (Transformer.tokensMax * perToken + Transformer.logitRowsMax * vocabulary
