@@ -45,7 +45,7 @@ package final class LocalChatModel: Sendable {
     init(_ file: MappedModel, options: LocalModelOptions, environment: Environment = .system) throws
     {
         let gguf = try GGUF(file)
-        let shape = try ModelShape(gguf)
+        let shape = try ModelShape(gguf, contextTokensMax: contextTokensMax)
         let tokenizer = try BytePairTokenizer(gguf)
         let vocabulary = tokenizer.vocabulary.count
         let weights = try ModelWeights(gguf, shape, vocabulary: vocabulary)

@@ -46,8 +46,8 @@ struct ChatReferenceTests {
         }
     }
 
-    /// The arithmetic is f32 as the reference's, and keys and values are kept in half precision:
-    /// logits of 13 to 35 stay within 0.02 where llama.cpp's own are up to 0.47 away.
+    /// Activations are rounded to 8 or 15 bits, and keys and values kept in half precision: logits of
+    /// 13 to 35 stay within 0.3 where llama.cpp's own are up to 0.47 away.
     @Test("The ten best logits are those of an exact forward pass")
     func logits() async throws {
         let model = try ChatReference.model.get()
@@ -62,7 +62,7 @@ struct ChatReferenceTests {
                 abs(logits[$0] - $1)
             }
             let worst = differences.max() ?? .infinity
-            #expect(worst < 0.02, "\(item.text)")
+            #expect(worst < 0.35, "\(item.text)")
         }
     }
 
@@ -89,14 +89,15 @@ struct ChatReferenceTests {
         for item in items {
             let count = min(24, item.f32OutputIds.count)
             let made = try await model.greedyTokens(after: item.promptIds, count: count)
-            #expect(made == Array(item.f32OutputIds.prefix(count)), "\(item.text)")
-            // llama.cpp rounds activations to 8 bits, so only a clear choice must be the same.
+            // All of us round activations, so only a clear choice must be the same.
             let clear = item.top2Gap.firstIndex { $0 < 0.3 } ?? item.outputIds.count
             let compared = min(clear, count, item.outputIds.count)
             #expect(made.prefix(compared) == item.outputIds.prefix(compared), "\(item.text)")
+            #expect(made.prefix(compared) == item.f32OutputIds.prefix(compared), "\(item.text)")
         }
     }
 
+    /// llama.cpp is off by 0.3 %.
     @Test("A text of 512 tokens surprises it as much as an exact forward pass")
     func surprise() async throws {
         let model = try ChatReference.model.get()
@@ -104,7 +105,7 @@ struct ChatReferenceTests {
         let surprise = try await model.inspect { $0.surprise(at: reference.ids) }
         #expect(surprise.count == reference.f32Nll.count)
         let mean = surprise.reduce(0, +) / Double(surprise.count)
-        #expect(abs(mean - reference.f32MeanNll) < 0.0005 * reference.f32MeanNll)
+        #expect(abs(mean - reference.f32MeanNll) < 0.001 * reference.f32MeanNll)
     }
 
     @Test("Cancelling ends an answer within a token")

@@ -1,3 +1,4 @@
+import CKernels
 import Foundation
 
 @testable import LocalModels
@@ -17,6 +18,8 @@ struct GGUFWriter {
     var version: UInt32 = 3
     var metadata: [(String, Value)] = []
     var tensors: [(name: String, dimensions: [Int], type: UInt32, bytes: [UInt8])] = []
+    /// The tensor of this name begins where the one before it does.
+    var overlapping: String?
 
     func bytes() -> [UInt8] {
         var header = Array("GGUF".utf8)
@@ -54,12 +57,14 @@ struct GGUFWriter {
             }
         }
         var data: [UInt8] = []
+        var offset = 0
         for tensor in tensors {
             header.append(tensor.name)
             header.append(UInt32(tensor.dimensions.count))
             for dimension in tensor.dimensions { header.append(UInt64(dimension)) }
             header.append(tensor.type)
-            header.append(UInt64(data.count))
+            if tensor.name != overlapping { offset = data.count }
+            header.append(UInt64(offset))
             data += tensor.bytes
             data += Array(repeating: 0, count: (32 - data.count % 32) % 32)
         }
@@ -100,13 +105,16 @@ enum TinyModel {
     static func writer(
         type: TensorType = .q41, seed: UInt64 = 1, contextTokens: Int = contextTokens
     ) -> GGUFWriter {
+        // Rows are whole blocks.
+        let width = max(64, type.block.count)
+        let inner = max(96, type.block.count)
         var writer = GGUFWriter()
         writer.metadata = [
             ("general.architecture", .text("llama")),
             ("llama.block_count", .integer(2)),
             ("llama.context_length", .integer(UInt32(contextTokens))),
-            ("llama.embedding_length", .integer(64)),
-            ("llama.feed_forward_length", .integer(96)),
+            ("llama.embedding_length", .integer(UInt32(width))),
+            ("llama.feed_forward_length", .integer(UInt32(inner))),
             ("llama.attention.head_count", .integer(4)),
             ("llama.attention.head_count_kv", .integer(2)),
             ("llama.attention.layer_norm_rms_epsilon", .float(1e-5)),
@@ -131,20 +139,20 @@ enum TinyModel {
                     encode(values, type)
                 ))
         }
-        add("token_embd.weight", 64, tokens.count, .q80, 1)
+        add("token_embd.weight", width, tokens.count, .q80, 1)
         for layer in 0..<2 {
             let name = "blk.\(layer)."
-            add(name + "attn_norm.weight", 64, 1, .f32, 2)
-            add(name + "attn_q.weight", 64, 64, type, 0.5)
-            add(name + "attn_k.weight", 64, 32, type, 0.5)
-            add(name + "attn_v.weight", 64, 32, type, 0.5)
-            add(name + "attn_output.weight", 64, 64, type, 0.5)
-            add(name + "ffn_norm.weight", 64, 1, .f32, 2)
-            add(name + "ffn_gate.weight", 64, 96, type, 0.5)
-            add(name + "ffn_up.weight", 64, 96, type, 0.5)
-            add(name + "ffn_down.weight", 96, 64, type, 0.5)
+            add(name + "attn_norm.weight", width, 1, .f32, 2)
+            add(name + "attn_q.weight", width, width, type, 0.5)
+            add(name + "attn_k.weight", width, width / 2, type, 0.5)
+            add(name + "attn_v.weight", width, width / 2, type, 0.5)
+            add(name + "attn_output.weight", width, width, type, 0.5)
+            add(name + "ffn_norm.weight", width, 1, .f32, 2)
+            add(name + "ffn_gate.weight", width, inner, type, 0.5)
+            add(name + "ffn_up.weight", width, inner, type, 0.5)
+            add(name + "ffn_down.weight", inner, width, type, 0.5)
         }
-        add("output_norm.weight", 64, 1, .f32, 2)
+        add("output_norm.weight", width, 1, .f32, 2)
         return writer
     }
 
@@ -175,8 +183,40 @@ enum TinyModel {
                     for place in 0..<16 { bytes.append(nibbles[place] | nibbles[place + 16] << 4) }
                 }
             }
+        default: bytes = blocksByChance(values, type)
         }
         return bytes
+    }
+
+    /// The other types: blocks by chance that are not these numbers, but as many, as large, and the
+    /// same for the same numbers.
+    private static func blocksByChance(_ values: [Float], _ type: TensorType) -> [UInt8] {
+        let scales: [Int] =
+            switch type {
+            case .q2K: [80, 82]
+            case .q3K: [108]
+            case .q6K: [208]
+            case .q4K, .q5K, .q51: [0, 2]
+            default: [0]
+            }
+        var random = Random(state: values.reduce(1) { $0 &* 31 &+ UInt64($1.bitPattern) })
+        let largest = values.map(abs).max() ?? 0
+        return (0..<values.count / type.block.count).flatMap { _ -> [UInt8] in
+            var block = (0..<type.block.bytes).map { _ in UInt8(truncatingIfNeeded: random.next()) }
+            func setScales(_ scale: Float, _ sign: Float) {
+                for (number, place) in scales.enumerated() {
+                    // A minimum of Q5_1 is added, those of the K types are taken away.
+                    let value = Float16(number == 0 || type != .q51 ? scale : sign * scale * 16)
+                    block[place] = UInt8(truncatingIfNeeded: value.bitPattern)
+                    block[place + 1] = UInt8(truncatingIfNeeded: value.bitPattern >> 8)
+                }
+            }
+            setScales(1, -1)
+            var wide = [Float](repeating: 0, count: type.block.count)
+            kernel_expand_row(Int32(type.rawValue), block, wide.count, &wide)
+            setScales(largest / (wide.map(abs).max() ?? 1), -1)
+            return block
+        }
     }
 }
 

@@ -47,9 +47,19 @@ struct GGUFTests {
     }
 
     static let refusals = [
-        Refusal(description: "version 2", code: .unsupported, says: "version 2") { $0.version = 2 },
-        Refusal(description: "another architecture", code: .unsupported, says: "qwen2") {
-            set("general.architecture", .text("qwen2"), &$0)
+        Refusal(description: "version 1", code: .unsupported, says: "version 1") { $0.version = 1 },
+        Refusal(description: "version 4", code: .unsupported, says: "version 4") { $0.version = 4 },
+        Refusal(description: "another byte order", code: .unsupported, says: "big-endian") {
+            $0.version = 3 << 24
+        },
+        Refusal(
+            description: "another architecture", code: .unsupported,
+            says: "is \"mamba\" (gemma3, llama, phi3, qwen2, qwen3 or smollm3 would do)"
+        ) {
+            set("general.architecture", .text("mamba"), &$0)
+        },
+        Refusal(description: "a hostile architecture", code: .unsupported, says: "\"a b\"") {
+            set("general.architecture", .text("a\nb"), &$0)
         },
         Refusal(description: "another pre-tokenizer", code: .unsupported, says: "llama-bpe") {
             set("tokenizer.ggml.pre", .text("llama-bpe"), &$0)
@@ -63,8 +73,11 @@ struct GGUFTests {
         Refusal(description: "no chat template", code: .unsupported, says: "no chat template") {
             $0.metadata.removeAll { $0.0 == "tokenizer.chat_template" }
         },
-        Refusal(description: "a tensor type to come", code: .unsupported, says: "Q4_K") {
-            $0.tensors[1].type = 12
+        Refusal(
+            description: "a tensor type to come", code: .unsupported,
+            says: "blk.0.attn_norm.weight has the type IQ2_XXS"
+        ) {
+            $0.tensors[1].type = 16
         },
         Refusal(description: "a tensor type of no one", code: .unsupported, says: "number 99") {
             $0.tensors[1].type = 99
@@ -72,11 +85,37 @@ struct GGUFTests {
         Refusal(description: "experts", code: .unsupported, says: "expert_count") {
             set("llama.expert_count", .integer(8), &$0)
         },
-        Refusal(description: "scaled positions", code: .unsupported, says: "yarn") {
-            set("llama.rope.scaling.type", .text("yarn"), &$0)
+        Refusal(
+            description: "scaled positions", code: .unsupported,
+            says: "by \"dynamic\" (none, linear, yarn or longrope would do)"
+        ) {
+            set("llama.rope.scaling.type", .text("dynamic"), &$0)
         },
-        Refusal(description: "a tensor too many", code: .unsupported, says: "attn_q.bias") {
-            $0.tensors.append(("blk.0.attn_q.bias", [64], 0, Array(repeating: 0, count: 256)))
+        Refusal(description: "a file in parts", code: .unsupported, says: "one of 3 parts") {
+            $0.metadata.append(("split.count", .integer(3)))
+        },
+        Refusal(description: "a window of llama", code: .unsupported, says: "sliding_window") {
+            set("llama.attention.sliding_window", .integer(64), &$0)
+        },
+        Refusal(description: "softcapped logits", code: .unsupported, says: "softcapping") {
+            set("llama.final_logit_softcapping", .float(30), &$0)
+        },
+        Refusal(
+            description: "all that is missing", code: .unsupported,
+            says:
+                "x.gguf cannot be run: its architecture is \"jamba\" (gemma3, llama, phi3, qwen2, "
+                + "qwen3 or smollm3 would do), its tensor blk.0.attn_norm.weight has the type "
+                + "IQ1_S, and 1 more like it (a file with weights of F32, F16, Q4_0, Q4_1, Q5_0, "
+                + "Q5_1, Q8_0, Q2_K, Q3_K, Q4_K, Q5_K, Q6_K, IQ4_NL, IQ4_XS, BF16 would do) and it "
+                + "has 8 experts (jamba.expert_count) (a model without would do)."
+        ) {
+            set("general.architecture", .text("jamba"), &$0)
+            set("jamba.expert_count", .integer(8), &$0)
+            $0.tensors[1].type = 19
+            $0.tensors[2].dimensions = [64, 8, 8]
+        },
+        Refusal(description: "a tensor too many", code: .unsupported, says: "attn_output.bias") {
+            $0.tensors.append(("blk.0.attn_output.bias", [64], 0, Array(repeating: 0, count: 256)))
         },
         Refusal(description: "a tensor too few", code: .invalid, says: "output_norm.weight") {
             $0.tensors.removeLast()
@@ -107,6 +146,24 @@ struct GGUFTests {
         },
         Refusal(description: "an alignment of three", code: .invalid, says: "alignment") {
             $0.metadata.append(("general.alignment", .integer(3)))
+        },
+        Refusal(description: "tensors that overlap", code: .invalid, says: "overlap") {
+            $0.overlapping = "blk.0.attn_k.weight"
+        },
+        Refusal(description: "a key with a newline", code: .invalid, says: "printable ASCII") {
+            $0.metadata.append(("a\nb", .integer(1)))
+        },
+        Refusal(description: "a name that is no text", code: .invalid, says: "printable ASCII") {
+            $0.tensors[3].name = "blk.0.\u{0}é"
+        },
+        Refusal(description: "layers of two sizes", code: .unsupported, says: "differs") {
+            set("llama.feed_forward_length", .integers([96, 64]), &$0)
+        },
+        Refusal(description: "a base below one", code: .invalid, says: "freq_base") {
+            set("llama.rope.freq_base", .float(0.5), &$0)
+        },
+        Refusal(description: "a factor of nothing", code: .invalid, says: "rope_freqs") {
+            $0.tensors.append(("rope_freqs.weight", [8], 0, Array(repeating: 0, count: 32)))
         },
         Refusal(description: "an endless list", code: .invalid, says: "bad") {
             $0.metadata.append(

@@ -16,7 +16,7 @@
 
 // Eight rows of a panel at a time: a register holds four columns of each.
 // Weights are asked for this far ahead: a processor does not see by itself that a panel goes on.
-enum { ROWS = 8, TOKENS_MAX = 4, AHEAD_BYTES = 4096 };
+enum { ROWS = 8, LINES_MAX = 4, AHEAD_BYTES = 4096 };
 
 INLINE __m256i codes_at(const uint8_t *from) { return _mm256_loadu_si256((const void *)from); }
 
@@ -58,25 +58,25 @@ INLINE __m256i codes_of(const int packing, const bool unpacked, const uint8_t *b
     return codes;
 }
 
-// One block of eight rows and `tokens` tokens. `scales` and `offsets` are those of the rows, for
+// One block of eight rows and `lines` rows of activations, of which `parts` make a token. `scales` and `offsets` are those of the rows, for
 // each half of the block where there are two.
-INLINE void block_product(const int packing, const bool unpacked, const int tokens,
+INLINE void block_product(const int packing, const bool unpacked, const int lines, const int parts,
                           const uint8_t *block, const __m256 *scales, const __m256 *offsets,
                           const int8_t *activations, long columns, const kernel_block *infos,
                           long blocks, __m256 *totals) {
-    __m256i sums[TOKENS_MAX][2];
+    __m256i sums[LINES_MAX][2];
     const int halves = packing == KERNEL_PACKED_6 ? 2 : 1;
     UNROLL for (int half = 0; half < halves; half++) {
-        UNROLL for (int t = 0; t < tokens; t++) sums[t][half] = _mm256_setzero_si256();
+        UNROLL for (int t = 0; t < lines; t++) sums[t][half] = _mm256_setzero_si256();
         // Groups whose products share a 16-bit sum.
         const int run = packing == KERNEL_PACKED_4 ? 8 : packing == KERNEL_PACKED_6 ? 2 : 1;
         UNROLL for (int first = half * 4; first < (half + 1) * (8 / halves); first += run) {
-            __m256i run_sums[TOKENS_MAX];
+            __m256i run_sums[LINES_MAX];
             UNROLL for (int group = first; group < first + run; group++) {
                 __m256i codes = codes_of(packing, unpacked, block, group);
                 __m256i sizes =
                     packing == KERNEL_PACKED_8 ? _mm256_abs_epi8(codes) : _mm256_setzero_si256();
-                UNROLL for (int t = 0; t < tokens; t++) {
+                UNROLL for (int t = 0; t < lines; t++) {
                     __m256i x = four(activations + t * columns + 4 * group);
                     __m256i product = packing == KERNEL_PACKED_8
                                           ? products(sizes, _mm256_sign_epi8(x, codes))
@@ -85,19 +85,20 @@ INLINE void block_product(const int packing, const bool unpacked, const int toke
                         group == first ? product : _mm256_add_epi16(run_sums[t], product);
                 }
             }
-            UNROLL for (int t = 0; t < tokens; t++)
+            UNROLL for (int t = 0; t < lines; t++)
                 sums[t][half] = _mm256_add_epi32(sums[t][half], widen(run_sums[t]));
         }
     }
-    UNROLL for (int t = 0; t < tokens; t++) {
+    UNROLL for (int t = 0; t < lines; t++) {
         const kernel_block *info = infos + t * blocks;
         __m256 scale = _mm256_set1_ps(info->scale);
         UNROLL for (int half = 0; half < halves; half++) {
-            totals[t] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(sums[t][half]),
-                                        _mm256_mul_ps(scales[half], scale), totals[t]);
+            totals[t / parts] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(sums[t][half]),
+                                        _mm256_mul_ps(scales[half], scale), totals[t / parts]);
             if (packing == KERNEL_PACKED_8) continue;
             float sum = halves == 1 ? info->sum : half == 0 ? info->low_sum : info->high_sum;
-            totals[t] = _mm256_fmadd_ps(offsets[half], _mm256_set1_ps(sum), totals[t]);
+            totals[t / parts] =
+                _mm256_fmadd_ps(offsets[half], _mm256_set1_ps(sum), totals[t / parts]);
         }
     }
 }
@@ -118,16 +119,16 @@ INLINE void finish(const __m256 *totals, const int tokens, float *out, long stri
 }
 
 // Straight out of the panels, for a few tokens: what counts is how fast the weights come in.
-INLINE void panel_product(const int packing, const int tokens, const uint8_t *panel,
-                          const kernel_rows *x, long columns, float *out, long stride, long rows,
+INLINE void panel_product(const int packing, const int lines, const int parts,
+                          const uint8_t *panel, const kernel_rows *x, long columns, float *out, long stride, long rows,
                           bool adds) {
     const long blocks = columns / KERNEL_BLOCK;
     const int bytes = packing == KERNEL_PACKED_4   ? KERNEL_PACKED_4_BYTES
                       : packing == KERNEL_PACKED_6 ? KERNEL_PACKED_6_BYTES
                                                    : KERNEL_PACKED_8_BYTES;
     const int scales_at = packing == KERNEL_PACKED_4 ? 256 : packing == KERNEL_PACKED_6 ? 384 : 512;
-    __m256 totals[2][TOKENS_MAX];
-    UNROLL for (int t = 0; t < tokens; t++) totals[0][t] = totals[1][t] = _mm256_setzero_ps();
+    __m256 totals[2][LINES_MAX];
+    UNROLL for (int t = 0; t < lines / parts; t++) totals[0][t] = totals[1][t] = _mm256_setzero_ps();
     for (long b = 0; b < blocks; b++) {
         const uint8_t *block = panel + b * bytes;
         UNROLL for (int line = 0; line < (bytes + 63) / 64; line++)
@@ -142,13 +143,13 @@ INLINE void panel_product(const int packing, const int tokens, const uint8_t *pa
                 offsets[0] = halves_at(scale + 64);
                 offsets[1] = halves_at(scale + 96);
             }
-            block_product(packing, false, tokens, block + 32 * side, scales, offsets,
+            block_product(packing, false, lines, parts, block + 32 * side, scales, offsets,
                           x->codes + b * KERNEL_BLOCK, columns, x->blocks + b, blocks,
                           totals[side]);
         }
     }
-    finish(totals[0], tokens, out, stride, rows, adds);
-    if (rows > ROWS) finish(totals[1], tokens, out + ROWS, stride, rows - ROWS, adds);
+    finish(totals[0], lines / parts, out, stride, rows, adds);
+    if (rows > ROWS) finish(totals[1], lines / parts, out + ROWS, stride, rows - ROWS, adds);
 }
 
 // A side of a panel as the product of many tokens reads it: codes a byte each, scales and offsets
@@ -184,15 +185,15 @@ INLINE side unpack(const int packing, const uint8_t *panel, int which, long bloc
                   packing == KERNEL_PACKED_8 ? KERNEL_PACKED_8_BYTES : 256, scales};
 }
 
-INLINE void side_product(const int packing, const int tokens, side s, const kernel_rows *x,
-                         long token, long columns, float *out, long stride, long rows, bool adds) {
+INLINE void side_product(const int packing, const int lines, const int parts, side s,
+                         const kernel_rows *x, long token, long columns, float *out, long stride, long rows, bool adds) {
     const long blocks = columns / KERNEL_BLOCK;
     const int halves = packing == KERNEL_PACKED_6 ? 2 : 1;
     const int per_block = packing == KERNEL_PACKED_8 ? 1 : 2 * halves;
-    const int8_t *activations = x->codes + token * columns;
-    const kernel_block *infos = x->blocks + token * blocks;
-    __m256 totals[TOKENS_MAX];
-    UNROLL for (int t = 0; t < tokens; t++) totals[t] = _mm256_setzero_ps();
+    const int8_t *activations = x->codes + token * parts * columns;
+    const kernel_block *infos = x->blocks + token * parts * blocks;
+    __m256 totals[LINES_MAX];
+    UNROLL for (int t = 0; t < lines / parts; t++) totals[t] = _mm256_setzero_ps();
     for (long b = 0; b < blocks; b++) {
         __m256 scales[2], offsets[2];
         UNROLL for (int h = 0; h < halves; h++) {
@@ -200,13 +201,13 @@ INLINE void side_product(const int packing, const int tokens, side s, const kern
             if (packing != KERNEL_PACKED_8)
                 offsets[h] = _mm256_loadu_ps(s.scales + (b * per_block + halves + h) * ROWS);
         }
-        block_product(packing, true, tokens, s.codes + b * s.code_bytes, scales, offsets,
+        block_product(packing, true, lines, parts, s.codes + b * s.code_bytes, scales, offsets,
                       activations + b * KERNEL_BLOCK, columns, infos + b, blocks, totals);
     }
-    finish(totals, tokens, out + token * stride, stride, rows, adds);
+    finish(totals, lines / parts, out + token * stride, stride, rows, adds);
 }
 
-INLINE void product_of(const int packing, const kernel_packed *weights, long first, long last,
+INLINE void product_of(const int packing, const int parts, const kernel_packed *weights, long first, long last,
                        const kernel_rows *x, long count, uint8_t *scratch, float *out,
                        long stride, bool adds) {
     const long columns = weights->columns, blocks = columns / KERNEL_BLOCK;
@@ -216,37 +217,46 @@ INLINE void product_of(const int packing, const kernel_packed *weights, long fir
         float *target = out + panel * KERNEL_PANEL;
         long left = weights->rows - panel * KERNEL_PANEL;
         long rows = left < KERNEL_PANEL ? left : KERNEL_PANEL;
-        switch (count) {
-        case 1: panel_product(packing, 1, start, x, columns, target, stride, rows, adds); break;
-        case 2: panel_product(packing, 2, start, x, columns, target, stride, rows, adds); break;
-        case 3: panel_product(packing, 3, start, x, columns, target, stride, rows, adds); break;
-        case 4: panel_product(packing, 4, start, x, columns, target, stride, rows, adds); break;
+        switch (count * parts) {
+        case 1: panel_product(packing, 1, 1, start, x, columns, target, stride, rows, adds); break;
+        case 2:
+            panel_product(packing, 2, parts, start, x, columns, target, stride, rows, adds);
+            break;
+        case 3: panel_product(packing, 3, 1, start, x, columns, target, stride, rows, adds); break;
+        case 4:
+            panel_product(packing, 4, parts, start, x, columns, target, stride, rows, adds);
+            break;
         default:
             for (int which = 0; which < 2 && rows > which * ROWS; which++) {
                 side s = unpack(packing, start, which, blocks, scratch);
                 float *own = target + which * ROWS;
                 long own_rows = rows - which * ROWS, t = 0;
-                for (; t + 4 <= count; t += 4)
-                    side_product(packing, 4, s, x, t, columns, own, stride, own_rows, adds);
+                for (; (count - t) * parts >= LINES_MAX; t += LINES_MAX / parts)
+                    side_product(packing, LINES_MAX, parts, s, x, t, columns, own, stride,
+                                 own_rows, adds);
                 for (; t < count; t++)
-                    side_product(packing, 1, s, x, t, columns, own, stride, own_rows, adds);
+                    side_product(packing, parts, parts, s, x, t, columns, own, stride, own_rows,
+                                 adds);
             }
         }
     }
 }
 
-static void avx2_product(const kernel_packed *weights, long first, long last, const kernel_rows *x,
-                         long count, void *scratch, float *out, long stride, bool adds) {
+#define PRODUCT(packing)                                                                          \
+    case packing:                                                                                 \
+        if (x->parts == 2)                                                                        \
+            product_of(packing, 2, weights, first, last, x, count, scratch, out, stride, adds);   \
+        else                                                                                      \
+            product_of(packing, 1, weights, first, last, x, count, scratch, out, stride, adds);   \
+        break;
+
+static void avx2_product(const kernel_packed *weights, long first, long last,
+                         const kernel_rows *x, long count, void *scratch, float *out,
+                         long stride, bool adds) {
     switch (weights->packing) {
-    case KERNEL_PACKED_4:
-        product_of(KERNEL_PACKED_4, weights, first, last, x, count, scratch, out, stride, adds);
-        break;
-    case KERNEL_PACKED_6:
-        product_of(KERNEL_PACKED_6, weights, first, last, x, count, scratch, out, stride, adds);
-        break;
-    default:
-        product_of(KERNEL_PACKED_8, weights, first, last, x, count, scratch, out, stride, adds);
-        break;
+        PRODUCT(KERNEL_PACKED_4)
+        PRODUCT(KERNEL_PACKED_6)
+        PRODUCT(KERNEL_PACKED_8)
     }
 }
 

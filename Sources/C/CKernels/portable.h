@@ -177,7 +177,28 @@ static void KERNEL(floats_from_halves)(const uint16_t *x, long count, float *out
     for (long i = 0; i < count; i++) out[i] = KERNEL(half_at)(x + i);
 }
 
-static void KERNEL(quantise)(const float *x, long columns, int8_t *codes, kernel_block *blocks) {
+// Rounds a block times `inverse` to whole numbers from -127 to 127, and sums them.
+static inline kernel_block KERNEL(round_block)(const float *x, float scale, float inverse,
+                                               int8_t *codes) {
+    int32_t low = 0, high = 0;
+    for (int i = 0; i < KERNEL_BLOCK; i++) {
+        float value = x[i] * inverse;
+        value = value > -127 ? value : -127;  // Also takes NaN.
+        value = value < 127 ? value : 127;
+        // Adding 1.5 * 2^23 rounds to a whole number and leaves it in the low bits.
+        value += 12582912.0f;
+        int32_t bits;
+        memcpy(&bits, &value, 4);
+        codes[i] = (int8_t)bits;
+    }
+    for (int i = 0; i < 16; i++) low += codes[i];
+    for (int i = 16; i < 32; i++) high += codes[i];
+    return (kernel_block){scale, scale * (float)(low + high), scale * (float)low,
+                          scale * (float)high};
+}
+
+static void KERNEL(quantise)(const float *x, long columns, int8_t *codes, kernel_block *blocks,
+                             int8_t *rest_codes, kernel_block *rest_blocks) {
     for (long block = 0; block < columns / KERNEL_BLOCK; block++) {
         float largest = 0;
         for (int i = 0; i < KERNEL_BLOCK; i++) {
@@ -185,21 +206,15 @@ static void KERNEL(quantise)(const float *x, long columns, int8_t *codes, kernel
             largest = size > largest ? size : largest;
         }
         float scale = largest / 127, inverse = largest > 0 ? 127 / largest : 0;
-        int32_t low = 0, high = 0;
-        for (int i = 0; i < KERNEL_BLOCK; i++) {
-            float value = x[i] * inverse;
-            value = value > -127 ? value : -127;  // Also takes NaN.
-            value = value < 127 ? value : 127;
-            // Adding 1.5 * 2^23 rounds to a whole number and leaves it in the low bits.
-            value += 12582912.0f;
-            int32_t bits;
-            memcpy(&bits, &value, 4);
-            codes[i] = (int8_t)bits;
+        blocks[block] = KERNEL(round_block)(x, scale, inverse, codes);
+        if (rest_codes) {
+            // At most half of what a code stands for.
+            float rest[KERNEL_BLOCK];
+            for (int i = 0; i < KERNEL_BLOCK; i++) rest[i] = x[i] - scale * (float)codes[i];
+            rest_blocks[block] =
+                KERNEL(round_block)(rest, scale / 254, 254 * inverse, rest_codes);
+            rest_codes += KERNEL_BLOCK;
         }
-        for (int i = 0; i < 16; i++) low += codes[i];
-        for (int i = 16; i < 32; i++) high += codes[i];
-        blocks[block] = (kernel_block){scale, scale * (float)(low + high), scale * (float)low,
-                                       scale * (float)high};
         x += KERNEL_BLOCK;
         codes += KERNEL_BLOCK;
     }

@@ -1,7 +1,10 @@
 import Core
 
-/// The tables of a GGUF file, version 3: its metadata, and where its tensors are. Arrays stay in
-/// the file, since a vocabulary has 50,000 strings.
+/// The tables of a GGUF file, version 2 or 3: its metadata, and where its tensors are. Arrays stay
+/// in the file, since a vocabulary has 50,000 strings.
+///
+/// The format is that of ggml's `docs/gguf.md`. Reading takes time in proportion to the tables, and
+/// memory in proportion to the number of their entries, both of which have limits.
 struct GGUF: Sendable {
     enum Value: Sendable, Equatable {
         case integer(Int)
@@ -27,18 +30,34 @@ struct GGUF: Sendable {
         let bytes: Range<Int>
     }
 
+    /// A tensor that no kernel can read, and why.
+    struct UnreadableTensor: Sendable, Equatable {
+        let name: String
+        /// Such as "has the type IQ2_XXS".
+        let reason: String
+    }
+
+    static let keyBytesMax = 1024
     static let stringBytesMax = 1 << 20
+    /// What all keys, texts and tensor names may take together. Chat templates are the longest of
+    /// them, of some 10 KB.
+    static let textBytesMax = 1 << 24
     static let metadataMax = 10_000
     static let tensorsMax = 100_000
+    /// Larger than any vocabulary. The strings of a list are walked one by one.
+    static let listCountMax = 1 << 22
     /// Larger than any dimension of any model, small enough that products of three stay in 64 bits.
     static let dimensionMax = 1 << 20
 
     let file: MappedModel
     let metadata: [String: Value]
     let tensors: [String: Tensor]
+    /// In the order of the file.
+    let unreadableTensors: [UnreadableTensor]
 
     /// Throws `invalid` with what is wrong when the file is not GGUF, is truncated or contradicts
-    /// itself, and `unsupported` for another version or tensor type.
+    /// itself, and `unsupported` for another version. Tensors that cannot be read are no error yet:
+    /// who wants to run the model says all that is missing at once.
     init(_ file: MappedModel) throws {
         self.file = file
         var reader = GGUFReader(file)
@@ -46,18 +65,13 @@ struct GGUF: Sendable {
             throw Failure(.invalid, "\(file.name) is not a GGUF file.")
         }
         _ = try reader.bytes(4, "the magic number")
-        let version = UInt32(littleEndian: try reader.number(UInt32.self, "the version"))
-        guard version == 3 else {
-            throw Failure(
-                .unsupported, "\(file.name) is GGUF version \(version); only version 3 can be read."
-            )
-        }
+        try Self.checkVersion(&reader)
         let tensorCount = try reader.count("the number of tensors", limit: Self.tensorsMax)
         let metadataCount = try reader.count("the number of keys", limit: Self.metadataMax)
 
         var metadata: [String: Value] = [:]
         for _ in 0..<metadataCount {
-            let key = try reader.string("a key", limit: 65_535)
+            let key = try reader.name("a key", limit: Self.keyBytesMax)
             let type = UInt32(littleEndian: try reader.number(UInt32.self, "a type"))
             let value = try Self.value(type, of: key, from: &reader)
             guard metadata.updateValue(value, forKey: key) == nil else {
@@ -73,13 +87,28 @@ struct GGUF: Sendable {
             else { throw reader.damaged("its alignment is \(value)") }
             alignment = stated
         }
-        tensors = try Self.tensors(tensorCount, alignment: alignment, from: &reader)
+        (tensors, unreadableTensors) = try Self.tensors(
+            tensorCount, alignment: alignment, from: &reader)
     }
 
     static func damaged(_ name: String, _ what: String) -> Failure {
         Failure(
             .invalid,
-            "The model file \(name) is damaged: \(what). Fetch it again with `make models`.")
+            "The model file \(name) is damaged: \(what). Fetch it again from where it came from.")
+    }
+
+    /// Versions 2 and 3 differ in that 3 may also be written with the most significant byte first;
+    /// version 1 had counts of another size.
+    private static func checkVersion(_ reader: inout GGUFReader) throws {
+        let version = UInt32(littleEndian: try reader.number(UInt32.self, "the version"))
+        guard !(2...3).contains(version) else { return }
+        let name = reader.file.name
+        throw Failure(
+            .unsupported,
+            version.byteSwapped < 1 << 16
+                ? "\(name) has the byte order of big-endian machines; a little-endian GGUF file "
+                    + "would do."
+                : "\(name) is GGUF version \(version); versions 2 and 3 can be read.")
     }
 
     private static func value(_ type: UInt32, of key: String, from reader: inout GGUFReader) throws
@@ -109,60 +138,87 @@ struct GGUF: Sendable {
 
     private static func list(_ key: String, from reader: inout GGUFReader) throws -> List {
         let type = UInt32(littleEndian: try reader.number(UInt32.self, key))
-        let sizes: [UInt32: Int] = [
-            0: 1, 1: 1, 2: 2, 3: 2, 4: 4, 5: 4, 6: 4, 7: 1, 10: 8, 11: 8, 12: 8,
-        ]
-        let count = try reader.count("the length of \(key)", limit: reader.bytesLeft)
+        let count = try reader.count("the length of \(key)", limit: listCountMax)
         let start = reader.offset
-        if let size = sizes[type] {
-            guard count <= reader.bytesLeft / size else {
-                throw reader.damaged("it ends in the middle of \(key)")
-            }
+        if let size = elementBytes[type] {
             _ = try reader.bytes(count * size, key)
         } else if type == 8 {
             for _ in 0..<count { _ = try reader.stringBytes(key) }
         } else {
+            // Lists of lists are in the format, and no model has any.
             throw reader.damaged("\(key) is a list of the unknown type \(type)")
         }
         return List(elementType: type, count: count, bytes: start..<reader.offset)
     }
 
+    private static let elementBytes: [UInt32: Int] = [
+        0: 1, 1: 1, 2: 2, 3: 2, 4: 4, 5: 4, 6: 4, 7: 1, 10: 8, 11: 8, 12: 8,
+    ]
+}
+
+// MARK: Tensors
+
+extension GGUF {
     private struct Entry {
         let name: String
-        let type: TensorType
         let columns: Int
         let rows: Int
+        let isFlat: Bool
+        let type: UInt32
         let offset: UInt64
     }
 
     private static func tensors(_ count: Int, alignment: Int, from reader: inout GGUFReader) throws
-        -> [String: Tensor]
+        -> ([String: Tensor], [UnreadableTensor])
     {
         var entries: [Entry] = []
         for _ in 0..<count { entries.append(try entry(from: &reader)) }
         let start = (reader.offset + alignment - 1) / alignment * alignment
 
         var tensors: [String: Tensor] = [:]
+        var unreadable: [UnreadableTensor] = []
+        var names: Set<String> = []
         for entry in entries {
-            let rowBytes = try entry.type.rowBytes(columns: entry.columns, in: entry.name, reader)
-            let size = rowBytes * entry.rows
-            guard entry.offset % UInt64(alignment) == 0,
-                let offset = Int(exactly: entry.offset), offset <= reader.file.bytes.count,
-                start + offset <= reader.file.bytes.count,
-                size <= reader.file.bytes.count - start - offset
-            else { throw reader.damaged("the tensor \(entry.name) is not inside it") }
-            let tensor = Tensor(
-                name: entry.name, type: entry.type, columns: entry.columns, rows: entry.rows,
-                bytes: start + offset..<start + offset + size)
-            guard tensors.updateValue(tensor, forKey: entry.name) == nil else {
+            guard names.insert(entry.name).inserted else {
                 throw reader.damaged("it has the tensor \(entry.name) twice")
             }
+            guard let type = TensorType(rawValue: entry.type) else {
+                let reason = "has the type \(TensorType.name(of: entry.type))"
+                unreadable.append(UnreadableTensor(name: entry.name, reason: reason))
+                continue
+            }
+            guard entry.isFlat else {
+                let reason = "has more than two dimensions"
+                unreadable.append(UnreadableTensor(name: entry.name, reason: reason))
+                continue
+            }
+            guard entry.columns % type.block.count == 0 else {
+                throw reader.damaged("the rows of \(entry.name) do not divide into blocks")
+            }
+            let size = type.rowBytes(columns: entry.columns) * entry.rows
+            let fileBytes = reader.file.bytes.count
+            guard entry.offset % UInt64(alignment) == 0,
+                let offset = Int(exactly: entry.offset), offset <= fileBytes,
+                start + offset <= fileBytes, size <= fileBytes - start - offset
+            else { throw reader.damaged("the tensor \(entry.name) is not inside it") }
+            tensors[entry.name] = Tensor(
+                name: entry.name, type: type, columns: entry.columns, rows: entry.rows,
+                bytes: start + offset..<start + offset + size)
         }
-        return tensors
+        try checkOverlaps(tensors, reader)
+        return (tensors, unreadable)
+    }
+
+    private static func checkOverlaps(_ tensors: [String: Tensor], _ reader: GGUFReader) throws {
+        let sorted = tensors.values.sorted { $0.bytes.lowerBound < $1.bytes.lowerBound }
+        for (one, next) in zip(sorted, sorted.dropFirst())
+        where one.bytes.upperBound > next.bytes.lowerBound {
+            throw reader.damaged("its tensors \(one.name) and \(next.name) overlap")
+        }
     }
 
     private static func entry(from reader: inout GGUFReader) throws -> Entry {
-        let name = try reader.string("a tensor's name", limit: 256)
+        let name = try reader.name("a tensor's name", limit: 256)
         let rank = UInt32(littleEndian: try reader.number(UInt32.self, name))
         guard (1...4).contains(rank) else {
             throw reader.damaged("the tensor \(name) has \(rank) dimensions")
@@ -173,99 +229,10 @@ struct GGUF: Sendable {
             guard dimension > 0 else { throw reader.damaged("the tensor \(name) is empty") }
             dimensions.append(dimension)
         }
-        guard dimensions.dropFirst(2).allSatisfy({ $0 == 1 }) else {
-            throw Failure(
-                .unsupported,
-                "\(reader.file.name) cannot be run: its tensor \(name) has \(rank) dimensions.")
-        }
-        let code = UInt32(littleEndian: try reader.number(UInt32.self, name))
-        let type = try TensorType(code: code, of: name, in: reader.file.name)
+        let type = UInt32(littleEndian: try reader.number(UInt32.self, name))
         let offset = UInt64(littleEndian: try reader.number(UInt64.self, name))
         return Entry(
-            name: name, type: type, columns: dimensions[0],
-            rows: dimensions.count > 1 ? dimensions[1] : 1, offset: offset)
-    }
-}
-
-extension GGUF {
-    func integer(_ key: String) throws -> Int {
-        guard let value = try integerIfPresent(key) else { throw missing(key) }
-        return value
-    }
-
-    func integerIfPresent(_ key: String) throws -> Int? {
-        switch metadata[key] {
-        case nil: nil
-        case .integer(let value): value
-        case .some: throw Self.damaged(file.name, "\(key) is not a whole number")
-        }
-    }
-
-    func float(_ key: String) throws -> Double {
-        guard let value = try floatIfPresent(key) else { throw missing(key) }
-        return value
-    }
-
-    func floatIfPresent(_ key: String) throws -> Double? {
-        switch metadata[key] {
-        case nil: nil
-        case .float(let value) where value.isFinite: value
-        case .some: throw Self.damaged(file.name, "\(key) is not a number")
-        }
-    }
-
-    func string(_ key: String) throws -> String {
-        guard let value = try stringIfPresent(key) else { throw missing(key) }
-        return value
-    }
-
-    func stringIfPresent(_ key: String) throws -> String? {
-        switch metadata[key] {
-        case nil: nil
-        case .string(let value): value
-        case .some: throw Self.damaged(file.name, "\(key) is not a text")
-        }
-    }
-
-    func boolean(_ key: String, default otherwise: Bool) throws -> Bool {
-        switch metadata[key] {
-        case nil: otherwise
-        case .boolean(let value): value
-        case .some: throw Self.damaged(file.name, "\(key) is not true or false")
-        }
-    }
-
-    /// Where each string of a list is in the file. Nil when there is no such list.
-    func strings(_ key: String) throws -> [Range<Int>]? {
-        guard let value = metadata[key] else { return nil }
-        guard case .array(let list) = value, list.elementType == 8 else {
-            throw Self.damaged(file.name, "\(key) is not a list of texts")
-        }
-        var places: [Range<Int>] = []
-        places.reserveCapacity(list.count)
-        var offset = list.bytes.lowerBound
-        for _ in 0..<list.count {
-            let length = Int(file.bytes.loadUnaligned(fromByteOffset: offset, as: UInt64.self))
-            places.append(offset + 8..<offset + 8 + length)
-            offset += 8 + length
-        }
-        return places
-    }
-
-    /// A list of 32-bit whole numbers. Nil when there is none.
-    func integers(_ key: String) throws -> [Int32]? {
-        guard let value = metadata[key] else { return nil }
-        guard case .array(let list) = value, list.elementType == 4 || list.elementType == 5 else {
-            throw Self.damaged(file.name, "\(key) is not a list of whole numbers")
-        }
-        return (0..<list.count).map {
-            Int32(
-                littleEndian: file.bytes.loadUnaligned(
-                    fromByteOffset: list.bytes.lowerBound + 4 * $0, as: Int32.self))
-        }
-    }
-
-    private func missing(_ key: String) -> Failure {
-        Self.damaged(file.name, "it does not say \(key)")
+            name: name, columns: dimensions[0], rows: dimensions.count > 1 ? dimensions[1] : 1,
+            isFlat: dimensions.dropFirst(2).allSatisfy { $0 == 1 }, type: type, offset: offset)
     }
 }

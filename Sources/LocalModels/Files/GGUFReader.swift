@@ -1,9 +1,11 @@
 import Core
 
-/// Reads the numbers and strings of a GGUF file in order. Each read checks that the bytes are there.
+/// Reads the numbers and strings of a GGUF file in order. Each read checks that the bytes are there,
+/// and all strings together have a limit.
 struct GGUFReader {
     let file: MappedModel
     private(set) var offset = 0
+    private var textBytes = 0
 
     init(_ file: MappedModel) { self.file = file }
 
@@ -23,7 +25,20 @@ struct GGUFReader {
 
     mutating func string(_ what: String, limit: Int = GGUF.stringBytesMax) throws -> String {
         let range = try stringBytes(what, limit: limit)
+        textBytes += range.count
+        guard textBytes <= GGUF.textBytesMax else {
+            throw damaged("its keys, texts and names are longer than \(GGUF.textBytesMax) bytes")
+        }
         return String(decoding: file.bytes[range], as: UTF8.self)
+    }
+
+    /// A key or the name of a tensor: printable ASCII, so that it may stand in a message.
+    mutating func name(_ what: String, limit: Int) throws -> String {
+        let name = try string(what, limit: limit)
+        guard name.utf8.allSatisfy({ (0x21...0x7E).contains($0) }) else {
+            throw damaged("\(what) is not printable ASCII")
+        }
+        return name
     }
 
     /// Where a string's bytes are.

@@ -28,7 +28,7 @@ final class MappedModel: Sendable {
         guard descriptor >= 0 else {
             let reason = String(cString: strerror(errno))
             throw errno == ENOENT
-                ? Failure(.notFound, "There is no model file at \(path). Run `make models`.")
+                ? Failure(.notFound, "There is no model file at \(path).")
                 : Failure(.invalid, "The model file \(path) cannot be read: \(reason).")
         }
         defer { close(descriptor) }
@@ -37,7 +37,9 @@ final class MappedModel: Sendable {
             throw Failure(.invalid, "\(path) is not a file.")
         }
         guard status.st_size > 0, let size = Int(exactly: status.st_size) else {
-            throw Failure(.invalid, "The model file \(path) is empty. Run `make models`.")
+            throw Failure(
+                .invalid, "The model file \(path) is empty. Fetch it again from where it came from."
+            )
         }
         guard let start = mmap(nil, size, PROT_READ, MAP_PRIVATE, descriptor, 0),
             start != MAP_FAILED

@@ -81,13 +81,13 @@ extension Transformer {
         }
     }
 
-    /// `normed = norm(stream)`, and in blocks.
-    func normalise(_ norm: Matrix, _ count: Int) {
+    /// `output = norm(stream)`, and in blocks.
+    func normalise(_ norm: Matrix, _ count: Int, into output: Activations) {
         let width = shape.width
-        share(rows: count, cost: 2 * width) { row in
+        share(rows: count, cost: 4 * width) { row in
             kernels.rms_normalise(
-                stream[row * width], norm.floats, shape.epsilon, width, normed.floats[row * width])
-            normed.quantise(row: row)
+                stream[row * width], norm.floats, shape.epsilon, width, output.floats[row * width])
+            output.quantise(row: row)
         }
     }
 

@@ -37,6 +37,7 @@ final class Transformer {
     // Rows of `tokensMax` tokens each: the stream that all layers add to, and what a layer makes.
     let stream: FloatBuffer  // x width
     let normed: Activations  // x width
+    let normedPrecisely: Activations  // x width
     let queries: FloatBuffer  // x queryWidth
     let keys: FloatBuffer  // x keyWidth
     let values: FloatBuffer  // x keyWidth
@@ -61,16 +62,18 @@ final class Transformer {
         self.kernels = kernels
         packed = PackedWeights(weights)
         func rows(_ width: Int) -> FloatBuffer { FloatBuffer(Self.tokensMax * width) }
-        func activations(_ width: Int) -> Activations {
-            Activations(rows: Self.tokensMax, width: width, kernels: kernels)
+        func activations(_ width: Int, isPrecise: Bool) -> Activations {
+            Activations(
+                rows: Self.tokensMax, width: width, isPrecise: isPrecise, kernels: kernels)
         }
         stream = rows(shape.width)
-        normed = activations(shape.width)
+        normed = activations(shape.width, isPrecise: false)
+        normedPrecisely = activations(shape.width, isPrecise: true)
         queries = rows(shape.queryWidth)
         keys = rows(shape.keyWidth)
         values = rows(shape.keyWidth)
-        attended = activations(shape.queryWidth)
-        gated = activations(shape.feedForwardWidth)
+        attended = activations(shape.queryWidth, isPrecise: false)
+        gated = activations(shape.feedForwardWidth, isPrecise: true)
         up = rows(shape.feedForwardWidth)
         added = rows(shape.width)
         turns = shape.ropeFrequencies.map { _ in rows(shape.ropeWidth) }
@@ -83,7 +86,7 @@ final class Transformer {
     /// The memory that such a network takes beside its file and its pages, once it is used: packed
     /// weights, and what it computes with.
     static func bytes(_ shape: ModelShape, _ weights: ModelWeights, threads: Int) -> Int {
-        let activations = [shape.width, shape.queryWidth, shape.feedForwardWidth]
+        let activations = [shape.width, shape.width, shape.queryWidth, shape.feedForwardWidth]
             .reduce(0) { $0 + Activations.bytes(rows: tokensMax, width: $1) }
         let floats =
             2 * shape.width + shape.queryWidth + 2 * shape.keyWidth + shape.feedForwardWidth
@@ -115,17 +118,17 @@ final class Transformer {
             if isCancelled() { return false }
             let operands = packed.layers[number]
 
-            normalise(layer.attentionNorm, count)
+            normalise(layer.attentionNorm, count, into: normedPrecisely)
             multiply(
                 [
                     Product(operands.query, queries[0]), Product(operands.key, keys[0]),
                     Product(operands.value, values[0]),
-                ], normed, count)
+                ], normedPrecisely, count)
             remember(layer: number, steps)
             attend(layer: number, steps, places)
             add(operands.attentionOutput, attended, count, after: layer.attentionPostNorm)
 
-            normalise(layer.feedForwardNorm, count)
+            normalise(layer.feedForwardNorm, count, into: normed)
             multiplyGated(operands.gate, operands.up, count)
             add(operands.down, gated, count, after: layer.feedForwardPostNorm)
         }
@@ -140,10 +143,10 @@ final class Transformer {
         for (place, row) in rows.enumerated() {
             kernels.rms_normalise(
                 stream[row * shape.width], weights.outputNorm.floats, shape.epsilon, shape.width,
-                normed.floats[place * shape.width])
-            normed.quantise(row: place)
+                normedPrecisely.floats[place * shape.width])
+            normedPrecisely.quantise(row: place)
         }
-        multiply([Product(packed.output, logits[0])], normed, rows.count)
+        multiply([Product(packed.output, logits[0])], normedPrecisely, rows.count)
         return UnsafeMutableBufferPointer(
             start: logits[0], count: rows.count * weights.output.rows)
     }

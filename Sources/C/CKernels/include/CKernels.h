@@ -40,8 +40,10 @@ typedef struct kernel_set {
     // `stride` apart. `scratch` has kernel_product_scratch(columns) bytes for this thread alone.
     void (*product)(const kernel_packed *weights, long first, long last, const kernel_rows *x,
                     long count, void *scratch, float *out, long stride, bool adds);
-    // Makes blocks of integers of `columns` floats, a multiple of KERNEL_BLOCK.
-    void (*quantise)(const float *x, long columns, int8_t *codes, kernel_block *blocks);
+    // Makes blocks of integers of `columns` floats, a multiple of KERNEL_BLOCK; and of what they
+    // leave over, unless `rest_codes` is null.
+    void (*quantise)(const float *x, long columns, int8_t *codes, kernel_block *blocks,
+                     int8_t *rest_codes, kernel_block *rest_blocks);
 
     // The same product for weights that are kept as F32, F16 or BF16 (numbered as GGUF does) where
     // they lie: out[r] = row r . x, for `count` rows that lie `row_bytes` apart.

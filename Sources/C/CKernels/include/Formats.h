@@ -54,5 +54,6 @@ kernel_format kernel_format_of(int type);
 void kernel_decode(int type, const void *row, long columns, int8_t *codes, float *scales,
                    float *offsets);
 
-// The `columns` weights of one row (whole blocks) as floats, exactly as ggml widens them.
+// The `columns` weights of one row (whole blocks) as floats, exactly those that ggml makes of it but
+// for the sign of a zero.
 void kernel_expand_row(int type, const void *row, long columns, float *out);
