@@ -45,7 +45,7 @@ package final class LocalChatModel: Sendable {
     init(_ file: MappedModel, options: LocalModelOptions, environment: Environment = .system) throws
     {
         let gguf = try GGUF(file)
-        let shape = try ModelShape(gguf, contextTokensMax: contextTokensMax)
+        let shape = try ModelShape(gguf, contextTokensMax: options.contextTokensMax)
         let tokenizer = try BytePairTokenizer(gguf)
         let vocabulary = tokenizer.vocabulary.count
         let weights = try ModelWeights(gguf, shape, vocabulary: vocabulary)
@@ -129,6 +129,12 @@ package final class LocalChatModel: Sendable {
 
     /// Gives up what is kept of calls that have ended, and its memory, unless calls run.
     package func clearCache() throws { try engine.clearCache() }
+
+    /// How this family of models writes calls of tools.
+    package var toolSyntax: ToolSyntax { template.toolSyntax }
+
+    /// The bytes that a token adds to a text: none for one that only marks something up.
+    package func bytes(of token: Int32) -> [UInt8] { tokenizer.bytes(of: token) }
 
     /// What a text is in tokens, control tokens in it read as plain text.
     func tokens(of text: String) -> [Int32] { tokenizer.tokens(of: text) }

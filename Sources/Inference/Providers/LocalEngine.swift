@@ -19,6 +19,9 @@ struct LocalEngine: Sendable {
     /// Throws what can be said before anything runs: the line is full, the options mean nothing.
     let open: @Sendable (GenerationRequest) throws -> Call
     var load: @Sendable () -> (running: Int, waiting: Int) = { (0, 0) }
+    var toolSyntax = ToolSyntax.tagged
+    /// What a token adds to a text.
+    var bytes: @Sendable (Int32) -> [UInt8] = { _ in [] }
 }
 
 extension LocalEngine {
@@ -30,7 +33,8 @@ extension LocalEngine {
                 let call = try model.open(request)
                 return Call(run: { try await call.run($0) }, cancel: { call.cancel() })
             },
-            load: { (model.load.running, model.load.waiting) })
+            load: { (model.load.running, model.load.waiting) }, toolSyntax: model.toolSyntax,
+            bytes: { model.bytes(of: $0) })
     }
 }
 

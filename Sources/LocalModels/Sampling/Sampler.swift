@@ -175,7 +175,8 @@ struct Sampler: Sendable {
         try check(options.minP, 0...1, "min_p is a number from 0 (off) to 1.")
         try check(options.presencePenalty, -2...2, "The presence penalty is from -2 to 2.")
         try check(options.frequencyPenalty, -2...2, "The frequency penalty is from -2 to 2.")
-        try check(options.repetitionPenalty, 0.01...10, "The repetition penalty is from 0.01 to 10.")
+        try check(
+            options.repetitionPenalty, 0.01...10, "The repetition penalty is from 0.01 to 10.")
         if let topK = options.topK {
             guard topK >= 0 else { throw Failure(.invalid, "top_k is 0 (off) or more.") }
         }

@@ -110,7 +110,8 @@ struct GrammarBuilder {
     ) throws -> Int32 {
         try add(
             .times(
-                rule: rule, min: Int32(clamping: min), max: max.map { Int32(clamping: $0) }
+                rule: rule, min: Int32(clamping: min),
+                max: max.map { Int32(clamping: $0) }
                     ?? Grammar.unbounded, next: next))
     }
 

@@ -32,7 +32,8 @@ struct Pattern {
         let hex = "[0-9a-f]"
         let host = "\(label)(\\.\(label)){0,4}"
         return [
-            "date": "^\(date)$", "time": "^\(time)\(zone)$", "date-time": "^\(date)T\(time)\(zone)$",
+            "date": "^\(date)$", "time": "^\(time)\(zone)$",
+            "date-time": "^\(date)T\(time)\(zone)$",
             "duration":
                 "^P([0-9]{1,4}D(T[0-9]{1,4}(H|M|S))?|T[0-9]{1,4}(H([0-9]{1,4}M)?|M([0-9]{1,4}S)?|S))$",
             "email": "^[A-Za-z0-9]{1,20}([._+-][A-Za-z0-9]{1,20}){0,3}@\(label)(\\.\(label)){0,2}"
@@ -64,7 +65,9 @@ extension GrammarBuilder {
         case .times(let node, let least, let most):
             var start = next
             if let most {
-                for _ in least..<max(least, most) { start = try either([try add(node, start), next]) }
+                for _ in least..<max(least, most) {
+                    start = try either([try add(node, start), next])
+                }
             } else {
                 start = try self.add(.split([]))
                 set(start, .split([try add(node, start), next]))
@@ -198,7 +201,8 @@ private struct PatternParser {
             let last = scalars[place]
             place += 1
             let high = last == "\\" ? try escape() : [last.value...last.value]
-            guard high.count == 1, high[0].count == 1, low[0].lowerBound <= high[0].lowerBound else {
+            guard high.count == 1, high[0].count == 1, low[0].lowerBound <= high[0].lowerBound
+            else {
                 throw problem("has a range that cannot be")
             }
             ranges.append(low[0].lowerBound...high[0].lowerBound)

@@ -51,7 +51,8 @@ struct SchemaCompiler {
 
     // MARK: Any schema
 
-    private mutating func value(_ schema: JSONValue, _ path: String, _ next: Int32) throws -> Int32 {
+    private mutating func value(_ schema: JSONValue, _ path: String, _ next: Int32) throws -> Int32
+    {
         if schema.bool == true { return try builder.call(anyValue(), next) }
         guard let members = schema.members else {
             throw Self.refusal(path, "is not a schema.")
@@ -121,9 +122,11 @@ struct SchemaCompiler {
         var target = root
         for part in text.dropFirst().split(separator: "/") {
             let key = String(part).replacing("~1", with: "/").replacing("~0", with: "~")
-            let found = target[key] ?? Int(key).flatMap { index in
-                target.array.flatMap { $0.indices.contains(index) ? $0[index] : nil }
-            }
+            let found =
+                target[key]
+                ?? Int(key).flatMap { index in
+                    target.array.flatMap { $0.indices.contains(index) ? $0[index] : nil }
+                }
             guard let found else { throw Self.refusal(place, "leads nowhere.") }
             target = found
         }
@@ -237,7 +240,8 @@ struct SchemaCompiler {
         return rule
     }
 
-    private mutating func array(_ schema: JSONValue, _ path: String, _ next: Int32) throws -> Int32 {
+    private mutating func array(_ schema: JSONValue, _ path: String, _ next: Int32) throws -> Int32
+    {
         if schema["uniqueItems"]?.bool == true {
             throw Self.refusal("\(path)/uniqueItems", "is not supported.")
         }
@@ -277,7 +281,8 @@ struct SchemaCompiler {
             "[".utf8, isEmptyAllowed ? try builder.either([first, close]) : first)
     }
 
-    private mutating func string(_ schema: JSONValue, _ path: String, _ next: Int32) throws -> Int32 {
+    private mutating func string(_ schema: JSONValue, _ path: String, _ next: Int32) throws -> Int32
+    {
         let (least, most) = try bounds(schema, "minLength", "maxLength", path)
         let quote = try builder.literal("\"".utf8, next)
         var pattern = schema["pattern"]?.string
@@ -285,7 +290,8 @@ struct SchemaCompiler {
             let known = Pattern.formats[format]
             guard known != nil || !isStrict else {
                 throw Self.refusal(
-                    "\(path)/format", "\(format.prefix(50)) is not known. Known are: "
+                    "\(path)/format",
+                    "\(format.prefix(50)) is not known. Known are: "
                         + "\(Pattern.formats.keys.sorted().joined(separator: ", ")).")
             }
             guard known == nil || pattern == nil else {
@@ -381,7 +387,8 @@ struct SchemaCompiler {
         return (min, max)
     }
 
-    private func allow(_ members: [JSONValue.Member], _ keywords: Set<String>, _ path: String) throws
+    private func allow(_ members: [JSONValue.Member], _ keywords: Set<String>, _ path: String)
+        throws
     {
         for member in members
         where !keywords.contains(member.key) && !Self.annotations.contains(member.key)
@@ -392,7 +399,8 @@ struct SchemaCompiler {
     }
 
     private static let numberKeywords: Set<String> = [
-        "type", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf", "format",
+        "type", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf",
+        "format",
     ]
     private static let stringKeywords: Set<String> = [
         "type", "minLength", "maxLength", "pattern", "format",

@@ -83,7 +83,8 @@ package struct ToolCallReader: Sendable {
     private mutating func flushText(_ events: inout [ChatEvent]) {
         guard case .text = state else { return }
         let marker = syntax.marker
-        let kept = (0...min(held.count, max(0, marker.count - 1)))
+        let kept =
+            (0...min(held.count, max(0, marker.count - 1)))
             .last { held.suffix($0) == marker[..<$0] } ?? 0
         guard held.count > kept else { return }
         let text = String(decoding: held.dropLast(kept), as: UTF8.self)

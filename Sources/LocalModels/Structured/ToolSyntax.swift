@@ -55,7 +55,8 @@ package enum ToolSyntax: String, Sendable {
         if case .named(let name) = choice {
             tools = tools.filter { $0.name == name }
             guard !tools.isEmpty else {
-                throw Failure(.invalid, "tool_choice names `\(name)`, which is not among the tools.")
+                throw Failure(
+                    .invalid, "tool_choice names `\(name)`, which is not among the tools.")
             }
         }
         let call = builder.reserveRule()
@@ -151,7 +152,8 @@ package enum ToolSyntax: String, Sendable {
     }
 
     /// Any text; a call where it begins with a brace.
-    private static func textNotObject(_ call: Int32, _ builder: inout GrammarBuilder) throws -> Int32
+    private static func textNotObject(_ call: Int32, _ builder: inout GrammarBuilder) throws
+        -> Int32
     {
         let brace = UInt8(ascii: "{")
         let text = try builder.add(.split([]))

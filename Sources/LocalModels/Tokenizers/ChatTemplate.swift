@@ -5,6 +5,8 @@ import Core
 struct ChatTemplate: Sendable {
     /// What the template puts first where a conversation has no system message of its own.
     let defaultSystemPrompt: String?
+    /// How the model writes calls of tools.
+    let toolSyntax: ToolSyntax
     private let start: Int32
     private let end: Int32
 
@@ -29,6 +31,7 @@ struct ChatTemplate: Sendable {
             throw GGUF.damaged(file, "its chat template uses tokens that it does not have")
         }
         self.defaultSystemPrompt = defaultSystemPrompt
+        toolSyntax = ToolSyntax(ofTemplate: source)
         self.start = start
         self.end = end
     }

@@ -48,17 +48,27 @@ struct StructuredOutputTests {
 
     static let cases: [Case] = [
         Case(
-            schema: #"{"type":"object","properties":{"a":{"type":"integer"},"b":{"type":"string"}},"required":["a"]}"#,
-            fits: [#"{"a":1}"#, #"{"a": 1, "b": "x"}"#, "{\n  \"a\": 1\n}", #"{"a":-10,"b":"\u00e9é\n"}"#],
-            fails: [#"{}"#, #"{"b":"x"}"#, #"{"b":"x","a":1}"#, #"{"a":1.5}"#, #"{"a":01}"#, #"{"a":1,}"#, #"{"a":1} "#, #" {"a":1}"#, #"{"a":1,"c":2}"#, #"{"a":1,"b":"\ud83d"}"#, "{\"a\":1,\"b\":\"\n\"}", #"{"a":1  }"#]),
+            schema:
+                #"{"type":"object","properties":{"a":{"type":"integer"},"b":{"type":"string"}},"required":["a"]}"#,
+            fits: [
+                #"{"a":1}"#, #"{"a": 1, "b": "x"}"#, "{\n  \"a\": 1\n}",
+                #"{"a":-10,"b":"\u00e9é\n"}"#,
+            ],
+            fails: [
+                #"{}"#, #"{"b":"x"}"#, #"{"b":"x","a":1}"#, #"{"a":1.5}"#, #"{"a":01}"#,
+                #"{"a":1,}"#, #"{"a":1} "#, #" {"a":1}"#, #"{"a":1,"c":2}"#,
+                #"{"a":1,"b":"\ud83d"}"#, "{\"a\":1,\"b\":\"\n\"}", #"{"a":1  }"#,
+            ]),
         Case(
-            schema: #"{"type":"object","properties":{"a":{"type":"integer"},"b":{"type":"string"}}}"#,
+            schema:
+                #"{"type":"object","properties":{"a":{"type":"integer"},"b":{"type":"string"}}}"#,
             fits: [#"{"a":1,"b":""}"#], fails: ["{}", #"{"a":1}"#], isStrict: true),
         Case(
             schema: #"{"type":"array","items":{"type":"boolean"},"minItems":1,"maxItems":3}"#,
             fits: ["[true]", "[true, false,true]"], fails: ["[]", "[true,true,true,true]", "[1]"]),
         Case(
-            schema: #"{"type":"array","prefixItems":[{"const":1},{"enum":["x","xy"]}],"items":false}"#,
+            schema:
+                #"{"type":"array","prefixItems":[{"const":1},{"enum":["x","xy"]}],"items":false}"#,
             fits: [#"[1,"x"]"#, #"[1, "xy"]"#], fails: ["[1]", #"[1,"xyz"]"#, #"[1,"x",2]"#]),
         Case(
             schema: #"{"type":"integer","minimum":-7,"maximum":123}"#,
@@ -72,32 +82,40 @@ struct StructuredOutputTests {
             fits: ["-1.49", "-1", "20.25", "20", "3.1"], fails: ["-1.5", "20.26", "21", "-2"]),
         Case(
             schema: #"{"type":["string","null"],"pattern":"^a[bc]{2,3}(d|é)?$"}"#,
-            fits: [#""abb""#, #""abcb""#, #""abcbé""#, "null"], fails: [#""ab""#, #""abbx""#, #""""#]),
-        Case(schema: #"{"type":"string","pattern":"b+"}"#, fits: [#""b""#, #""xbby""#], fails: [#""x""#]),
+            fits: [#""abb""#, #""abcb""#, #""abcbé""#, "null"],
+            fails: [#""ab""#, #""abbx""#, #""""#]),
+        Case(
+            schema: #"{"type":"string","pattern":"b+"}"#, fits: [#""b""#, #""xbby""#],
+            fails: [#""x""#]),
         Case(
             schema: #"{"type":"string","minLength":2,"maxLength":3}"#,
-            fits: [#""éé""#, #""a\n""#, #""日本語""#, #""\ud83d\ude00x""#], fails: [#""é""#, #""abcd""#]),
+            fits: [#""éé""#, #""a\n""#, #""日本語""#, #""\ud83d\ude00x""#],
+            fails: [#""é""#, #""abcd""#]),
         Case(
             schema: #"{"type":"string","format":"date"}"#, fits: [#""2024-02-28""#],
             fails: [#""2024-02-30""#, #""24-01-01""#, #""2024-13-01""#]),
         Case(
-            schema: #"{"type":"string","format":"date-time"}"#, fits: [#""2024-12-31T23:59:59Z""#, #""1999-06-30T00:00:00.5+02:00""#],
+            schema: #"{"type":"string","format":"date-time"}"#,
+            fits: [#""2024-12-31T23:59:59Z""#, #""1999-06-30T00:00:00.5+02:00""#],
             fails: [#""2024-12-31 23:59:59""#, #""2024-12-31T24:00:00Z""#]),
         Case(
             schema: #"{"type":"string","format":"uuid"}"#,
             fits: [#""123e4567-e89b-42d3-a456-426614174000""#], fails: [#""123""#]),
         Case(
-            schema: ##"{"$ref":"#/$defs/node","$defs":{"node":{"type":"object","properties":{"v":{"type":"integer"},"next":{"anyOf":[{"$ref":"#/$defs/node"},{"type":"null"}]}},"required":["v","next"],"additionalProperties":false}}}"##,
+            schema:
+                ##"{"$ref":"#/$defs/node","$defs":{"node":{"type":"object","properties":{"v":{"type":"integer"},"next":{"anyOf":[{"$ref":"#/$defs/node"},{"type":"null"}]}},"required":["v","next"],"additionalProperties":false}}}"##,
             fits: [#"{"v":1,"next":{"v":2,"next":null}}"#], fails: [#"{"v":1,"next":{}}"#]),
         Case(
-            schema: #"{"type":"object","properties":{"id":{"type":"integer"}},"required":["id"],"additionalProperties":{"type":"string"}}"#,
+            schema:
+                #"{"type":"object","properties":{"id":{"type":"integer"}},"required":["id"],"additionalProperties":{"type":"string"}}"#,
             fits: [#"{"id":1}"#, #"{"id":1,"name":"x","idx":"y","i":"","":"z"}"#],
             fails: [#"{"id":1,"id":"x"}"#, #"{"id":1,"n":2}"#, #"{"id":1,"\u0069d":"x"}"#]),
         Case(
             schema: #"{"type":"object"}"#, fits: ["{}", #"{"a": [1, {"b": null}], "c": -1.5e3}"#],
             fails: ["[]", "1", #"{"a"}"#]),
         Case(
-            schema: #"{"type":"object","properties":{"c":{"const":{"k":[1,"é\""]}}},"required":["c"]}"#,
+            schema:
+                #"{"type":"object","properties":{"c":{"const":{"k":[1,"é\""]}}},"required":["c"]}"#,
             fits: [#"{"c":{"k":[1,"é\""]}}"#], fails: [#"{"c":{"k":[2]}}"#]),
     ]
 
@@ -117,7 +135,10 @@ struct StructuredOutputTests {
     @Test(
         "What cannot be kept to is refused with its place",
         arguments: [
-            (#"{"type":"object","properties":{"a":{"type":"string","pattern":"(?=x)"}}}"#, "#/properties/a/pattern"),
+            (
+                #"{"type":"object","properties":{"a":{"type":"string","pattern":"(?=x)"}}}"#,
+                "#/properties/a/pattern"
+            ),
             (#"{"type":"string","pattern":"\\bx"}"#, "#/pattern"),
             (#"{"type":"string","pattern":"a{2000}{2000}"}"#, "#/pattern"),
             (#"{"type":"thing"}"#, "#/type"), (#"{"not":{}}"#, "#/not"),
@@ -150,14 +171,17 @@ struct StructuredOutputTests {
     @Test("An answer ends in time: the shortest end is written while there is room for it")
     func closing() throws {
         let schema = try JSONValue(
-            parsing: #"{"type":"object","properties":{"text":{"type":"string"},"numbers":{"type":"array","items":{"type":"integer"},"minItems":2}},"required":["text","numbers"]}"#.utf8)
+            parsing:
+                #"{"type":"object","properties":{"text":{"type":"string"},"numbers":{"type":"array","items":{"type":"integer"},"minItems":2}},"required":["text","numbers"]}"#
+                .utf8)
         let grammar = try SchemaCompiler.grammar(schema, isStrict: true)
         // A model that says nothing but this letter.
         var logits = [Float](repeating: 0, count: TinyVocabulary.texts.count)
         logits[Int(UInt8(ascii: "a"))] = 60
         let shortest = #"{"text":"","numbers":[0,0]}"#.utf8.count
         for room in [shortest + 1, 40, 100] {
-            let answer = try TinyVocabulary.answer(grammar, seed: 1, tokensMax: room, logits: logits)
+            let answer = try TinyVocabulary.answer(
+                grammar, seed: 1, tokensMax: room, logits: logits)
             let value = try JSONValue(parsing: answer.text.utf8)
             #expect(answer.isEnded && answer.tokens <= room)
             #expect(SchemaValidator(root: schema).isValid(value, schema))
@@ -169,11 +193,15 @@ struct StructuredOutputTests {
     @Test("A mask has exactly the tokens that are allowed one by one")
     func masks() throws {
         let schema = try JSONValue(
-            parsing: #"{"type":"object","properties":{"a":{"type":"string"},"b":{"enum":["x","é"]}}}"#.utf8)
+            parsing:
+                #"{"type":"object","properties":{"a":{"type":"string"},"b":{"enum":["x","é"]}}}"#
+                .utf8)
         let grammar = try SchemaCompiler.grammar(schema, isStrict: true)
         var constraint = OutputConstraint(
             grammar, trie: TinyVocabulary.trie, endTokens: [TinyVocabulary.endToken])
-        for piece in ["{\"", "a", "\":", "\"", "é", "\"", ",", "\"", "b", "\":", "\"", "x", "\"", "}"] {
+        for piece in [
+            "{\"", "a", "\":", "\"", "é", "\"", ",", "\"", "b", "\":", "\"", "x", "\"", "}",
+        ] {
             let mask = constraint.mask()
             for token in Int32(0)..<Int32(TinyVocabulary.texts.count) {
                 let isAllowed = constraint.verdict(on: token, tokensLeft: 1000) == .allowed
@@ -196,19 +224,38 @@ private struct RandomSchema {
 
     mutating func root() -> JSONValue {
         let child = object(depth: 1)
-        return object(depth: 0, more: [
-            ("$defs", .object([.init("node", .object([
-                .init("type", .string("object")),
-                .init("properties", .object([
-                    .init("leaf", child),
-                    .init("next", .object([.init("anyOf", .array([
-                        .object([.init("type", .string("null"))]),
-                        .object([.init("$ref", .string("#/$defs/node"))]),
-                    ]))])),
-                ])),
-                .init("required", .array([.string("next")])),
-            ]))]))
-        ])
+        return object(
+            depth: 0,
+            more: [
+                (
+                    "$defs",
+                    .object([
+                        .init(
+                            "node",
+                            .object([
+                                .init("type", .string("object")),
+                                .init(
+                                    "properties",
+                                    .object([
+                                        .init("leaf", child),
+                                        .init(
+                                            "next",
+                                            .object([
+                                                .init(
+                                                    "anyOf",
+                                                    .array([
+                                                        .object([.init("type", .string("null"))]),
+                                                        .object([
+                                                            .init("$ref", .string("#/$defs/node"))
+                                                        ]),
+                                                    ]))
+                                            ])),
+                                    ])),
+                                .init("required", .array([.string("next")])),
+                            ]))
+                    ])
+                )
+            ])
     }
 
     private mutating func object(depth: Int, more: [(String, JSONValue)] = []) -> JSONValue {

@@ -9,7 +9,8 @@ enum TinyVocabulary {
     static let texts: [[UInt8]] =
         (UInt8.min...UInt8.max).map { [$0] }
         + [
-            "{\"", "\":", "\": ", "\",\"", "\"}", "\"}]", "}}", "}]", "[]", "{}", "[[", "true", "fal",
+            "{\"", "\":", "\": ", "\",\"", "\"}", "\"}]", "}}", "}]", "[]", "{}", "[[", "true",
+            "fal",
             "null,", "12", "-3", "0.", "abc", "\\u", "\\ud83d", "\\\"", "\n  ", "    ", "  ",
             "<tool", "_call>", "<tool_call>", "name", "a\"", "é", "日本", " world", "tool",
         ].map { Array($0.utf8) } + [[0xE2, 0x82], [0x82, 0xAC, 0x22], [0xF0, 0x9F], [], []]
@@ -34,7 +35,9 @@ enum TinyVocabulary {
         for count in 1...tokensMax {
             var logits = logits
             let pick = logits.withUnsafeMutableBufferPointer { sampler.pick(from: $0, scratch) }
-            guard let token = pick?.token else { return (String(decoding: bytes, as: UTF8.self), false, count) }
+            guard let token = pick?.token else {
+                return (String(decoding: bytes, as: UTF8.self), false, count)
+            }
             bytes += texts[Int(token)]
             if token == endToken || sampler.isFinished {
                 return (String(decoding: bytes, as: UTF8.self), true, count)
