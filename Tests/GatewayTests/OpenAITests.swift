@@ -23,7 +23,7 @@ extension ServerTests {
                     json: Self.json(
                         #""max_tokens":9,"max_completion_tokens":5,"temperature":0.5,"top_p":0.9,"#
                             + #""stop":"END","seed":-1,"user":"u","tools":[],"n":1,"store":true,"#
-                            + #""response_format":{"type":"text"},"presence_penalty":0"#))
+                            + #""response_format":{"type":"text"},"presence_penalty":null"#))
                 #expect(response.status == 200)
                 #expect(response.headers["x-heptad-cost"] == "1234")
                 let body = try response.json(JSONValue.self)
