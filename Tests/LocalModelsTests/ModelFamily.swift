@@ -1,3 +1,4 @@
+import CKernels
 import Foundation
 import Testing
 
@@ -7,8 +8,10 @@ import Testing
 /// llama.cpp says about them is in Fixtures/model_families.json.
 struct ModelFamily: CustomTestStringConvertible, Sendable {
     let name: String
-    let architecture: String
+    var architecture: String
     var type = TensorType.f32
+    /// Nil for one that suits the type and the architecture.
+    var width: Int?
     var layers = 2
     var heads = 4
     var keyHeads = 2
@@ -83,15 +86,9 @@ struct ModelFamily: CustomTestStringConvertible, Sendable {
                 feedForwardWidth: 256)
         }
 
-    /// Wide enough that rows are whole blocks of every type.
-    private var width: Int {
-        if type.block.count > 32 { return 256 }
-        // llama.cpp wants heads that make up the width in some architectures.
-        return ["phi3", "qwen2", "smollm3"].contains(architecture) ? heads * headWidth : 64
-    }
-
     func writer() -> GGUFWriter {
         var writer = GGUFWriter()
+        let width = width ?? defaultWidth
         func integer(_ key: String, _ value: Int) -> (String, GGUFWriter.Value) {
             ("\(architecture).\(key)", .integer(UInt32(value)))
         }
@@ -121,11 +118,18 @@ struct ModelFamily: CustomTestStringConvertible, Sendable {
             writer.metadata.append(integer("rope.dimension_count", headWidth))
         }
         writer.metadata += keys.map { ("\(architecture).\($0.0)", $0.1) }
-        addTensors(to: &writer)
+        addTensors(to: &writer, width)
         return writer
     }
 
-    private func addTensors(to writer: inout GGUFWriter) {
+    private var defaultWidth: Int {
+        // Rows are whole blocks.
+        if type.block.count > 32 { return 256 }
+        // llama.cpp wants heads that make up the width in some architectures.
+        return ["phi3", "qwen2", "smollm3"].contains(architecture) ? heads * headWidth : 64
+    }
+
+    private func addTensors(to writer: inout GGUFWriter, _ width: Int) {
         var random = Random(state: 33)
         func add(_ name: String, _ dimensions: [Int], _ type: TensorType, _ values: [Float]) {
             writer.tensors.append(
@@ -184,6 +188,37 @@ struct ModelFamily: CustomTestStringConvertible, Sendable {
         for name in ropeFactors {
             vector(name + ".weight", pairs ?? headWidth / 2, middle: 3, spread: 2)
         }
+    }
+
+    /// The log-probabilities of every token after each length of the prompt, with the best kernels
+    /// where no others are asked for.
+    func logprobs(
+        after lengths: [Int], threads: Int = 1, kernelSet: Int32? = nil
+    ) async throws -> [[Double]] {
+        let gguf = try GGUF(MappedModel(name: name, copying: writer().bytes()))
+        let shape = try ModelShape(gguf, contextTokensMax: contextTokens)
+        let weights = try ModelWeights(gguf, shape, vocabulary: Self.vocabulary)
+        let pool = try WorkerPool(threads: threads)
+        let (results, result) = AsyncStream.makeStream(of: [[Double]].self)
+        try pool.submit {
+            let answers = lengths.map { length -> [Double] in
+                let set = kernelSet.flatMap { kernel_set_at($0) } ?? kernel_set_best()
+                guard let kernels = set?.pointee, let pages = try? KeyValuePages(shape, count: 2)
+                else { return [] }
+                let transformer = Transformer(
+                    shape, weights, pages: pages, pool: pool, kernels: kernels)
+                let step = Step(tokens: Self.prompt[..<length], position: 0, pages: [0, 1])
+                guard transformer.read([step], isCancelled: { false }) else { return [] }
+                let logits = transformer.logits(rows: [length - 1]).map(Double.init)
+                let largest = logits.max() ?? 0
+                let sum = logits.reduce(0) { $0 + exp($1 - largest) }
+                return logits.map { $0 - largest - log(sum) }
+            }
+            result.yield(answers)
+            result.finish()
+        }
+        for await answers in results { return answers }
+        throw CancellationError()
     }
 
     /// Tokens by chance.

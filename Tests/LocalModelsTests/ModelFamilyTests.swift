@@ -28,7 +28,7 @@ struct ModelFamilyTests {
         "The network of every family says what llama.cpp says", arguments: ModelFamily.all)
     func families(_ family: ModelFamily) async throws {
         let model = try #require(try Self.expected.get().first { $0.name == family.name })
-        let answers = try await Self.logprobs(family)
+        let answers = try await family.logprobs(after: ModelFamily.promptLengths)
         for (answer, logprobs) in zip(model.answers, answers) {
             let worst = zip(answer.tokens, answer.logprobs).map { abs(logprobs[$0] - $1) }.max()
             #expect(
@@ -46,33 +46,6 @@ struct ModelFamilyTests {
         case .f16, .bf16: 0.25
         default: 0.4
         }
-    }
-
-    /// The log-probabilities of every token after each length of the prompt.
-    private static func logprobs(_ family: ModelFamily) async throws -> [[Double]] {
-        let gguf = try GGUF(MappedModel(name: family.name, copying: family.writer().bytes()))
-        let shape = try ModelShape(gguf, contextTokensMax: 256)
-        let weights = try ModelWeights(gguf, shape, vocabulary: ModelFamily.vocabulary)
-        let pool = try WorkerPool(threads: 1)
-        let (results, result) = AsyncStream.makeStream(of: [[Double]].self)
-        try pool.submit {
-            let answers = ModelFamily.promptLengths.map { length -> [Double] in
-                guard let pages = try? KeyValuePages(shape, count: 2) else { return [] }
-                let transformer = Transformer(
-                    shape, weights, pages: pages, pool: pool)
-                let step = Step(
-                    tokens: ModelFamily.prompt[..<length], position: 0, pages: [0, 1])
-                _ = transformer.read([step]) { false }
-                let logits = transformer.logits(rows: [length - 1]).map(Double.init)
-                let largest = logits.max() ?? 0
-                let sum = logits.reduce(0) { $0 + exp($1 - largest) }
-                return logits.map { $0 - largest - log(sum) }
-            }
-            result.yield(answers)
-            result.finish()
-        }
-        for await answers in results { return answers }
-        throw CancellationError()
     }
 
     /// For Fixtures/model_families.py, which needs the files themselves.

@@ -39,6 +39,7 @@ extension GGUF {
         switch metadata[key] {
         case nil: nil
         case .float(let value) where value.isFinite: value
+        case .integer(let value): Double(value)
         case .some: throw Self.damaged(file.name, "\(key) is not a number")
         }
     }
