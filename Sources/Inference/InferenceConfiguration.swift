@@ -134,8 +134,8 @@ package struct LocalConfiguration: Codable, Sendable, Equatable {
     /// Calls that may wait for one model; the next is refused. One user may have half of them.
     package var waitingMax = 32
     /// The memory that chat models may take together, beside their mapped files: `2GiB`, `800MiB`
-    /// or a number of bytes. Empty means half of the machine's, or of its container's. A model that
-    /// needs more for one conversation is refused when it is loaded.
+    /// or a number of bytes. Empty means three quarters of the machine's, or of its container's. A
+    /// model that needs more for one conversation is refused when it is loaded.
     package var memory = ""
     /// How long what was read of conversations is kept in memory after the last call, so that the
     /// next turn need not read it again.

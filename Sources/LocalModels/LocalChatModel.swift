@@ -1,5 +1,4 @@
 package import Core
-import Synchronization
 
 /// A language model of this machine: a GGUF file, mapped and not copied. Calls run together, up to
 /// a limit, and others wait in line. Thread-safe.
@@ -177,24 +176,5 @@ package final class LocalChatModel: Sendable {
             if let token = vocabulary.controls[text] { tokens.insert(token) }
         }
         return tokens
-    }
-}
-
-/// How a local model is run.
-package struct LocalModelOptions: Sendable {
-    /// 0 means one for every core.
-    package var threads: Int
-    /// A model that could read more reads no more than this.
-    package var contextTokensMax = 8192
-    /// Calls that run together, and that wait.
-    package var limits = EngineLimits()
-    /// How long what was read is kept for reuse after the last call.
-    package var cacheKept = Duration.seconds(600)
-    /// What all models that share it may take together.
-    package var memory: MemoryBudget
-
-    package init(threads: Int = 0, memory: MemoryBudget = .ofMachine()) {
-        self.threads = threads
-        self.memory = memory
     }
 }

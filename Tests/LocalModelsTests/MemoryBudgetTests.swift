@@ -32,7 +32,11 @@ struct MemoryBudgetTests {
         #expect(!budget.take(4))
         #expect(!budget.take(-1))
         #expect(!budget.take(.max))
+        #expect(!budget.takeSpare(1))
         budget.giveBack(7)
+        #expect(!budget.takeSpare(6))
+        #expect(budget.takeSpare(5))
+        budget.giveBack(5)
         #expect(budget.take(10))
         #expect(budget.leftBytes == 0)
     }

@@ -61,8 +61,8 @@ struct Answer: Sendable {
         batchTotal += batch
     }
 
-    /// Picks the next token and hands over what is certain of the text. `candidates` is scratch with
-    /// room for as many as there are logits.
+    /// Picks the next token and hands over what is certain of the text. May change the logits.
+    /// `candidates` is scratch with room for as many as there are.
     mutating func take(
         _ logits: UnsafeMutableBufferPointer<Float>,
         _ candidates: UnsafeMutablePointer<kernel_candidate>

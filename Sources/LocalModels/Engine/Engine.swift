@@ -72,8 +72,7 @@ final class Engine: Sendable {
         cacheKept = options.cacheKept
         now = environment.now
         need = MemoryNeed(
-            shape, weights: 0, vocabulary: vocabulary, contextTokens: contextTokens,
-            threads: pool.threads)
+            shape, weights, contextTokens: contextTokens, threads: pool.threads)
         try need.take(from: memory, model: name, contextTokens: contextTokens)
         do {
             let least = need.pagesPerContext
@@ -88,8 +87,7 @@ final class Engine: Sendable {
                         options.limits, ledger: PageLedger(pagesMax: pagesMax, limit: least))))
             desk = Mutex(
                 Desk(
-                    Transformer(
-                        shape, weights, pages: pages, pool: pool),
+                    Transformer(shape, weights, pages: pages, pool: pool),
                     pages, candidates: vocabulary * pool.threads))
         } catch {
             memory.giveBack(need.bytesLeast)
@@ -199,7 +197,10 @@ final class Engine: Sendable {
     /// Nil when there is nothing to do any more; the next call starts the loop again.
     private func nextPlan(_ desk: Desk) -> Scheduler.Plan? {
         state.withLock { state in
-            let plan = state.scheduler.plan(grow: { memory.take($0 * need.bytesPerPage) })
+            let plan = state.scheduler.plan { pages, purpose in
+                let bytes = pages * need.bytesPerPage
+                return purpose == .call ? memory.take(bytes) : memory.takeSpare(bytes)
+            }
             for admission in plan.admitted {
                 var answer = state.answers.removeValue(forKey: admission.ticket)
                 answer?.admit(promptTokensReused: admission.promptTokensReused)
@@ -221,6 +222,12 @@ final class Engine: Sendable {
         for copy in plan.copies { desk.pages.copy(copy.from, to: copy.to) }
         guard !plan.parts.isEmpty else { return }
 
+        do {
+            try desk.transformer.prepare()
+        } catch {
+            fail(plan, error, desk)
+            return
+        }
         let startedAt = now()
         // Who reads alone holds up nobody by stopping between two layers.
         let only = plan.parts.count == 1 ? plan.parts[0] : nil
@@ -255,6 +262,16 @@ final class Engine: Sendable {
         for (handover, ending) in endings { handover.end(ending.outcome) }
     }
 
+    /// Ends all calls of a plan that cannot be carried out.
+    private func fail(_ plan: Scheduler.Plan, _ error: any Error, _ desk: Desk) {
+        state.withLock { state in
+            for part in plan.parts { state.scheduler.end(part.ticket, isSpoilt: true) }
+        }
+        for part in plan.parts {
+            desk.answers.removeValue(forKey: part.ticket)?.handover.end(.failure(error))
+        }
+    }
+
     /// The next token of every call whose part was read to where one is asked for.
     private func pick(_ plan: Scheduler.Plan, _ desk: Desk) -> [Choice] {
         var rows: [Int] = []
@@ -274,10 +291,8 @@ final class Engine: Sendable {
         choices.withUnsafeMutableBufferPointer { choices in
             pool.share(choices.count, grain: 1) { range, worker in
                 for number in range {
-                    // The network's own scratch, written anew by its next pass.
                     let row = UnsafeMutableBufferPointer(
-                        mutating: UnsafeBufferPointer(
-                            rebasing: logits[number * vocabulary..<(number + 1) * vocabulary]))
+                        rebasing: logits[number * vocabulary..<(number + 1) * vocabulary])
                     choices[number].next = choices[number].answer.take(
                         row, desk.candidates + worker * vocabulary)
                 }

@@ -29,12 +29,21 @@ package final class MemoryBudget: Sendable {
         }
     }
 
+    /// The same for what is only good to have: not past half of the budget.
+    func takeSpare(_ count: Int) -> Bool {
+        taken.withLock { taken in
+            guard count >= 0, count <= bytes / 2 - taken else { return false }
+            taken += count
+            return true
+        }
+    }
+
     func giveBack(_ count: Int) {
         taken.withLock { $0 = max(0, $0 - count) }
     }
 
-    /// Half of the memory that this process can have: the machine's, or its container's if that is
-    /// less.
+    /// Three quarters of the memory that this process can have: the machine's, or its container's if
+    /// that is less.
     package static func ofMachine() -> MemoryBudget {
         let pages = sysconf(Int32(_SC_PHYS_PAGES))
         let size = sysconf(Int32(_SC_PAGESIZE))
@@ -42,7 +51,7 @@ package final class MemoryBudget: Sendable {
         for path in ["/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"] {
             if let limit = number(in: path), limit > 0 { bytes = min(bytes, limit) }
         }
-        return MemoryBudget(bytes: bytes / 2)
+        return MemoryBudget(bytes: bytes / 4 * 3)
     }
 
     /// What people write: `2GiB`, `800 MiB`, `1.5GB` or a number of bytes. Nil for nothing and for

@@ -1,3 +1,4 @@
+import CKernels
 import Core
 
 /// What a model takes of the budget, whatever it is asked.
@@ -10,18 +11,12 @@ struct MemoryNeed: Hashable {
     /// The pages of one conversation as long as the context.
     let pagesPerContext: Int
 
-    init(
-        _ shape: ModelShape, weights: Int, vocabulary: Int, contextTokens: Int, threads: Int
-    ) {
-        self.weights = weights
-        let perToken =
-            3 * shape.width + 2 * shape.queryWidth + 2 * shape.keyWidth + 2 * shape.feedForwardWidth
-            + shape.ropeWidth
-        let perThread = 1 << 18 + contextTokens + 2 * vocabulary
+    init(_ shape: ModelShape, _ weights: ModelWeights, contextTokens: Int, threads: Int) {
+        self.weights = PackedWeights.bytes(weights)
+        let candidates =
+            threads * weights.output.rows * MemoryLayout<kernel_candidate>.stride
         scratch =
-            4
-            * (Transformer.tokensMax * perToken + Transformer.logitRowsMax * vocabulary
-                + threads * perThread)
+            Transformer.bytes(shape, weights, threads: threads) - self.weights + candidates
         bytesPerPage = KeyValuePages.bytesPerPage(shape)
         pagesPerContext =
             (contextTokens + KeyValuePages.positions - 1) / KeyValuePages.positions

@@ -17,6 +17,11 @@ struct Scheduler {
 
     enum Refusal: Error { case lineIsFull, shareIsFull }
 
+    /// What more pages are for.
+    enum Need { case call, cache }
+
+    typealias Grow = (_ pages: Int, Need) -> Bool
+
     enum Cancelled { case waiting, running, unknown }
 
     /// What to do now, in this order.
@@ -103,8 +108,9 @@ struct Scheduler {
 
     /// Says what to read next. Nothing to read means that nobody is here.
     ///
-    /// `grow` is asked for that many more pages, and says whether there is memory for them.
-    mutating func plan(grow: (Int) -> Bool = { _ in false }) -> Plan {
+    /// `grow` is asked for that many more pages, either because a call needs them or to keep what
+    /// is cached, and says whether there is memory for them.
+    mutating func plan(grow: Grow = { _, _ in false }) -> Plan {
         var plan = Plan()
         for entry in running where entry.isCancelled {
             plan.dropped.append(entry.call.ticket)
@@ -182,14 +188,14 @@ struct Scheduler {
         return waiting.indices.map { rank($0) }.min { $0 < $1 }?.2
     }
 
-    private mutating func admit(_ call: Call, _ grow: (Int) -> Bool)
+    private mutating func admit(_ call: Call, _ grow: Grow)
         -> (Running, copy: (from: Int32, to: Int32)?)?
     {
         let shortage = ledger.shortage(call.prompt, tokensMax: call.tokensMax)
         // More memory goes before giving up what others may come back for, and that before waiting.
-        for pages in [shortage.comfortable, shortage.least] where pages > 0 {
+        for (pages, need) in [(shortage.comfortable, Need.cache), (shortage.least, .call)] {
             let pages = min(pages, ledger.pagesMax - ledger.limit)
-            if pages > 0, grow(pages) {
+            if pages > 0, grow(pages, need) {
                 ledger.raiseLimit(by: pages)
                 break
             }
@@ -247,73 +253,4 @@ struct Scheduler {
             || running.contains { $0.call.principal == principal }
         if !isHere { served[principal] = nil }
     }
-}
-
-/// How fast this model is on this machine, as measured while it works.
-struct Speed {
-    /// A prompt is read beside answers in parts that take about this long, so that those go on.
-    static let secondsBeside = 0.05
-    /// And alone in parts that take no longer than this, so that others can join.
-    static let secondsAlone = 1.0
-    static let promptTokensLeast = 16
-
-    /// Guesses until something was measured.
-    private(set) var promptTokensPerSecond = 300.0
-    /// How long answers are.
-    private(set) var answerTokens = 200.0
-    private var outputTokensPerSecond = 20.0
-    private var stepSeconds = 0.05
-    private static let weightOfNew = 0.2
-
-    mutating func measured(promptTokens: Int, answers: Int, seconds: Double) {
-        // A clock that was set back, or a test's that stands still.
-        guard seconds > 0 else { return }
-        if promptTokens == 0 {
-            follow(&stepSeconds, seconds)
-            follow(&outputTokensPerSecond, Double(answers) / seconds)
-        } else if promptTokens >= Self.promptTokensLeast {
-            // Few tokens take as long as one, and say nothing about many.
-            let ofPrompts = max(seconds - (answers > 0 ? stepSeconds : 0), seconds / 10)
-            follow(&promptTokensPerSecond, Double(promptTokens) / ofPrompts)
-        }
-    }
-
-    mutating func answered(tokens: Int) { follow(&answerTokens, Double(tokens)) }
-
-    /// How many tokens of prompts to read in one step with so many answers.
-    func promptTokens(besides answers: Int) -> Int {
-        let seconds = answers > 0 ? Self.secondsBeside : Self.secondsAlone
-        let wanted = Int(min(promptTokensPerSecond * seconds, Double(Transformer.tokensMax)))
-        // Whole blocks of the kernels.
-        let blocks = max(Self.promptTokensLeast, wanted / 16 * 16)
-        return min(blocks, Transformer.tokensMax - answers)
-    }
-
-    func seconds(promptTokens: Double, outputTokens: Double) -> Double {
-        promptTokens / promptTokensPerSecond + outputTokens / outputTokensPerSecond
-    }
-
-    private func follow(_ value: inout Double, _ new: Double) {
-        value += Self.weightOfNew * (new - value)
-    }
-}
-
-/// How many calls an engine takes.
-package struct EngineLimits: Hashable, Sendable {
-    /// As many as the network gives logits for at once.
-    package static let sequencesLimit = Transformer.logitRowsMax
-    package static let waitingLimit = 1024
-
-    /// Calls that run together.
-    package let sequencesMax: Int
-    /// Calls that wait.
-    package let waitingMax: Int
-
-    package init(sequencesMax: Int = 8, waitingMax: Int = 32) {
-        self.sequencesMax = max(1, min(sequencesMax, Self.sequencesLimit))
-        self.waitingMax = max(1, min(waitingMax, Self.waitingLimit))
-    }
-
-    /// One principal leaves room in the line for others.
-    var waitingMaxPerPrincipal: Int { (waitingMax + 1) / 2 }
 }
