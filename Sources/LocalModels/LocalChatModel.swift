@@ -11,9 +11,8 @@ package final class LocalChatModel: Sendable {
     /// Tokens that prompt and answer may have together.
     package let contextTokens: Int
 
-    private let tokenizer: BytePairTokenizer
+    private let tokenizer: Tokenizer
     private let template: ChatTemplate
-    private let endTokens: Set<Int32>
     private let environment: Environment
     private let engine: Engine
     private let tokenTrie = Mutex<TokenTrie?>(nil)
@@ -45,7 +44,7 @@ package final class LocalChatModel: Sendable {
     {
         let gguf = try GGUF(file)
         let shape = try ModelShape(gguf, contextTokensMax: options.contextTokensMax)
-        let tokenizer = try BytePairTokenizer(gguf)
+        let tokenizer = try Tokenizer(gguf)
         let vocabulary = tokenizer.vocabulary.count
         let weights = try ModelWeights(gguf, shape, vocabulary: vocabulary)
         let contextTokens = max(1, min(shape.contextTokens, options.contextTokensMax))
@@ -55,7 +54,6 @@ package final class LocalChatModel: Sendable {
         self.tokenizer = tokenizer
         self.environment = environment
         template = try ChatTemplate(gguf, tokenizer.vocabulary)
-        endTokens = try Self.endTokens(gguf, tokenizer.vocabulary)
         engine = try Engine(
             shape, weights, name: name, vocabulary: vocabulary, contextTokens: contextTokens,
             pool: pool, options: options, environment: environment)
@@ -66,8 +64,10 @@ package final class LocalChatModel: Sendable {
 
     /// The prompt that the file's own chat template makes of the messages, in tokens. Throws
     /// `invalid` for a conversation the template does not allow.
-    package func prompt(for messages: [ChatMessage]) throws -> [Int32] {
-        try template.tokens(of: messages, tokenizer)
+    package func prompt(
+        for messages: [ChatMessage], tools: [ToolDefinition] = [], thinking: Bool? = nil
+    ) throws -> [Int32] {
+        try template.tokens(of: messages, tools: tools, thinking: thinking, tokenizer)
     }
 
     /// Puts a call in line, or starts it. Throws `tooLarge` with both lengths when the prompt leaves
@@ -83,7 +83,7 @@ package final class LocalChatModel: Sendable {
         let prompt = try prompt(of: request, outputTokens: wanted)
         let outputTokensMax = min(wanted, contextTokens - prompt.count)
         let constraint = request.output.map {
-            OutputConstraint($0.grammar, trie: trie(), endTokens: endTokens)
+            OutputConstraint($0.grammar, trie: trie(), endTokens: tokenizer.endTokens)
         }
         let sampler = try Sampler(
             request.sampling, prompt: prompt, outputTokensMax: outputTokensMax,
@@ -91,7 +91,7 @@ package final class LocalChatModel: Sendable {
         let answer = Answer(
             promptTokens: prompt.count, promptTokensDropped: request.prompt.count - prompt.count,
             outputTokensMax: outputTokensMax, sampler: sampler, stops: request.sampling.stop,
-            endTokens: endTokens, tokenizer: tokenizer, environment: environment)
+            endTokens: tokenizer.endTokens, tokenizer: tokenizer, environment: environment)
         return try engine.submit(
             answer, prompt: prompt, outputTokensMax: outputTokensMax, principal: request.principal)
     }
@@ -117,7 +117,7 @@ package final class LocalChatModel: Sendable {
     private func trie() -> TokenTrie {
         tokenTrie.withLock { held in
             if let held { return held }
-            let made = TokenTrie(count: tokenizer.vocabulary.count) { tokenizer.bytes(of: $0) }
+            let made = TokenTrie(count: tokenizer.vocabulary.count) { answerBytes(of: $0) }
             held = made
             return made
         }
@@ -130,10 +130,19 @@ package final class LocalChatModel: Sendable {
     package func clearCache() throws { try engine.clearCache() }
 
     /// How this family of models writes calls of tools.
-    package var toolSyntax: ToolSyntax { template.toolSyntax }
+    package var toolSyntax: ToolSyntax { ToolSyntax(template.capabilities.callShape) }
 
     /// The bytes that a token adds to a text: none for one that only marks something up.
     package func bytes(of token: Int32) -> [UInt8] { tokenizer.bytes(of: token) }
+
+    /// The bytes of a token in an answer that may call tools: what announces a call is one of its
+    /// texts there, though it is a control token in some vocabularies.
+    private func answerBytes(of token: Int32) -> [UInt8] {
+        let bytes = tokenizer.bytes(of: token)
+        guard bytes.isEmpty else { return bytes }
+        return ToolSyntax.markup.first { tokenizer.vocabulary.controls[$0] == token }
+            .map { Array($0.utf8) } ?? []
+    }
 
     /// What a text is in tokens, control tokens in it read as plain text.
     func tokens(of text: String) -> [Int32] { tokenizer.tokens(of: text) }
@@ -160,21 +169,5 @@ package final class LocalChatModel: Sendable {
         let length = max(1, contextTokens - min(outputTokens, contextTokens / 2))
         let kept = max(0, min(first, length / 2))
         return prompt.prefix(kept) + prompt.suffix(length - kept)
-    }
-
-    /// The tokens that end an answer: what the file names, and what models are trained to end with.
-    private static func endTokens(_ gguf: GGUF, _ vocabulary: Vocabulary) throws -> Set<Int32> {
-        var tokens: Set<Int32> = []
-        for key in ["eos_token_id", "eot_token_id", "eom_token_id"] {
-            guard let token = try gguf.integerIfPresent("tokenizer.ggml.\(key)") else { continue }
-            guard (0..<vocabulary.count).contains(token) else {
-                throw GGUF.damaged(gguf.file.name, "\(key) is not a token")
-            }
-            tokens.insert(Int32(token))
-        }
-        for text in ["<|im_end|>", "<|endoftext|>", "<|eot_id|>", "<|end|>"] {
-            if let token = vocabulary.controls[text] { tokens.insert(token) }
-        }
-        return tokens
     }
 }

@@ -32,12 +32,7 @@ struct BPETests {
 
     @Test("Text is cut where GPT-2's rule cuts it", arguments: cuts)
     func pieces(_ test: Cut) throws {
-        var pieces: [String] = []
-        try PreTokenizer(named: test.pre, in: "x").pieces(of: test.text) { piece in
-            var text = String.UnicodeScalarView()
-            text.append(contentsOf: piece)
-            pieces.append(String(text))
-        }
+        let pieces = try PreTokenizer(named: test.pre, in: "x").pieces(of: test.text)
         #expect(pieces == test.pieces)
     }
 
@@ -70,4 +65,14 @@ struct BPETests {
 
 extension LocalChatModel {
     func text(of token: Int32) -> String { String(decoding: bytes(of: [token]), as: UTF8.self) }
+}
+
+extension PreTokenizer {
+    func pieces(of text: String) -> [String] {
+        var pieces: [String] = []
+        Array(text.utf8).withUnsafeBytes { bytes in
+            self.pieces(of: bytes[...]) { pieces.append(String(decoding: $0, as: UTF8.self)) }
+        }
+        return pieces
+    }
 }

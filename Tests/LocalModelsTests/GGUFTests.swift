@@ -61,17 +61,20 @@ struct GGUFTests {
         Refusal(description: "a hostile architecture", code: .unsupported, says: "\"a b\"") {
             set("general.architecture", .text("a\nb"), &$0)
         },
-        Refusal(description: "another pre-tokenizer", code: .unsupported, says: "llama-bpe") {
-            set("tokenizer.ggml.pre", .text("llama-bpe"), &$0)
+        Refusal(description: "another pre-tokenizer", code: .unsupported, says: "kimi-k2") {
+            set("tokenizer.ggml.pre", .text("kimi-k2"), &$0)
         },
-        Refusal(description: "another tokenizer", code: .unsupported, says: "\"llama\"") {
-            set("tokenizer.ggml.model", .text("llama"), &$0)
+        Refusal(description: "another tokenizer", code: .unsupported, says: "\"t5\"") {
+            set("tokenizer.ggml.model", .text("t5"), &$0)
         },
-        Refusal(description: "another chat template", code: .unsupported, says: "[INST]") {
-            set("tokenizer.chat_template", .text("[INST] {{ messages }}"), &$0)
+        Refusal(description: "a template of more than Jinja", code: .unsupported, says: "include") {
+            set("tokenizer.chat_template", .text("{% include 'messages' %}"), &$0)
         },
         Refusal(description: "no chat template", code: .unsupported, says: "no chat template") {
             $0.metadata.removeAll { $0.0 == "tokenizer.chat_template" }
+            // ChatML's tokens would be enough.
+            let tokens = TinyModel.tokens.map { $0 == "<|im_start|>" ? "<|begin|>" : $0 }
+            set("tokenizer.ggml.tokens", .texts(tokens), &$0)
         },
         Refusal(
             description: "a tensor type to come", code: .unsupported,

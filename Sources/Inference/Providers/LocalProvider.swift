@@ -84,15 +84,18 @@ struct LocalProvider: Provider {
 
     private func prompt(of request: ProviderRequest, _ engine: LocalEngine) throws -> [Int32] {
         let context = request.contextTokens
-        let messages = engine.toolSyntax.messages(
-            request.messages, tools: request.tools, choice: request.toolChoice)
+        let messages = request.messages
+        // An answer that has to begin with its form has no place for reasoning.
+        let isFree = request.responseFormat == .text && [.auto, .none].contains(request.toolChoice)
+        let thinking: Bool? = isFree ? nil : false
+        let tools = request.toolChoice == .none ? [] : request.tools
         func prompt(dropping count: Int) throws -> [Int32] {
             let kept = messages.withoutOldest(count)
             let bytes = kept.reduce(0) { $0 + $1.text.utf8.count }
             guard bytes / Self.bytesPerTokenMax < context else {
                 throw tooLarge(bytes / Self.bytesPerTokenMax, context, atLeast: true)
             }
-            let prompt = try engine.prompt(kept)
+            let prompt = try engine.prompt(kept, tools, thinking)
             guard prompt.count < context else {
                 throw tooLarge(prompt.count, context, atLeast: false)
             }

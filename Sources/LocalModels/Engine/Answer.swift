@@ -17,7 +17,7 @@ struct Answer: Sendable {
 
     let handover: Handover
     private let endTokens: Set<Int32>
-    private let tokenizer: BytePairTokenizer
+    private let tokenizer: Tokenizer
     private let outputTokensMax: Int
     private let now: @Sendable () -> Timestamp
     private let askedAt: Timestamp
@@ -30,7 +30,7 @@ struct Answer: Sendable {
 
     init(
         promptTokens: Int, promptTokensDropped: Int, outputTokensMax: Int, sampler: Sampler,
-        stops: [String], endTokens: Set<Int32>, tokenizer: BytePairTokenizer,
+        stops: [String], endTokens: Set<Int32>, tokenizer: Tokenizer,
         environment: Environment
     ) {
         handover = Handover()
@@ -77,7 +77,7 @@ struct Answer: Sendable {
         let token = pick.token
         figures.outputTokens += 1
         if endTokens.contains(token) { return finish(.stop) }
-        let piece = text.append(tokenizer.bytes(of: token))
+        let piece = text.append(sampler.bytes(of: token) ?? tokenizer.bytes(of: token))
         hand(GenerationPiece(text: piece, tokens: [GeneratedToken(pick)]))
         if text.isStopped || sampler.isFinished { return finish(.stop) }
         if figures.outputTokens == outputTokensMax {

@@ -45,8 +45,10 @@ struct GGUFReader {
     mutating func stringBytes(_ what: String, limit: Int = GGUF.stringBytesMax) throws
         -> Range<Int>
     {
-        let length = try count("the length of \(what)", limit: limit)
-        return try bytes(length, what)
+        // A vocabulary has 262,000 strings: no sentence is made for one that is in order.
+        let length = UInt64(littleEndian: try number(UInt64.self, what))
+        guard length <= UInt64(limit) else { throw damaged("the length of \(what) is \(length)") }
+        return try bytes(Int(length), what)
     }
 
     mutating func bytes(_ count: Int, _ what: String) throws -> Range<Int> {

@@ -73,6 +73,9 @@ struct Sampler: Sendable {
     /// Whether a constrained answer may end as it is.
     var isComplete: Bool { constraint?.isComplete ?? false }
 
+    /// What a token stands for in a constrained answer; nil where there is no constraint.
+    func bytes(of token: Int32) -> [UInt8]? { constraint?.bytes(of: token) }
+
     /// The next token; nil when no logit of one that may come is a number. Changes `logits`.
     /// `candidates` is scratch with room for as many as there are logits.
     mutating func pick(

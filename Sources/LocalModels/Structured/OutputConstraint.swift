@@ -28,6 +28,8 @@ struct OutputConstraint: Sendable {
     /// Whether the answer is whole, though more may follow; never of free text.
     var isComplete: Bool { isAccepting && !matcher.isFree(state) }
 
+    func bytes(of token: Int32) -> [UInt8] { Array(trie.bytes(of: token)) }
+
     enum Verdict { case allowed, forbidden, noRoom }
 
     /// Whether the token may come next, where `tokensLeft` with it may come at most. `noRoom` means

@@ -10,11 +10,12 @@ package enum ToolSyntax: String, Sendable {
     /// `[TOOL_CALLS][{"name": ..., "arguments": ...}]`: Mistral.
     case listed
 
-    /// The one that a chat template speaks of.
-    package init(ofTemplate template: String) {
-        if template.contains("[TOOL_CALLS]") {
+    /// The one that the calls of a chat template are written in; tagged where there are none.
+    init(_ shape: ToolCallShape?) {
+        let head = shape?.beforeName ?? ""
+        if head.contains(Self.list) {
             self = .listed
-        } else if template.contains("<|start_header_id|>") {
+        } else if head.hasPrefix("{"), shape?.beforeArguments.contains("\"parameters\"") == true {
             self = .bare
         } else {
             self = .tagged

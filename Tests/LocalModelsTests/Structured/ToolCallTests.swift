@@ -129,24 +129,6 @@ struct ToolCallTests {
         }
     }
 
-    @Test("Tools and calls are text for a template that knows none")
-    func prompt() {
-        var asked = ChatMessage(.assistant, "")
-        asked.toolCalls = [ToolCall(id: "1", name: "now", arguments: "{}")]
-        let messages = ToolSyntax.tagged.messages(
-            [ChatMessage(.system, "Be brief."), asked, ChatMessage(.tool, "noon")],
-            tools: Self.tools, choice: .required)
-        #expect(messages.map(\.role) == [.system, .assistant, .user])
-        #expect(messages[0].text.hasPrefix("Be brief.\n\nYou may call"))
-        #expect(messages[0].text.contains(#""description":"In a city.""#))
-        #expect(
-            messages[1].text
-                == "<tool_call>\n{\"name\": \"now\", \"arguments\": {}}\n</tool_call>")
-        #expect(messages[2].text == "<tool_response>\nnoon\n</tool_response>")
-        let plain = [ChatMessage(.user, "Hi")]
-        #expect(ToolSyntax.bare.messages(plain, tools: Self.tools, choice: .none) == plain)
-    }
-
     private static func read(_ syntax: ToolSyntax, _ pieces: [String]) -> (String, [ToolCall]) {
         var reader = ToolCallReader(syntax) { "call_" }
         var text = ""
