@@ -9,8 +9,8 @@ struct ToolCallTests {
         ToolDefinition(
             name: "weather", description: "In a city.",
             parameters: try? JSONValue(
-                parsing: #"{"type":"object","properties":{"city":{"type":"string"},"days":{"type":"integer"}},"required":["city"]}"#
-                    .utf8)),
+                parsing: (#"{"type":"object","properties":{"city":{"type":"string"},"#
+                    + #""days":{"type":"integer"}},"required":["city"]}"#).utf8)),
         ToolDefinition(name: "now"),
     ]
 
@@ -40,7 +40,8 @@ struct ToolCallTests {
                 "<tool_call>\(now)</tool_call> and so on",
             ]),
         Case(
-            syntax: .tagged, choice: .required, parallel: false, fits: ["<tool_call>\(now)</tool_call>"],
+            syntax: .tagged, choice: .required, parallel: false,
+            fits: ["<tool_call>\(now)</tool_call>"],
             fails: ["<tool_call>\(now)</tool_call><tool_call>\(now)</tool_call>"]),
         Case(
             syntax: .tagged, choice: .named("now"), fits: ["<tool_call>\(now)</tool_call>"],
@@ -51,7 +52,10 @@ struct ToolCallTests {
                 "", "Hello <tool", "It <tool_<tool_call>\(now)</tool_call>", "a < b",
                 "<<tool_call>\(weather)</tool_call>",
             ],
-            fails: ["Hello <tool_call>", "<tool_call>{}</tool_call>", "<tool_call>\(now)</tool_call>x"]),
+            fails: [
+                "Hello <tool_call>", "<tool_call>{}</tool_call>",
+                "<tool_call>\(now)</tool_call>x",
+            ]),
         Case(
             syntax: .bare, choice: .auto,
             fits: ["", "Hello {", #"{"name": "now", "parameters": {}}"#], fails: ["{", "{x", now]),
@@ -103,11 +107,15 @@ struct ToolCallTests {
         let cases: [(ToolSyntax, String, String, [String])] = [
             (.tagged, "Hello", "Hello", []), (.tagged, "a <tool", "a <tool", []),
             (
-                .tagged, "Sure é. <tool_call>\n\(Self.weather)\n</tool_call>\n<tool_call>\(Self.now)</tool_call>",
+                .tagged,
+                "Sure é. <tool_call>\n\(Self.weather)\n</tool_call>\n"
+                    + "<tool_call>\(Self.now)</tool_call>",
                 "Sure é. ", [#"weather{"city": "Paris"}"#, "now{}"]
             ),
             (
-                .tagged, #"<tool_call>{"name": "weather", "arguments": {"city": "}\"{", "x": [{}]} }</tool_call>"#,
+                .tagged,
+                #"<tool_call>{"name": "weather", "#
+                    + #""arguments": {"city": "}\"{", "x": [{}]} }</tool_call>"#,
                 "", [#"weather{"city": "}\"{", "x": [{}]}"#]
             ),
             (.bare, #"{"name": "now", "parameters": {"a": 1}}"#, "", [#"now{"a": 1}"#]),
@@ -143,7 +151,8 @@ struct ToolCallTests {
                 } else if let last = calls.popLast() {
                     calls.append(
                         ToolCall(
-                            id: last.id, name: last.name, arguments: last.arguments + piece.arguments))
+                            id: last.id, name: last.name,
+                            arguments: last.arguments + piece.arguments))
                 }
             case .logprobs: break
             }
