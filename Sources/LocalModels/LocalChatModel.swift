@@ -1,4 +1,5 @@
 package import Core
+import Synchronization
 
 /// A language model of this machine: a GGUF file, mapped and not copied. Calls run together, up to
 /// a limit, and others wait in line. Thread-safe.

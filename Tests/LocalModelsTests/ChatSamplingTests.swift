@@ -129,7 +129,8 @@ struct ChatSamplingTests {
         options.topLogprobs = 2
         options.logitBias = [3: 100]
         var sampler = try Sampler(options, random: { 0 })
-        let pick = try #require(sampler.pick(of: [1000, 1000 + log(2), .nan, 1000 - log(2)]))
+        let found = sampler.pick(of: [1000, 1000 + log(2), .nan, 1000 - log(2)])
+        let pick = try #require(found)
         // Shares of 2, 4 and 1 in 7.
         #expect(pick.token == 3 && abs((pick.logprob ?? 0) - log(1.0 / 7)) < 1e-4)
         #expect(pick.top.map(\.token) == [1, 0])
@@ -137,7 +138,8 @@ struct ChatSamplingTests {
         #expect(error ?? 1 < 1e-4)
         options.logitBias = [:]
         sampler = try Sampler(options, random: { 0 })
-        let sure = try #require(sampler.pick(of: [0, -.infinity, -.infinity]))
+        let last = sampler.pick(of: [0, -.infinity, -.infinity])
+        let sure = try #require(last)
         #expect(sure.logprob == 0 && sure.top.allSatisfy { $0.logprob.isFinite })
     }
 

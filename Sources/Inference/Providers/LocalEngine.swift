@@ -31,7 +31,8 @@ extension LocalEngine {
     init(_ model: LocalChatModel) {
         self.init(
             name: model.name, contextTokens: model.contextTokens,
-            countTokens: { model.countTokens($0) }, prompt: { try model.prompt(for: $0, tools: $1, thinking: $2) },
+            countTokens: { model.countTokens($0) },
+            prompt: { try model.prompt(for: $0, tools: $1, thinking: $2) },
             open: { request in
                 let call = try model.open(request)
                 return Call(run: { try await call.run($0) }, cancel: { call.cancel() })
