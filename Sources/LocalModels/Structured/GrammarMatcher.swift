@@ -68,15 +68,16 @@ struct GrammarMatcher: Sendable {
         return state
     }
 
-    /// The shortest bytes that complete what was read.
-    mutating func completion(of state: Int32) -> [UInt8] {
+    /// The shortest bytes that complete what was read, or the first `max` of them. Nil when the
+    /// way there has more states than are kept.
+    mutating func completion(of state: Int32, max: Int) -> [UInt8]? {
         var bytes: [UInt8] = []
         var state = state
-        while cost(state) > 0 {
-            guard let byte = nearest(state) else { return bytes }
+        while bytes.count < max, cost(state) > 0 {
+            guard let byte = nearest(state) else { return nil }
             bytes.append(byte)
             state = step(state, byte)
-            guard state != Self.dead else { return bytes }
+            guard state != Self.dead else { return nil }
         }
         return bytes
     }

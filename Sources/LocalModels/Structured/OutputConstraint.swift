@@ -14,6 +14,8 @@ struct OutputConstraint: Sendable {
 
     // A mask is up to 32 kilobytes; an answer comes through few states more than once.
     private static let masksKept = 64
+    // Answers that are longer at their shortest are not brought to their end in time.
+    private static let completionBytesMax = 16 * 1024
 
     init(_ grammar: Grammar, trie: TokenTrie, endTokens: Set<Int32>) {
         self.trie = trie
@@ -73,7 +75,10 @@ struct OutputConstraint: Sendable {
     /// The next token on the shortest way to the end; nil at the end, or where no token leads on.
     mutating func closingToken() -> Int32? {
         guard !isAccepting else { return endTokens.min() }
-        return trie.tokens(spelling: matcher.completion(of: state), max: 1)?.first
+        // A mask may have filled the matcher.
+        state = matcher.tidied(state)
+        guard let bytes = matcher.completion(of: state, max: trie.depthMax) else { return nil }
+        return trie.tokens(spelling: bytes, max: 1)?.first
     }
 
     /// Whether `tokens` are enough to come to an end. Bytes are counted first: they are an upper
@@ -81,10 +86,11 @@ struct OutputConstraint: Sendable {
     private mutating func canEnd(_ state: Int32, within tokens: Int) -> Bool {
         let bytes = matcher.cost(state)
         if bytes <= tokens { return true }
-        // No vocabulary spells what a grammar asks for in fewer than this.
-        guard tokens > 0, bytes <= tokens * TokenTrie.bytesMax else { return false }
-        let spelled = trie.tokens(spelling: matcher.completion(of: state), max: tokens + 1)
-        return spelled.map { $0.count <= tokens } ?? false
+        guard tokens > 0, bytes <= Self.completionBytesMax,
+            let completion = matcher.completion(of: state, max: bytes),
+            let spelled = trie.tokens(spelling: completion, max: tokens + 1)
+        else { return false }
+        return spelled.count <= tokens
     }
 
     private mutating func makeMask() -> [UInt64] {
