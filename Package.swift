@@ -78,7 +78,7 @@ let package = Package(
         // What layers stand on.
         module("Core", [tracing]),
         module("Storage", ["Core", sqlite, logging]),
-        module("Egress", ["Core", "CCurl", lifecycle] + telemetry),
+        module("Egress", ["Core", "CCurl", "COpenSSL", lifecycle] + telemetry),
         module("LocalModels", ["Core", "CKernels", "COpenBLAS"]),
 
         // C: shims over system libraries, SIMD kernels, and files embedded in the binary.

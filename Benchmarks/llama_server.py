@@ -9,12 +9,14 @@ parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--model", required=True)
 parser.add_argument("--port", type=int, required=True)
 parser.add_argument("--threads", type=int, required=True)
+parser.add_argument("--parallel", type=int, default=1, help="calls that it answers together")
 options = parser.parse_args()
 
 parameters = xllamacpp.CommonParams()
 parameters.model.path = options.model
 parameters.hostnames, parameters.port = ["127.0.0.1"], options.port
-parameters.n_parallel, parameters.n_ctx = 1, 2048
+# The context is shared out among the calls.
+parameters.n_parallel, parameters.n_ctx = options.parallel, 2048 * options.parallel
 parameters.cpuparams.n_threads = parameters.cpuparams_batch.n_threads = options.threads
 parameters.ui, parameters.fit_params = False, False
 server = xllamacpp.Server(parameters)

@@ -1,171 +1,26 @@
 #!/usr/bin/env python3
-"""The models that run in our process, over HTTP as users meet them: chat beside llama.cpp's server
-with the same file, the same questions and as many threads; and embeddings."""
+"""The models that run in our process: chat (local_chat.py), embeddings (local_embed.py), and what
+they cost the rest of the machine (local_neighbour.py)."""
 import argparse
-import http.client
-import json
-import os
-import sys
-import tempfile
-import time
 
-from common import (CHAT_MODEL, EMBEDDING_MODEL, GGUF, Heptad, Process, answers, figure, free_port,
-                    note, request, status_mib)
-
-SUITE = "local"
-PEER = "llama.cpp"
-ANSWER_TOKENS = 128
-# Fewer say too little about speed. Both get the same question, and both may end an answer early.
-ANSWER_TOKENS_MIN = 32
-WORDS = ("The appliance keeps a ledger of every request and answers questions about documents "
-         "stored on the local disk while it waits for new work .").split()
+import local_chat
+import local_embed
+import local_neighbour
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
-    parser.add_argument("--only", choices=["chat", "embed", "peer"],
-                        help="chat, embed, or llama.cpp alone (to see that it runs)")
+    parser.add_argument("--soak-seconds", type=float, default=60)
+    parser.add_argument("--only", choices=["chat", "embed", "neighbour"])
     options = parser.parse_args()
-    for threads in options.threads:
-        if options.only == "peer":
-            with llama(threads) as peer:
-                report_peer(peer, options.rounds, threads)
-            continue
-        with Heptad(threads=threads) as ours:
-            if options.only != "embed":
-                with llama(threads) as peer:
-                    chat(ours, peer, options.rounds, threads)
-            if options.only != "chat":
-                embed(ours, options.rounds, threads)
-
-
-class Endpoint:
-    """One OpenAI-compatible server and what it wants beside the question."""
-
-    def __init__(self, port, model, headers, extra):
-        self.port, self.model, self.headers, self.extra = port, model, headers, extra
-
-    def ask(self, question, tokens):
-        """(prompt tokens, answer tokens, seconds to the first piece, seconds from it to the last)"""
-        body = {"model": self.model, "stream": True, "stream_options": {"include_usage": True},
-                "temperature": 0, "max_tokens": tokens,
-                "messages": [{"role": "user", "content": question}], **self.extra}
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=300)
-        try:
-            began = time.perf_counter()
-            connection.request("POST", "/v1/chat/completions", json.dumps(body),
-                               {"Content-Type": "application/json", **self.headers})
-            response = connection.getresponse()
-            if response.status != 200:
-                raise RuntimeError(f"{response.status}: {response.read()[:500]!r}")
-            first = last = usage = None
-            for line in response:
-                if not line.startswith(b"data: {"):
-                    continue
-                now, event = time.perf_counter(), json.loads(line[6:])
-                if "error" in event:
-                    raise RuntimeError(str(event["error"]))
-                usage = event.get("usage") or usage
-                if any(choice.get("delta", {}).get("content") for choice in event["choices"]):
-                    first, last = first or now, now
-        finally:
-            connection.close()
-        if usage is None or first is None:
-            raise RuntimeError("The stream had no text or no usage.")
-        return (usage["prompt_tokens"], usage["completion_tokens"], first - began, last - first)
-
-    def decode_rate(self, round):
-        question = f"Write a long story, in many sentences, about traveller number {round}."
-        _, tokens, _, seconds = self.ask(question, ANSWER_TOKENS)
-        if tokens < ANSWER_TOKENS_MIN:
-            note(f"{self.model}: an answer of {tokens} tokens only")
-        return (tokens - 1) / seconds
-
-    def prompt(self, round, repeats):
-        """(tokens/s of the prompt, milliseconds to the first piece). No two prompts begin alike,
-        so that none is remembered."""
-        words = [f"Round {round} of {time.time_ns()} ."] + WORDS * repeats
-        tokens, _, first, _ = self.ask(" ".join(words), 2)
-        return tokens / first, first * 1000
-
-
-def ours_endpoint(server):
-    return Endpoint(server.port, CHAT_MODEL, server.headers, {})
-
-
-def llama_endpoint(server):
-    return Endpoint(server.port, CHAT_MODEL, {}, {"cache_prompt": False})
-
-
-class llama(Process):
-    def __init__(self, threads):
-        self.port = free_port()
-        self.path = tempfile.mktemp(prefix="heptad-bench-llama-")
-        script = os.path.join(os.path.dirname(os.path.abspath(__file__)), "llama_server.py")
-        super().__init__([sys.executable, script, "--model", GGUF, "--port", str(self.port),
-                          "--threads", str(threads)], log=self.path)
-        try:
-            self.wait_until(lambda: answers(f"http://127.0.0.1:{self.port}/health"))
-        except BaseException:
-            self.__exit__()
-            raise
-
-    def __exit__(self, *details):
-        super().__exit__(*details)
-        if os.path.exists(self.path):
-            os.remove(self.path)
-
-
-def chat(ours, peer, rounds, threads):
-    sides = [ours_endpoint(ours), llama_endpoint(peer)]
-    for side in sides:
-        side.ask("Hello", 8)
-    decode, prompt, first = ([[], []] for _ in range(3))
-    for round in range(rounds):
-        # Who goes first changes, so that neither always meets the warmer processor.
-        for index in (0, 1) if round % 2 == 0 else (1, 0):
-            decode[index].append(sides[index].decode_rate(round))
-            prompt[index].append(sides[index].prompt(round, 30)[0])
-            first[index].append(sides[index].prompt(round, 1)[1])
-    figure(SUITE, "decode_tokens_per_s", "tok/s", decode[0], PEER, decode[1], threads=threads)
-    figure(SUITE, "prompt_tokens_per_s", "tok/s", prompt[0], PEER, prompt[1], threads=threads)
-    figure(SUITE, "first_token_ms", "ms", first[0], PEER, first[1], threads=threads)
-    peaks = [status_mib(process.pid, "VmHWM") for process in (ours, peer)]
-    figure(SUITE, "peak_memory_mib", "MiB", peaks[:1], PEER, peaks[1:], threads=threads)
-
-
-def report_peer(peer, rounds, threads):
-    side = llama_endpoint(peer)
-    side.ask("Hello", 8)
-    for round in range(rounds):
-        note(threads, "threads: decode", side.decode_rate(round), "prompt",
-             side.prompt(round, 30)[0], "first token ms", side.prompt(round, 1)[1])
-
-
-def embed(server, rounds, threads, seconds=1.0):
-    words = ("time year people way day man thing woman life child world school state family "
-             "student group").split()
-    for tokens in (16, 64, 256):
-        for batch in (1, 32):
-            # Each word is one token; two more stand around them.
-            texts = [" ".join(words[(row + place * 7) % 16] for place in range(tokens - 2))
-                     for row in range(batch)]
-            rates = []
-            for round in range(rounds + 1):
-                count, began = 0, time.perf_counter()
-                while count == 0 or time.perf_counter() - began < seconds:
-                    answer = request(server.port, "POST", "/v1/embeddings",
-                                     {"model": EMBEDDING_MODEL, "input": texts}, server.headers)
-                    count += len(answer["data"])
-                # The first round warms up.
-                rates += [count / (time.perf_counter() - began)] if round else []
-            used = answer["usage"]["prompt_tokens"]
-            if used != tokens * batch:
-                note(f"embed: {used} tokens were counted, {tokens * batch} expected")
-            figure(SUITE, "embed_sentences_per_s", "1/s", rates, tokens=tokens, batch=batch,
-                   threads=threads)
+    if options.only in (None, "chat"):
+        local_chat.run(options.rounds, options.threads)
+    if options.only in (None, "embed"):
+        local_embed.run(options.rounds, options.threads)
+    if options.only in (None, "neighbour"):
+        local_neighbour.run(threads=max(options.threads), soak_seconds=options.soak_seconds)
 
 
 if __name__ == "__main__":

@@ -47,15 +47,20 @@ package final class HTTPClient: Service {
         var hop = Hop(
             address: try WebAddress(request.url), method: request.method, headers: request.headers,
             body: request.body)
+        var redirects: [HTTPRedirect] = []
         for _ in 0...max(0, request.redirectsMax) {
             let transfer = try await transfer(hop, limits: limits, listed: listed, since: started)
             let head = try await transfer.head()
             guard request.redirectsMax > 0, let location = head.redirect else {
                 return HTTPResponse(
-                    status: head.status, headers: head.headers, body: HTTPBody(transfer, of: self))
+                    status: head.status, headers: head.headers, redirects: redirects,
+                    body: HTTPBody(transfer, of: self))
             }
             transfer.close()
             hop = try hop.following(location, status: head.status)
+            redirects.append(
+                HTTPRedirect(
+                    status: head.status, headers: head.headers, target: hop.address.authority))
         }
         throw Failure(.upstream, "\(hop.address.authority) redirected too many times.")
     }
@@ -126,7 +131,7 @@ private struct Hop {
 
     // All that another origin is told. Whatever else there was may be a secret.
     private static let publicHeaders: Set<String> = [
-        "accept", "accept-language", "content-type", "user-agent",
+        "accept", "accept-language", "content-type", "if-range", "range", "user-agent",
     ]
 
     /// The request that a redirect asks for (RFC 9110, section 15.4).

@@ -2,6 +2,8 @@
 package struct HTTPResponse: Sendable {
     package let status: Int
     package let headers: [HTTPHeader]
+    /// The answers that led here, first to last; empty where nothing redirected.
+    package let redirects: [HTTPRedirect]
     package let body: HTTPBody
 }
 
@@ -47,4 +49,12 @@ package final class HTTPBody: Sendable {
     /// Says that nobody reads any more, though the server may still say its last words: a little
     /// may come for a moment, so that the connection can be used again, and then it is closed.
     package func finish() { transfer.drain() }
+}
+
+/// An answer that sent us on.
+package struct HTTPRedirect: Hashable, Sendable {
+    package let status: Int
+    package let headers: [HTTPHeader]
+    /// `host:port` of the next address.
+    package let target: String
 }

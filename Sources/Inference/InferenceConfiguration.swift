@@ -1,5 +1,5 @@
 import Core
-import LocalModels
+package import LocalModels
 
 /// Which models there are, and who serves them. Empty, every .gguf file in the models folder is a
 /// model, and the first folder in it with model.safetensors and vocab.txt makes the embeddings.
@@ -140,6 +140,9 @@ package struct LocalConfiguration: Codable, Sendable, Equatable {
     /// How long what was read of conversations is kept in memory after the last call, so that the
     /// next turn need not read it again.
     package var cacheSeconds = 600.0
+    /// The arithmetic of the embedding model: `auto` is the fastest that keeps vectors nearly as they
+    /// are, `float32` computes them as the model was trained, in about twice the time.
+    package var embeddingPrecision = EmbeddingPrecision.auto
 
     package init() {}
 
@@ -176,6 +179,7 @@ package struct LocalConfiguration: Codable, Sendable, Equatable {
         options.contextTokensMax = contextTokensMax
         options.limits = EngineLimits(sequencesMax: sequencesMax, waitingMax: waitingMax)
         options.cacheKept = .seconds(cacheSeconds)
+        options.embeddingPrecision = embeddingPrecision
         return options
     }
 

@@ -1,4 +1,4 @@
-import COpenBLAS
+import CKernels
 import Core
 import Synchronization
 
@@ -24,18 +24,27 @@ package final class LocalEmbedder: Sendable {
 
     private let tokenizer: WordPiece
     private let encoder: BertEncoder
+    private let packing: Packing
     private let pool: WorkerPool
     private let callsMax: Int
     private let calls = Mutex(0)
 
-    /// Maps `model.safetensors` and reads `vocab.txt` in `folder`. The weights are not touched yet.
-    /// Zero threads are as many as the machine has cores. Throws like `LocalChatModel`.
-    package convenience init(folder: String, threads: Int) throws {
-        try self.init(folder: folder, threads: threads, callsMax: Self.callsMax)
+    /// Maps `model.safetensors` and reads `vocab.txt` in `folder`. The weights are read with the first
+    /// text. Zero threads are as many as the machine has cores. Throws like `LocalChatModel`.
+    package convenience init(
+        folder: String, threads: Int, precision: EmbeddingPrecision = .auto
+    ) throws {
+        try self.init(
+            folder: folder, threads: threads, precision: precision, kernels: encoder_kernels_best(),
+            callsMax: Self.callsMax)
     }
 
-    init(folder: String, threads: Int, callsMax: Int) throws {
+    init(
+        folder: String, threads: Int, precision: EmbeddingPrecision, kernels: EncoderKernels,
+        callsMax: Int
+    ) throws {
         self.callsMax = callsMax
+        packing = Packing(kernels: kernels, precision: precision)
         let configuration = try EncoderConfiguration(folder: folder)
         let vocabulary = try WordPieceVocabulary(MappedModel(path: folder + "/vocab.txt"))
         encoder = try BertEncoder(
@@ -50,9 +59,6 @@ package final class LocalEmbedder: Sendable {
         dimensions = encoder.width
         tokensMax = min(configuration.tokensMax, encoder.positions, Self.tokensLimit)
         tokenizer = WordPiece(vocabulary, lowercases: configuration.lowercases)
-        // OpenBLAS would share each product over threads of its own, behind one lock and at the
-        // priority of the server. We share the rows over ours, and each calls it on its own.
-        openblas_set_num_threads(1)
         pool = try WorkerPool(threads: threads)
     }
 
@@ -85,7 +91,7 @@ package final class LocalEmbedder: Sendable {
 
     /// The first of the texts, as many as go through the encoder together.
     private func encode(_ texts: ArraySlice<String>) async throws -> Batch {
-        let batch = try await pool.run { [tokenizer, encoder, tokensMax] pool -> Batch? in
+        let batch = try await pool.run { [tokenizer, encoder, packing, tokensMax] pool -> Batch? in
             var inputs: [[Int32]] = []
             var tokens = 0
             for text in texts {
@@ -94,7 +100,8 @@ package final class LocalEmbedder: Sendable {
                 tokens += pieces.count + 2
                 if tokens >= Self.tokensAtOnce { break }
             }
-            let pass = EncoderPass(encoder, inputs, threads: pool.threads)
+            let pass = EncoderPass(
+                encoder, packing.packed(encoder, on: pool), inputs, threads: pool.threads)
             return pass.run(on: pool).map {
                 Batch(values: $0, tokens: tokens, texts: inputs.count)
             }
@@ -123,6 +130,28 @@ package final class LocalEmbedder: Sendable {
             throw Failure(
                 .unavailable, "Too many texts are waiting to be embedded; try again in a moment.",
                 retryAfter: .seconds(2))
+        }
+    }
+
+    /// The packed weights, once a text has come.
+    private final class Packing: Sendable {
+        // SAFETY: a table of functions that never changes.
+        nonisolated(unsafe) private let kernels: EncoderKernels
+        private let precision: EmbeddingPrecision
+        // SAFETY: only the lead thread of the pool touches it.
+        nonisolated(unsafe) private var result: PackedEncoder?
+
+        init(kernels: EncoderKernels, precision: EmbeddingPrecision) {
+            self.kernels = kernels
+            self.precision = precision
+        }
+
+        /// Only from a job.
+        func packed(_ encoder: BertEncoder, on pool: WorkerPool) -> PackedEncoder {
+            if let result { return result }
+            let packed = PackedEncoder(encoder, kernels, precision, on: pool)
+            result = packed
+            return packed
         }
     }
 }

@@ -9,7 +9,11 @@ import Testing
         let version = try await HeptadBinary.run(["version"], in: folder)
         #expect(version.exitCode == 0 && version.output.hasPrefix("heptad "))
         let help = try await HeptadBinary.run(["--help"], in: folder)
-        for command in ["serve", "ask", "ingest", "user", "key", "config", "doctor", "version"] {
+        let commands = [
+            "serve", "ask", "ingest", "user", "key", "models", "bench", "config", "doctor",
+            "version",
+        ]
+        for command in commands {
             #expect(help.output.contains("  \(command) "), "\(command)")
         }
     }

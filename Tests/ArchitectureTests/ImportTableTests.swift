@@ -39,7 +39,7 @@ import Testing
         "Accounting": telemetry.union(["Core", "Storage", "CPrices", "GRDB", "ServiceLifecycle"]),
         "Core": ["Tracing", "ServiceContextModule", "Instrumentation"],
         "Storage": ["Core", "GRDB", "Logging"],
-        "Egress": telemetry.union(["Core", "CCurl", "ServiceLifecycle"]),
+        "Egress": telemetry.union(["Core", "CCurl", "COpenSSL", "ServiceLifecycle"]),
         "LocalModels": ["Core", "CKernels", "COpenBLAS"],
     ]
 

@@ -19,15 +19,19 @@ COMMAND_SECONDS = 120
 def test_every_command_of_the_terminal_works(tmp_path):
     data = tmp_path / "data"
     lines = re.findall(r"^\$ (\.build/release/heptad .*)$", README, re.M)
-    assert len(lines) >= 2
+    assert len(lines) >= 3
+    said = {}
     for line in lines:
         _, *words = shlex.split(line)
         done = subprocess.run(
             [binary(), *words, "--data", data, "--models", models()], cwd=ROOT, text=True,
             capture_output=True, timeout=COMMAND_SECONDS)
         assert done.returncode == 0, done.stderr
-    # The last of them is the question; its answer has what the README promises of it.
-    assert "[1]" in done.stdout and "trace" in done.stdout and "free" in done.stdout
+        said[words[0]] = done.stdout
+    # The answers have what the README promises of them.
+    assert "[1]" in said["ask"] and "trace" in said["ask"] and "free" in said["ask"]
+    for name in ("SmolLM2-135M-Instruct.Q4_1", "all-MiniLM-L6-v2"):
+        assert name in said["models"]
 
 
 def test_the_python_program_works(server, capsys):

@@ -27,13 +27,13 @@ struct EmbeddingFolderTests {
     }
 
     @Test(
-        "A missing file is named, with the command that fetches it",
+        "A missing file is named, with the command that says what there is",
         arguments: ["model.safetensors", "vocab.txt"])
     func missing(file: String) throws {
         let folder = try EncoderFolder()
         try FileManager.default.removeItem(atPath: folder.path + "/" + file)
         expect(.notFound, file) { try folder.embedder() }
-        expect(.notFound, "make models") { try folder.embedder() }
+        expect(.notFound, "heptad models list") { try folder.embedder() }
     }
 
     @Test(

@@ -1,3 +1,4 @@
+import CKernels
 import Foundation
 import TestSupport
 
@@ -13,6 +14,26 @@ enum EmbeddingSamples {
             ProcessInfo.processInfo.environment["HEPTAD_MODELS"] ?? package + "/models"
         let folder = models + "/all-MiniLM-L6-v2"
         return FileManager.default.fileExists(atPath: folder + "/model.safetensors") ? folder : nil
+    }()
+
+    /// The sets that this processor can run, by name.
+    // SAFETY: tables of functions that never change.
+    nonisolated(unsafe) static let kernels: [String: EncoderKernels] = {
+        var sets: [String: EncoderKernels] = [:]
+        for index in 0..<8 {
+            guard let set = encoder_kernels_at(Int32(index)) else { break }
+            sets[String(cString: set.pointee.name)] = set
+        }
+        return sets
+    }()
+
+    /// The best set, made to choose formats as on a processor that is fastest with bytes.
+    // SAFETY: it never changes, and is there as long as the process.
+    nonisolated(unsafe) static let choosingBytes: EncoderKernels = {
+        let set = UnsafeMutablePointer<encoder_kernels>.allocate(capacity: 1)
+        set.initialize(to: encoder_kernels_best().pointee)
+        set.pointee.bytes_are_fast = true
+        return UnsafePointer(set)
     }()
 
     static func fixture<File: Decodable>(_ name: String) throws -> File {
@@ -125,10 +146,14 @@ struct EncoderFolder {
     }
 
     /// The folder may go once the model is mapped.
-    func embedder(threads: Int = 1, callsMax: Int = LocalEmbedder.callsMax) throws -> LocalEmbedder
-    {
+    func embedder(
+        threads: Int = 1, precision: EmbeddingPrecision = .auto,
+        kernels: EncoderKernels = encoder_kernels_best(), callsMax: Int = LocalEmbedder.callsMax
+    ) throws -> LocalEmbedder {
         try withExtendedLifetime(folder) {
-            try LocalEmbedder(folder: path, threads: threads, callsMax: callsMax)
+            try LocalEmbedder(
+                folder: path, threads: threads, precision: precision, kernels: kernels,
+                callsMax: callsMax)
         }
     }
 

@@ -7,23 +7,42 @@ import Testing
 @Suite("Embedding")
 struct EmbeddingTests {
     @Test(
-        "Vectors are those of the original model",
+        "Vectors are those of the original model, with every set of kernels",
         .enabled(if: EmbeddingSamples.minilm != nil, Comment(rawValue: EmbeddingSamples.skipped)),
-        arguments: [1, 2, 3])
-    func reference(threads: Int) async throws {
-        let embedder = try LocalEmbedder(
-            folder: try #require(EmbeddingSamples.minilm), threads: threads)
-        let texts: ReferenceTexts = try EmbeddingSamples.fixture("minilm_embeddings.json")
-        #expect(embedder.dimensions == 384)
-        #expect(embedder.tokensMax == 256)
-
-        let (values, tokens) = try await embedder.embed(texts.items.map(\.text))
-
-        #expect(tokens == texts.items.map(\.ids.count).reduce(0, +))
-        let expected = texts.items.flatMap { $0.embedding ?? [] }
-        #expect(values.count == expected.count)
-        let worst = zip(values, expected).map { abs($0 - $1) }.max() ?? 1
+        arguments: EmbeddingSamples.kernels.keys.sorted(), [1, 2, 3])
+    func reference(kernels: String, threads: Int) async throws {
+        let vectors = try await minilm(kernels, .float32, threads: threads)
+        let worst = vectors.flatMap { zip($0.values, $0.expected).map { abs($0 - $1) } }.max() ?? 1
         #expect(worst < 1e-5, "The reference itself is rounded to 1e-7.")
+    }
+
+    @Test(
+        "The default keeps vectors within a cosine of 0.999 of the original model's",
+        .enabled(if: EmbeddingSamples.minilm != nil, Comment(rawValue: EmbeddingSamples.skipped)),
+        arguments: EmbeddingSamples.kernels.keys.sorted() + ["bytes"])
+    func fast(kernels: String) async throws {
+        var worst: Float = 1
+        for vector in try await minilm(kernels, .auto, threads: 2) {
+            let product = zip(vector.values, vector.expected).map { $0 * $1 }.reduce(0, +)
+            let size = vector.expected.map { $0 * $0 }.reduce(0, +).squareRoot()
+            worst = min(worst, product / size)
+        }
+        #expect(worst > (kernels == "bytes" ? 0.999 : 0.9999))
+        print("The worst cosine with \(kernels): \(worst)")
+    }
+
+    @Test(
+        "The number of threads does not change a bit of a vector",
+        arguments: [EmbeddingPrecision.auto, .float32])
+    func determinism(precision: EmbeddingPrecision) async throws {
+        let folder = try EncoderFolder()
+        let texts = (1...30).map { String(repeating: "hello a . ", count: $0 % 5) + "b" }
+        var vectors: Set<[Float]> = []
+        for threads in [1, 2, 3, 7] {
+            let embedder = try folder.embedder(threads: threads, precision: precision)
+            vectors.insert(try await embedder.embed(texts).values)
+        }
+        #expect(vectors.count == 1)
     }
 
     @Test(
@@ -134,6 +153,30 @@ struct EmbeddingTests {
         let model = SafetensorsSample.encoder(words: 10) { $0 == 100 ? .nan : 0.1 }
         let embedder = try EncoderFolder(model).embedder()
         await expect(.internalError, "damaged") { try await embedder.embed(["hello"]) }
+    }
+
+    /// The vectors of the reference texts, beside those of the original model.
+    private func minilm(_ kernels: String, _ precision: EmbeddingPrecision, threads: Int)
+        async throws -> [(text: String, values: ArraySlice<Float>, expected: [Float])]
+    {
+        let embedder = try LocalEmbedder(
+            folder: try #require(EmbeddingSamples.minilm), threads: threads, precision: precision,
+            kernels: kernels == "bytes"
+                ? EmbeddingSamples.choosingBytes
+                : try #require(EmbeddingSamples.kernels[kernels]),
+            callsMax: LocalEmbedder.callsMax)
+        let texts: ReferenceTexts = try EmbeddingSamples.fixture("minilm_embeddings.json")
+        #expect(embedder.dimensions == 384)
+        #expect(embedder.tokensMax == 256)
+        let (values, tokens) = try await embedder.embed(texts.items.map(\.text))
+        #expect(tokens == texts.items.map(\.ids.count).reduce(0, +))
+        #expect(values.count == texts.items.count * 384)
+        return try texts.items.enumerated().map { index, item in
+            (
+                item.text, values[index * 384..<(index + 1) * 384],
+                try #require(item.embedding)
+            )
+        }
     }
 
     private func distance(_ left: ArraySlice<Float>, _ right: ArraySlice<Float>) -> Float {

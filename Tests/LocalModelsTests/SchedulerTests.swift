@@ -296,4 +296,25 @@ struct SchedulerTests {
         #expect(plan.admitted.map(\.promptTokensReused) == [64])
         #expect(plan.parts.first { $0.ticket == 3 }?.step.position == 64)
     }
+
+    @Test("A prompt that another is reading is waited for, while others go on")
+    func twins() throws {
+        var scheduler = scheduler(sequencesMax: 4, waitingMax: 10)
+        func twin(_ ticket: Int) -> Scheduler.Call {
+            Scheduler.Call(
+                ticket: ticket, principal: "a", prompt: (0..<600).map { Int32($0) },
+                outputTokensMax: 500)
+        }
+        for ticket in 1...3 { try scheduler.submit(twin(ticket)) }
+        try scheduler.submit(call(4, output: 500))
+        var plan = step(&scheduler)
+        #expect(plan.admitted.map(\.ticket) == [1, 4])
+        // Whoever reads it goes away, and the next one goes on from there.
+        #expect(scheduler.cancel(1) == .running)
+        plan = step(&scheduler)
+        #expect(plan.admitted.map(\.ticket) == [2])
+        #expect(plan.admitted[0].promptTokensReused > 200)
+        for _ in 0..<100 where plan.admitted.map(\.ticket) != [3] { plan = step(&scheduler) }
+        #expect((537...599).contains(plan.admitted.first?.promptTokensReused ?? 0))
+    }
 }

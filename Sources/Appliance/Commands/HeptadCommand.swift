@@ -11,7 +11,11 @@ package struct HeptadCommand: AsyncParsableCommand {
         version: HeptadVersion.current,
         subcommands: [
             ServeCommand.self, AskCommand.self, IngestCommand.self, UserCommand.self,
-            KeyCommand.self, ConfigCommand.self, DoctorCommand.self, HealthcheckCommand.self,
+            KeyCommand.self, ModelsCommand.self, BenchCommand.self, BenchSurpriseCommand.self,
+            BenchEmbeddingsCommand.self,
+            ConfigCommand.self,
+            DoctorCommand.self,
+            HealthcheckCommand.self,
             BenchVectorsCommand.self, VersionCommand.self,
         ])
 
@@ -29,7 +33,8 @@ package struct HeptadCommand: AsyncParsableCommand {
                 try command.run()
             }
         } catch let failure as Failure {
-            Terminal.note("heptad: \(failure.message)")
+            // What a file or a server said may be in the sentence.
+            Terminal.note(Terminal.harmless("heptad: \(failure.message)"))
             HeptadCommand.exit(withError: ExitCode(1))
         } catch {
             HeptadCommand.exit(withError: error)

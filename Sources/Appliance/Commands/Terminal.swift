@@ -13,12 +13,24 @@ enum Terminal {
 
     /// Replaces the line on a terminal; on a pipe it is left out.
     static func progress(_ line: String) {
-        guard isatty(STDERR_FILENO) == 1 else { return }
+        guard showsProgress else { return }
         write("\r\u{1B}[2K" + line, to: .standardError)
     }
 
+    /// Whether a line that changes can be shown.
+    static var showsProgress: Bool { isatty(STDERR_FILENO) == 1 }
+
+    /// Whether there is somebody to ask.
+    static var isInteractive: Bool { isatty(STDIN_FILENO) == 1 }
+
+    /// Asks, and takes anything but a clear yes for a no.
+    static func confirm(_ question: String) -> Bool {
+        write(question, to: .standardError)
+        return ["y", "yes"].contains(readLine(strippingNewline: true)?.lowercased() ?? "")
+    }
+
     static func endProgress() {
-        guard isatty(STDERR_FILENO) == 1 else { return }
+        guard showsProgress else { return }
         write("\r\u{1B}[2K", to: .standardError)
     }
 

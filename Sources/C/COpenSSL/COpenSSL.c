@@ -17,6 +17,29 @@ int heptad_sha256(const void *data, size_t data_bytes, uint8_t digest[HEPTAD_SHA
     return EVP_Digest(data, data_bytes, digest, NULL, EVP_sha256(), NULL) == 1;
 }
 
+void *heptad_digest_create(void) {
+    EVP_MD_CTX *context = EVP_MD_CTX_new();
+    if (context != NULL && EVP_DigestInit_ex(context, EVP_sha256(), NULL) != 1) {
+        EVP_MD_CTX_free(context);
+        return NULL;
+    }
+    return context;
+}
+
+int heptad_digest_update(void *state, const void *data, size_t data_bytes) {
+    return EVP_DigestUpdate(state, data, data_bytes) == 1;
+}
+
+int heptad_digest_read(const void *state, uint8_t digest[HEPTAD_SHA256_BYTES]) {
+    EVP_MD_CTX *copy = EVP_MD_CTX_new();
+    int is_done = copy != NULL && EVP_MD_CTX_copy_ex(copy, state) == 1 &&
+                  EVP_DigestFinal_ex(copy, digest, NULL) == 1;
+    EVP_MD_CTX_free(copy);
+    return is_done;
+}
+
+void heptad_digest_free(void *state) { EVP_MD_CTX_free(state); }
+
 int heptad_hmac_sha256(const void *key, size_t key_bytes, const void *data, size_t data_bytes,
                        uint8_t digest[HEPTAD_SHA256_BYTES]) {
     if (key_bytes > INT_MAX) return 0;

@@ -31,7 +31,9 @@ struct ModelShelf: Sendable {
                     let model = LocalEngine(try LocalChatModel(path: path, options: options))
                     chatModels[model.name] = model
                 } else if isEmbedder {
-                    let model = LocalEmbedding(try LocalEmbedder(folder: path, threads: threads))
+                    let model = LocalEmbedding(
+                        try LocalEmbedder(
+                            folder: path, threads: threads, precision: options.embeddingPrecision))
                     embedders[model.name] = model
                 }
             } catch {

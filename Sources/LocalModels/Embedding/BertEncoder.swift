@@ -1,4 +1,3 @@
-import COpenBLAS
 import Core
 
 /// The weights of a BERT encoder, where they lie in the mapped file. `EncoderPass` computes with
@@ -120,15 +119,5 @@ struct BertEncoder: Sendable {
             throw Failure(.unsupported, "\(file.name) is no BERT model: it has no layers.")
         }
         self.layers = layers
-    }
-}
-
-extension BertEncoder.Linear {
-    /// output = input x weight, without the bias, for `rows` rows that lie one after the other.
-    func apply(_ input: UnsafePointer<Float>, _ rows: Int, _ output: UnsafeMutablePointer<Float>) {
-        cblas_sgemm(
-            CblasRowMajor, CblasNoTrans, CblasTrans, blasint(rows), blasint(outputs),
-            blasint(inputs), 1, input, blasint(inputs), weight, blasint(inputs), 0, output,
-            blasint(outputs))
     }
 }

@@ -1,52 +1,79 @@
 import CKernels
-import COpenBLAS
 
 /// One way of some texts through the encoder. The texts lie one after the other, without padding;
 /// only attention sees where one ends.
 ///
 /// The threads take blocks of rows. Nothing but attention looks at the rows of other blocks, and it
-/// reads only their keys and values, so the threads meet once a layer: keys and values have two
-/// places that take turns, and a block writes those of the next layer while others still read.
+/// reads only their keys and values, so the threads meet once a layer: what is projected has two
+/// places that take turns, and a block writes that of the next layer while others still read.
 struct EncoderPass: ~Copyable {
-    /// Large enough to be worth packing a matrix for, small enough for the cache of a core.
-    static let blockRowsMax = 128
+    /// Few enough that what a block computes stays in the cache of its core.
+    static let blockRowsMax = 64
 
     private let encoder: BertEncoder
+    private let packed: PackedEncoder
     private let tokens: [Int32]
     /// Where each text begins, and after the last one where it ends.
     private let bounds: [Int]
     private let blockRows: Int
-    private let textRowsMax: Int
 
+    /// Queries, keys and values of a row lie side by side. Sixteen numbers more keep rows from
+    /// falling into the same few lines of the cache.
+    private let projectedStride: Int
     private let hidden: UnsafeMutablePointer<Float>
-    private let queries: UnsafeMutablePointer<Float>
-    private let keys: [UnsafeMutablePointer<Float>]
-    private let values: [UnsafeMutablePointer<Float>]
-    /// For each thread: what it needs for a block, see `Scratch`.
-    private let scratch: UnsafeMutablePointer<Float>
-    private let scratchCount: Int
+    private let projected: [UnsafeMutablePointer<Float>]
+    private let scratches: [Scratch]
     private let memory: UnsafeMutablePointer<Float>
 
+    /// What one thread needs for a block.
+    private struct Scratch {
+        /// As wide as `hidden`, and as what the feed-forward part widens it to.
+        let narrow: UnsafeMutablePointer<Float>
+        let wide: UnsafeMutablePointer<Float>
+        /// Rows in the format of the matrix that they are multiplied with.
+        let formatted: UnsafeMutablePointer<Float>
+        let attention: UnsafeMutablePointer<Float>
+    }
+
     /// Each text has at least one token, at most `encoder.positions`, and all are in the vocabulary.
-    init(_ encoder: BertEncoder, _ texts: [[Int32]], threads: Int) {
+    init(_ encoder: BertEncoder, _ packed: PackedEncoder, _ texts: [[Int32]], threads: Int) {
         self.encoder = encoder
+        self.packed = packed
         tokens = Array(texts.joined())
         var bounds = [0]
         for text in texts { bounds.append(bounds[bounds.count - 1] + text.count) }
         self.bounds = bounds
-        textRowsMax = texts.map(\.count).max() ?? 0
         let rows = tokens.count
-        blockRows = min(Self.blockRowsMax, (rows + threads - 1) / threads)
+        // As many blocks for each thread, so that none waits long for another.
+        let rounds = max(
+            1, (rows + Self.blockRowsMax * threads - 1) / (Self.blockRowsMax * threads))
+        blockRows = max(1, (rows + rounds * threads - 1) / (rounds * threads))
 
-        let size = rows * encoder.width
-        scratchCount =
-            blockRows * (2 * encoder.width + max(encoder.innerWidth, textRowsMax))
-        memory = .allocate(capacity: 6 * size + threads * scratchCount)
+        // Everything begins with a line of the cache.
+        func lines(_ count: Int) -> Int { (count + 15) / 16 * 16 }
+        projectedStride = lines(3 * encoder.width) + 16
+        let sizes = [
+            lines(blockRows * encoder.width), lines(blockRows * encoder.innerWidth),
+            blockRows * lines((packed.rowBytesMax + 3) / MemoryLayout<Float>.stride),
+            lines(
+                packed.kernels.pointee.attend_scratch(
+                    texts.map(\.count).max() ?? 0, encoder.headWidth)),
+        ]
+        let own = sizes.reduce(0, +)
+        let (hiddenCount, projectedCount) = (lines(rows * encoder.width), rows * projectedStride)
+        let count = hiddenCount + 2 * projectedCount + threads * own
+        memory = UnsafeMutableRawPointer.allocate(
+            byteCount: count * MemoryLayout<Float>.stride, alignment: 64
+        ).bindMemory(to: Float.self, capacity: count)
         hidden = memory
-        queries = memory + size
-        keys = [memory + 2 * size, memory + 3 * size]
-        values = [memory + 4 * size, memory + 5 * size]
-        scratch = memory + 6 * size
+        projected = [memory + hiddenCount, memory + hiddenCount + projectedCount]
+        let first = memory + hiddenCount + 2 * projectedCount
+        scratches = (0..<threads).map { thread in
+            let start = first + thread * own
+            return Scratch(
+                narrow: start, wide: start + sizes[0], formatted: start + sizes[0] + sizes[1],
+                attention: start + sizes[0] + sizes[1] + sizes[2])
+        }
     }
 
     deinit { memory.deallocate() }
@@ -54,16 +81,16 @@ struct EncoderPass: ~Copyable {
     /// One vector for each text. Nil where the weights gave one without a direction, as those of a
     /// damaged file may.
     func run(on pool: WorkerPool) -> [Float]? {
-        pool.share(tokens.count, grain: blockRows) { rows, _ in
+        pool.share(tokens.count, grain: blockRows) { rows, worker in
             embed(rows)
-            project(rows, for: 0)
+            project(rows, for: 0, scratches[worker])
         }
         for layer in encoder.layers.indices {
             pool.share(tokens.count, grain: blockRows) { rows, worker in
-                let own = scratch + worker * scratchCount
+                let own = scratches[worker]
                 attend(rows, layer, own)
-                feedForward(rows, encoder.layers[layer], own)
-                if layer + 1 < encoder.layers.count { project(rows, for: layer + 1) }
+                feedForward(rows, layer, own)
+                if layer + 1 < encoder.layers.count { project(rows, for: layer + 1, own) }
             }
         }
         return means()
@@ -71,87 +98,65 @@ struct EncoderPass: ~Copyable {
 
     /// hidden = norm(word + place + type)
     private func embed(_ rows: Range<Int>) {
-        let width = encoder.width
+        let (width, kernels) = (encoder.width, packed.kernels.pointee)
         var text = bounds.lastIndex { $0 <= rows.lowerBound } ?? 0
         for row in rows {
             while bounds[text + 1] <= row { text += 1 }
             let out = hidden + row * width
             out.update(from: encoder.words + Int(tokens[row]) * width, count: width)
-            encoder_add_normalise(
-                out, encoder.types, encoder.places + (row - bounds[text]) * width,
-                encoder.norm.weight, encoder.norm.shift, encoder.epsilon, 1, width)
+            kernels.add(out, encoder.types, width)
+            kernels.add_normalise(
+                out, encoder.places + (row - bounds[text]) * width, encoder.norm.weight,
+                encoder.norm.shift, encoder.epsilon, 1, width)
         }
     }
 
-    private func project(_ rows: Range<Int>, for layer: Int) {
-        let weights = encoder.layers[layer]
-        let start = rows.lowerBound * encoder.width
-        for (linear, place) in [
-            (weights.query, queries), (weights.key, keys[layer % 2]),
-            (weights.value, values[layer % 2]),
-        ] {
-            linear.apply(hidden + start, rows.count, place + start)
-            encoder_add_bias(place + start, linear.bias, rows.count, encoder.width)
-        }
+    private func project(_ rows: Range<Int>, for layer: Int, _ scratch: Scratch) {
+        packed.layers[layer].projected.multiply(
+            hidden + rows.lowerBound * encoder.width, rows.count, scratch: scratch.formatted,
+            projected[layer % 2] + rows.lowerBound * projectedStride, stride: projectedStride)
     }
 
     /// hidden = norm(hidden + attention), for the part of each text that is in the block.
-    private func attend(_ rows: Range<Int>, _ layer: Int, _ scratch: UnsafeMutablePointer<Float>) {
-        let width = encoder.width
-        let attended = scratch
-        let projected = attended + blockRows * width
-        let scores = projected + blockRows * width
+    private func attend(_ rows: Range<Int>, _ layer: Int, _ scratch: Scratch) {
+        let (width, kernels) = (encoder.width, packed.kernels.pointee)
+        // The output of the heads goes where nothing wide is needed now.
+        let heads = scratch.wide
         let first = bounds.lastIndex { $0 <= rows.lowerBound } ?? 0
         for text in first..<bounds.count - 1 where bounds[text] < rows.upperBound {
             let whole = bounds[text]..<bounds[text + 1]
-            attend(
-                whole.clamped(to: rows), whole, layer, scores: scores,
-                attended + (max(whole.lowerBound, rows.lowerBound) - rows.lowerBound) * width)
+            let asked = whole.clamped(to: rows)
+            let queries = projected[layer % 2] + asked.lowerBound * projectedStride
+            let keys = projected[layer % 2] + whole.lowerBound * projectedStride + width
+            for head in 0..<encoder.heads {
+                let column = head * encoder.headWidth
+                kernels.attend(
+                    queries + column, keys + column, keys + width + column, projectedStride,
+                    asked.count, whole.count, encoder.headWidth,
+                    1 / Float(encoder.headWidth).squareRoot(), scratch.attention,
+                    heads + (asked.lowerBound - rows.lowerBound) * width + column, width)
+            }
         }
-        let weights = encoder.layers[layer]
-        weights.attended.apply(attended, rows.count, projected)
-        encoder_add_normalise(
-            hidden + rows.lowerBound * width, weights.attended.bias, projected,
-            weights.attendedNorm.weight, weights.attendedNorm.shift, encoder.epsilon, rows.count,
-            width)
-    }
-
-    /// softmax(queries x keys) x values, head by head.
-    private func attend(
-        _ rows: Range<Int>, _ text: Range<Int>, _ layer: Int,
-        scores: UnsafeMutablePointer<Float>, _ output: UnsafeMutablePointer<Float>
-    ) {
-        let (width, headWidth) = (encoder.width, encoder.headWidth)
-        let scale = 1 / Float(headWidth).squareRoot()
-        let (asked, read) = (blasint(rows.count), blasint(text.count))
-        for head in 0..<encoder.heads {
-            let column = head * headWidth
-            let offset = text.lowerBound * width + column
-            cblas_sgemm(
-                CblasRowMajor, CblasNoTrans, CblasTrans, asked, read, blasint(headWidth), 1,
-                queries + rows.lowerBound * width + column, blasint(width),
-                keys[layer % 2] + offset, blasint(width), 0, scores, read)
-            encoder_softmax(scores, scale, rows.count, text.count)
-            cblas_sgemm(
-                CblasRowMajor, CblasNoTrans, CblasNoTrans, asked, blasint(headWidth), read, 1,
-                scores, read, values[layer % 2] + offset, blasint(width), 0, output + column,
-                blasint(width))
-        }
+        packed.layers[layer].attended.multiply(
+            heads, rows.count, scratch: scratch.formatted, scratch.narrow, stride: width)
+        let norm = encoder.layers[layer].attendedNorm
+        kernels.add_normalise(
+            hidden + rows.lowerBound * width, scratch.narrow, norm.weight, norm.shift,
+            encoder.epsilon, rows.count, width)
     }
 
     /// hidden = norm(hidden + narrowed(gelu(widened(hidden))))
-    private func feedForward(
-        _ rows: Range<Int>, _ layer: BertEncoder.Layer, _ scratch: UnsafeMutablePointer<Float>
-    ) {
-        let own = hidden + rows.lowerBound * encoder.width
-        let narrowed = scratch
-        let widened = scratch + 2 * blockRows * encoder.width
-        layer.widened.apply(own, rows.count, widened)
-        encoder_add_bias_gelu(widened, layer.widened.bias, rows.count, encoder.innerWidth)
-        layer.narrowed.apply(widened, rows.count, narrowed)
-        encoder_add_normalise(
-            own, layer.narrowed.bias, narrowed, layer.norm.weight, layer.norm.shift,
-            encoder.epsilon, rows.count, encoder.width)
+    private func feedForward(_ rows: Range<Int>, _ layer: Int, _ scratch: Scratch) {
+        let (width, kernels) = (encoder.width, packed.kernels.pointee)
+        let own = hidden + rows.lowerBound * width
+        packed.layers[layer].widened.multiply(
+            own, rows.count, scratch: scratch.formatted, scratch.wide, stride: encoder.innerWidth,
+            activates: true)
+        packed.layers[layer].narrowed.multiply(
+            scratch.wide, rows.count, scratch: scratch.formatted, scratch.narrow, stride: width)
+        let norm = encoder.layers[layer].norm
+        kernels.add_normalise(
+            own, scratch.narrow, norm.weight, norm.shift, encoder.epsilon, rows.count, width)
     }
 
     private func means() -> [Float]? {
@@ -160,7 +165,7 @@ struct EncoderPass: ~Copyable {
         let vectors = [Float](unsafeUninitializedCapacity: texts * width) { vectors, count in
             for (text, start) in zip(0..<texts, bounds) {
                 guard let out = vectors.baseAddress.map({ $0 + text * width }) else { break }
-                let length = encoder_pool(
+                let length = packed.kernels.pointee.pool(
                     hidden + start * width, bounds[text + 1] - start, width, out)
                 isSound = isSound && length > 0 && length.isFinite
             }

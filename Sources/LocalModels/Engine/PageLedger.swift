@@ -80,6 +80,12 @@ struct PageLedger {
         return (promised - limit, promised + cached - limit)
     }
 
+    /// How many tokens of a prompt a holding that begins now would hold.
+    func countRead(of prompt: [Int32]) -> Int {
+        let match = match(prompt)
+        return match.pages.count * positions + (match.part?.common ?? 0)
+    }
+
     /// A holding of a sequence that begins with `prompt` and gets no longer than `tokensMax`. It
     /// holds what of the prompt was read before, but never its last token: what follows that is
     /// asked for. Nil when there are not enough pages.

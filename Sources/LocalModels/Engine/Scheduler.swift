@@ -62,6 +62,9 @@ struct Scheduler {
         var promptLeft: ArraySlice<Int32> { call.prompt.dropFirst(holding.count) }
     }
 
+    /// Fewer tokens than this in common with a prompt that is being read are not waited for.
+    private static let sharedTokensMin = 64
+
     private let limits: EngineLimits
     private var ledger: PageLedger
     private var waiting: [Call] = []
@@ -116,7 +119,9 @@ struct Scheduler {
             plan.dropped.append(entry.call.ticket)
             end(entry.call.ticket)
         }
-        while running.count < limits.sequencesMax, let next = nextInLine() {
+        while running.count < limits.sequencesMax,
+            let next = line().first(where: { !isBeingRead(waiting[$0].prompt) })
+        {
             guard let (entry, copy) = admit(waiting[next], grow) else { break }
             waiting.remove(at: next)
             plan.admitted.append(
@@ -176,16 +181,30 @@ struct Scheduler {
 
     // MARK: Decisions
 
-    /// Of the principal with the fewest calls running, and of those the one that was served least,
-    /// the call that came first. It is not passed over when it needs much room: it would starve.
-    private func nextInLine() -> Int? {
-        func rank(_ place: Int) -> (Int, Int, Int) {
+    /// Who waits, in the order of their turns: the principal with the fewest calls running, of those
+    /// the one that was served least, and its call that came first. Whoever needs much room is not
+    /// passed over for that, or would starve.
+    private func line() -> [Int] {
+        let rank = waiting.indices.map { place in
             let principal = waiting[place].principal
             return (
                 running.count { $0.call.principal == principal }, served[principal] ?? 0, place
             )
         }
-        return waiting.indices.map { rank($0) }.min { $0 < $1 }?.2
+        return rank.sorted { $0 < $1 }.map(\.2)
+    }
+
+    /// Whether someone is about to read much of this prompt. Several answers to one question, or
+    /// chats with one system prompt, then read it once, and none of them later than otherwise.
+    private func isBeingRead(_ prompt: [Int32]) -> Bool {
+        var read: Int?
+        return running.contains { entry in
+            guard entry.picked == nil else { return false }
+            let common = zip(prompt, entry.call.prompt).prefix { $0 == $1 }.count
+            guard common >= Self.sharedTokensMin else { return false }
+            if read == nil { read = ledger.countRead(of: prompt) }
+            return common - (read ?? 0) >= Self.sharedTokensMin
+        }
     }
 
     private mutating func admit(_ call: Call, _ grow: Grow)

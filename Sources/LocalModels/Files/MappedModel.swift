@@ -28,7 +28,9 @@ final class MappedModel: Sendable {
         guard descriptor >= 0 else {
             let reason = String(cString: strerror(errno))
             throw errno == ENOENT
-                ? Failure(.notFound, "There is no model file at \(path).")
+                ? Failure(
+                    .notFound,
+                    "There is no model file at \(path). `heptad models list` says what there is.")
                 : Failure(.invalid, "The model file \(path) cannot be read: \(reason).")
         }
         defer { close(descriptor) }

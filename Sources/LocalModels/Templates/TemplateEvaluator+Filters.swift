@@ -30,18 +30,21 @@ extension TemplateEvaluator {
         _ filter: TemplateFilter, _ value: TemplateValue, _ given: TemplateGiven
     ) throws(TemplateError) -> TemplateValue {
         let text = try text(of: value)
+        try charge(text.count / TemplateLimits.bytesPerStep)
         switch filter {
         case .trim:
             switch try given.bound(to: ["chars"], of: "trim")[0] {
             case .text(let characters)?:
+                try charge(characters.count)
                 return try self.value(text.trimmed(.both, of: characters))
             default: return try self.value(text.trimmed())
             }
-        case .lower: return try self.value(text.lowercased)
-        case .upper: return try self.value(text.uppercased)
+        case .lower, .upper:
+            try charge(text.count / 4)
+            return try self.value(filter == .lower ? text.lowercased : text.uppercased)
         case .capitalize: return try self.value(text.capitalized)
         case .title:
-            try charge(text.count)
+            try charge(2 * text.count)
             return try self.value(
                 text.titled { "-({[<".unicodeScalars.contains($0) || TemplateText.isSpace($0) })
         case .replace:
@@ -108,8 +111,8 @@ extension TemplateEvaluator {
             let arguments = try given.bound(to: ["default", "base"], of: "int")
             if let number = value.integer { return .integer(number) }
             let base = arguments[1]?.integer ?? 10
-            if case .text(let text) = value, (2...36).contains(base),
-                let number = Int(text.trimmed().string, radix: base)
+            if let text = try numeral(value), (2...36).contains(base),
+                let number = Int(text, radix: base)
             {
                 return .integer(number)
             }
@@ -153,11 +156,16 @@ extension TemplateEvaluator {
         throw TemplateError(.evaluation, "`\(filter.rawValue)` cannot work on \(value.kind)")
     }
 
-    private func double(_ value: TemplateValue) throws(TemplateError) -> Double? {
-        switch value {
-        case .text(let text): Double(text.trimmed().string)
-        default: value.number
-        }
+    private mutating func double(_ value: TemplateValue) throws(TemplateError) -> Double? {
+        try numeral(value).flatMap(Double.init) ?? value.number
+    }
+
+    /// The text of what may be a number. Nil for what is no text, or too long a one.
+    private mutating func numeral(_ value: TemplateValue) throws(TemplateError) -> String? {
+        guard case .text(let text) = value else { return nil }
+        try charge(text.count / TemplateLimits.bytesPerStep)
+        let trimmed = text.trimmed()
+        return trimmed.count <= 400 ? trimmed.string : nil
     }
 
     private mutating func length(_ value: TemplateValue) throws(TemplateError) -> TemplateValue {
@@ -266,6 +274,9 @@ extension TemplateEvaluator {
     {
         guard let path else { return value }
         guard case .text(let text) = path else { return try item(path, of: value) }
+        guard text.count <= 256 else {
+            throw TemplateError(.limit, "the name of an attribute is too long")
+        }
         var value = value
         for part in text.split(.own("."), max: 16) {
             try charge()
@@ -381,6 +392,7 @@ extension TemplateEvaluator {
         var keyed: [(TemplateValue, TemplateValue)] = []
         for entry in map.entries {
             let key = place == 0 ? entry.key : entry.value
+            try charge(key.weight)
             keyed.append((folded(key, isCaseSensitive), try tuple([entry.key, entry.value])))
         }
         return try list(try sorted(keyed, isReversed: arguments[2]?.isTrue == true))
@@ -392,8 +404,8 @@ extension TemplateEvaluator {
         let arguments = try given.bound(to: ["reverse", "case_sensitive", "attribute"], of: "sort")
         var keyed: [(TemplateValue, TemplateValue)] = []
         for item in try items(of: value) {
-            try charge()
             let key = try path(arguments[2], of: item)
+            try charge(key.weight)
             keyed.append((folded(key, arguments[1]?.isTrue == true), item))
         }
         return try list(try sorted(keyed, isReversed: arguments[0]?.isTrue == true))
@@ -468,6 +480,7 @@ extension TemplateEvaluator {
         for item in try items(of: value) {
             try charge()
             let looked = try path(attribute, of: item)
+            try charge(looked.weight)
             guard let best = result else {
                 result = looked
                 continue

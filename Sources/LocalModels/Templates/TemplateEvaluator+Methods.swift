@@ -47,6 +47,7 @@ extension TemplateEvaluator {
         case "get":
             let arguments = try given.bound(to: ["key", "default"], of: name)
             guard let key = arguments[0] else { return TemplateValue.none }
+            try charge(key.weight)
             return key.key.flatMap { map[$0] } ?? arguments[1] ?? TemplateValue.none
         case "items": return try items(of: map)
         case "keys": return try list(map.entries.map(\.key))
@@ -97,11 +98,12 @@ extension TemplateEvaluator {
         case "strip": return try trimmed(text, .both, given, name)
         case "lstrip": return try trimmed(text, .start, given, name)
         case "rstrip": return try trimmed(text, .end, given, name)
-        case "upper": return try value(text.uppercased)
-        case "lower": return try value(text.lowercased)
+        case "upper", "lower":
+            try charge(text.count / 4)
+            return try value(name == "upper" ? text.uppercased : text.lowercased)
         case "capitalize": return try value(text.capitalized)
         case "title":
-            try charge(text.count)
+            try charge(2 * text.count)
             return try value(text.titled { !$0.properties.isAlphabetic })
         case "split", "rsplit", "splitlines": return try split(text, name, given)
         case "replace": return try replaced(text, given)
@@ -111,6 +113,7 @@ extension TemplateEvaluator {
             "removesuffix":
             return try search(text, name, given)
         case "isdigit", "isalpha", "isalnum", "isspace", "isupper", "islower":
+            try charge(text.count / 4)
             return .boolean(Self.isAll(text, name))
         default: return nil
         }
@@ -121,7 +124,9 @@ extension TemplateEvaluator {
     ) throws(TemplateError) -> TemplateValue {
         switch try given.bound(to: ["chars"], of: name)[0] {
         case nil, .some(.none): return try value(text.trimmed(side))
-        case .text(let characters)?: return try value(text.trimmed(side, of: characters))
+        case .text(let characters)?:
+            try charge(characters.count)
+            return try value(text.trimmed(side, of: characters))
         case .some(let other):
             throw TemplateError(.evaluation, "\(other.kind) cannot be trimmed off a text")
         }
@@ -145,7 +150,6 @@ extension TemplateEvaluator {
         }
         let most = arguments[1]?.integer ?? -1
         let max = most < 0 ? limits.itemsMax : min(most, limits.itemsMax)
-        if let separator { try chargeSearch(text, separator) }
         let parts: [TemplateText]
         if name == "rsplit", most >= 0 {
             guard let separator else {
@@ -175,7 +179,7 @@ extension TemplateEvaluator {
         let old = try self.text(of: first)
         let new = try self.text(of: second)
         let most = arguments[2]?.integer ?? -1
-        try chargeSearch(text, old)
+        try charge((text.count + old.count) / TemplateLimits.bytesPerStep)
         let count = min(most < 0 ? .max : most, text.occurrences(of: old))
         let (added, isOver) = count.multipliedReportingOverflow(by: new.count)
         try check(bytes: isOver ? .max : saturated(text.count, added))
@@ -204,7 +208,7 @@ extension TemplateEvaluator {
         guard case .text(let part) = wanted else {
             throw TemplateError(.evaluation, "`\(name)` needs a text, not \(wanted.kind)")
         }
-        try chargeSearch(text, part)
+        try charge(part.count / TemplateLimits.bytesPerStep)
         switch name {
         case "startswith": return .boolean(text.hasPrefix(part))
         case "endswith": return .boolean(text.hasSuffix(part))
@@ -215,6 +219,7 @@ extension TemplateEvaluator {
             guard !part.isEmpty, text.hasSuffix(part) else { return try value(text) }
             return try value(text[0..<text.count - part.count])
         default:
+            if name == "rfind" { try charge(text.count / 16 * (part.count / 16)) }
             let offset =
                 name == "rfind" ? text.lastOffset(of: part.bytes) : text.offset(of: part.bytes)
             guard let offset else {

@@ -198,8 +198,7 @@ extension TemplateEvaluator {
         switch container {
         case .text(let text):
             guard case .text(let part) = value else { break }
-            try charge(1 + text.count / TemplateLimits.bytesPerStep)
-            try chargeSearch(text, part)
+            try charge(1 + (text.count + part.count) / TemplateLimits.bytesPerStep)
             return text.offset(of: part.bytes) != nil
         case .list(let list), .tuple(let list):
             for item in list.items {
@@ -207,18 +206,14 @@ extension TemplateEvaluator {
                 if try isEqual(item, value) { return true }
             }
             return false
-        case .map(let map): return value.key.flatMap { map[$0] } != nil
+        case .map(let map):
+            try charge(value.weight)
+            return value.key.flatMap { map[$0] } != nil
         case .undefined: return false
         default: break
         }
         throw TemplateError(
             .evaluation, "\(container.kind) cannot be searched for \(value.kind)")
-    }
-
-    /// A search takes the product of both lengths at worst, where the part repeats in the text.
-    mutating func chargeSearch(_ text: TemplateText, _ part: TemplateText) throws(TemplateError) {
-        guard part.count > 64 else { return }
-        try charge(text.count / 64 * (part.count / 64))
     }
 
     func items(of value: TemplateValue) throws(TemplateError) -> [TemplateValue] {
@@ -240,6 +235,7 @@ extension TemplateEvaluator {
     mutating func item(_ key: TemplateValue, of value: TemplateValue) throws(TemplateError)
         -> TemplateValue
     {
+        try charge(key.weight)
         switch value {
         case .map(let map):
             if case .text(let name) = key {

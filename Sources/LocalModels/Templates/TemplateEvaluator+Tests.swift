@@ -35,7 +35,9 @@ extension TemplateEvaluator {
     private mutating func isCased(_ value: TemplateValue, _ test: TemplateTest)
         throws(TemplateError) -> Bool
     {
-        let scalars = try text(of: value).string.unicodeScalars
+        let text = try text(of: value)
+        try charge(text.count)
+        let scalars = text.string.unicodeScalars
         let wanted: (Unicode.Scalar) -> Bool = {
             test == .lower ? $0.properties.isLowercase : $0.properties.isUppercase
         }

@@ -205,11 +205,11 @@ extension TemplateEvaluator {
             case UInt8(ascii: "\""), UInt8(ascii: "\\"):
                 result.append(UInt8(ascii: "\\"))
                 result.append(byte)
-            case 10: result += Array("\\n".utf8)
-            case 13: result += Array("\\r".utf8)
-            case 9: result += Array("\\t".utf8)
-            case 8: result += Array("\\b".utf8)
-            case 12: result += Array("\\f".utf8)
+            case 10: result.append(contentsOf: "\\n".utf8)
+            case 13: result.append(contentsOf: "\\r".utf8)
+            case 9: result.append(contentsOf: "\\t".utf8)
+            case 8: result.append(contentsOf: "\\b".utf8)
+            case 12: result.append(contentsOf: "\\f".utf8)
             case 0..<32: result += Array("\\u00\(hexadecimal(byte))".utf8)
             default: result.append(byte)
             }

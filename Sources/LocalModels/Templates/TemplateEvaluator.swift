@@ -117,8 +117,11 @@ struct TemplateEvaluator {
 
     mutating func map(_ entries: [TemplateMap.Entry]) throws(TemplateError) -> TemplateValue {
         try charge(items: 2 * entries.count)
-        for entry in entries where entry.key.key == nil {
-            throw TemplateError(.evaluation, "\(entry.key.kind) cannot be a key of a mapping")
+        for entry in entries {
+            try charge(entry.key.weight)
+            guard entry.key.key != nil else {
+                throw TemplateError(.evaluation, "\(entry.key.kind) cannot be a key of a mapping")
+            }
         }
         let map = TemplateMap(entries)
         try check(depth: map.depth, weight: map.weight)
@@ -179,9 +182,12 @@ extension TemplateEvaluator {
             let text = try capture(body)
             try assign(target, try apply(filters, to: .text(text)))
         case .macro(let slot, let macro):
+            // The variables around it are kept.
+            try charge(8 + locals.count / 4)
             set(slot, define(macro, slot: slot))
         case .call(let expression, let caller):
             try inScope { evaluator throws(TemplateError) in
+                try evaluator.charge(8 + evaluator.locals.count / 4)
                 if let slot = evaluator.program.slots["caller"] {
                     evaluator.set(slot, evaluator.define(caller, slot: nil))
                 }
@@ -558,8 +564,9 @@ extension TemplateEvaluator {
         _ defined: DefinedMacro, as value: TemplateValue, _ given: TemplateGiven
     ) throws(TemplateError) -> TemplateValue {
         let macro = defined.macro
-        // A new set of variables is made.
-        try charge(1 + locals.count / 16)
+        // A new set of variables is made, and every argument is looked for among the parameters.
+        try charge(
+            1 + locals.count / 16 + macro.parameters.count * (4 + given.named.count / 4))
         var given = given
         let caller = given.named.firstIndex { $0.name == "caller" }.map {
             given.named.remove(at: $0).value
@@ -589,6 +596,8 @@ extension TemplateEvaluator {
         switch function {
         case .range: return try range(given)
         case .namespace:
+            // They are kept to the end.
+            try charge(16)
             namespaces.append([:])
             for (key, value) in try entries(given, of: "namespace") {
                 guard case .text(let name) = key else { continue }
@@ -600,9 +609,10 @@ extension TemplateEvaluator {
             let message = try given.bound(to: ["message"], of: function.rawValue)[0]
             throw TemplateError(.refused, try text(of: message ?? .none).string)
         case .strftimeNow:
-            guard case .text(let format)? = given.positional.first else {
-                throw TemplateError(.evaluation, "`strftime_now` needs a format")
+            guard case .text(let format)? = given.positional.first, format.count <= 256 else {
+                throw TemplateError(.evaluation, "`strftime_now` needs a short format")
             }
+            try charge(format.count)
             return try value(.own(try TemplateTime(secondsSince1970: now).text(format.string)))
         case .method: throw TemplateError(.unsupported, "a stored method cannot be called")
         }
@@ -700,6 +710,7 @@ extension TemplateEvaluator {
             }
             return given.positional[loops[place].index % given.positional.count]
         case "changed":
+            for value in given.positional { try charge(value.weight) }
             defer { loops[place].changed = given.positional }
             return .boolean(loops[place].changed != given.positional)
         default: return nil

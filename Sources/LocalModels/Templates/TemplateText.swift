@@ -147,25 +147,55 @@ extension TemplateText {
         return zip(offsets, offsets.dropFirst()).map { self[$0..<$1] }
     }
 
-    /// Where `part` first is at or after `start`. An empty part is at `start`.
+    /// Where `part` first is at or after `start`. An empty part is at `start`. Takes time by the sum
+    /// of both lengths: where parts that begin alike get in the way, it turns to Knuth, Morris and
+    /// Pratt.
     func offset(of part: [UInt8], from start: Int = 0) -> Int? {
         guard let first = part.first else { return start <= count ? start : nil }
         guard part.count <= count else { return nil }
         return bytes.withUnsafeBufferPointer { bytes in
             part.withUnsafeBufferPointer { part in
                 var place = start
+                var compared = 0
                 let last = bytes.count - part.count
                 while place <= last {
-                    if bytes[place] == first,
-                        (1..<part.count).allSatisfy({ bytes[place + $0] == part[$0] })
-                    {
-                        return place
+                    if bytes[place] == first {
+                        var matched = 1
+                        while matched < part.count, bytes[place + matched] == part[matched] {
+                            matched += 1
+                        }
+                        if matched == part.count { return place }
+                        compared += matched
+                        if compared > 8 * (place - start) + 1024 {
+                            return Self.offset(of: part, in: bytes, from: place)
+                        }
                     }
                     place += 1
                 }
                 return nil
             }
         }
+    }
+
+    private static func offset(
+        of part: UnsafeBufferPointer<UInt8>, in bytes: UnsafeBufferPointer<UInt8>, from start: Int
+    ) -> Int? {
+        // For every prefix the length of the longest one that it ends in.
+        var borders = [0]
+        borders.reserveCapacity(part.count)
+        var matched = 0
+        for place in part.indices.dropFirst() {
+            while matched > 0, part[place] != part[matched] { matched = borders[matched - 1] }
+            if part[place] == part[matched] { matched += 1 }
+            borders.append(matched)
+        }
+        matched = 0
+        for place in start..<bytes.count {
+            while matched > 0, bytes[place] != part[matched] { matched = borders[matched - 1] }
+            if bytes[place] == part[matched] { matched += 1 }
+            if matched == part.count { return place + 1 - matched }
+        }
+        return nil
     }
 
     func lastOffset(of part: [UInt8]) -> Int? {
@@ -323,10 +353,14 @@ extension TemplateText {
     func titled(_ isBreak: (Unicode.Scalar) -> Bool) -> TemplateText {
         var result = TemplateText()
         var isStart = true
-        for point in codePoints {
-            let isBorder = point.string.unicodeScalars.allSatisfy(isBreak)
+        var place = 0
+        while place < count {
+            let (scalar, length) = scalar(at: place)
+            let isBorder = isBreak(scalar)
+            let point = self[place..<place + length]
             result.append(isStart && !isBorder ? point.uppercased : point.lowercased)
             isStart = isBorder
+            place += length
         }
         return result
     }

@@ -8,6 +8,10 @@ struct SpecialTokens: Sendable {
         let token: Int32
     }
 
+    /// Longer ones are not looked for. No model has one of a fifth of this, and the time to find
+    /// them grows with the number of lengths.
+    static let textBytesMax = 512
+
     private let vocabulary: Vocabulary
     /// The lengths of the texts, longest first.
     private let lengths: [Int]
@@ -31,7 +35,7 @@ struct SpecialTokens: Sendable {
             }
             let text = vocabulary.text(of: token)
             // An empty text would be found everywhere.
-            guard !text.isEmpty else { continue }
+            guard !text.isEmpty, text.count <= Self.textBytesMax else { continue }
             lengths.insert(text.count)
             guard text.count > 1 else {
                 singles[Int(text[0])] = true

@@ -131,6 +131,9 @@ struct Tokenizer: Sendable {
     /// Whether the token ends an answer.
     func isEndOfText(_ token: Int32) -> Bool { endTokens.contains(token) }
 
+    /// Places in a part fit 32 bits, also with every space as three bytes.
+    private static let partBytesMax = 1 << 30
+
     private final class Table: Sendable {
         let content = Mutex<TokenBytes?>(nil)
     }
@@ -171,13 +174,17 @@ struct Tokenizer: Sendable {
         _ text: Slice<UnsafeRawBufferPointer>, _ isAfterSpecial: inout Bool,
         to tokens: inout [Int32]
     ) {
-        guard !text.isEmpty else { return }
-        switch model {
-        case .bytePair(let model): model.append(text, to: &tokens)
-        case .sentencePiece(let model):
-            model.append(text, isAfterSpecial: isAfterSpecial, to: &tokens)
+        var rest = text
+        while !rest.isEmpty {
+            let part = rest.prefix(Self.partBytesMax)
+            rest = rest[part.endIndex...]
+            switch model {
+            case .bytePair(let model): model.append(part, to: &tokens)
+            case .sentencePiece(let model):
+                model.append(part, isAfterSpecial: isAfterSpecial, to: &tokens)
+            }
+            isAfterSpecial = false
         }
-        isAfterSpecial = false
     }
 
     private func dropsSpace(after token: Int32) -> Bool {

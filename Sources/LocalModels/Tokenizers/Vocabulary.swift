@@ -186,9 +186,9 @@ private struct Index: Sendable {
     }
 }
 
-/// A power of two, at least one and a half times `count`, so that a probe soon ends.
+/// A power of two, at least a quarter more than `count`, so that a probe soon ends.
 func tableSize(for count: Int) -> Int {
     var size = 16
-    while 2 * size < 3 * count { size *= 2 }
+    while 4 * size < 5 * count { size *= 2 }
     return size
 }

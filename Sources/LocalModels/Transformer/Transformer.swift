@@ -143,10 +143,10 @@ final class Transformer {
         for (place, row) in rows.enumerated() {
             kernels.rms_normalise(
                 stream[row * shape.width], weights.outputNorm.floats, shape.epsilon, shape.width,
-                normedPrecisely.floats[place * shape.width])
-            normedPrecisely.quantise(row: place)
+                normed.floats[place * shape.width])
+            normed.quantise(row: place)
         }
-        multiply([Product(packed.output, logits[0])], normedPrecisely, rows.count)
+        multiply([Product(packed.output, logits[0])], normed, rows.count)
         return UnsafeMutableBufferPointer(
             start: logits[0], count: rows.count * weights.output.rows)
     }

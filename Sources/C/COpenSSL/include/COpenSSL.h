@@ -16,6 +16,13 @@ int heptad_scrypt(const void *password, size_t password_bytes, const void *salt,
 
 int heptad_sha256(const void *data, size_t data_bytes, uint8_t digest[HEPTAD_SHA256_BYTES]);
 
+// SHA-256 of bytes that come in pieces. Null where there is no memory. heptad_digest_read writes the
+// digest of what came so far; more may follow.
+void *heptad_digest_create(void);
+int heptad_digest_update(void *state, const void *data, size_t data_bytes);
+int heptad_digest_read(const void *state, uint8_t digest[HEPTAD_SHA256_BYTES]);
+void heptad_digest_free(void *state);
+
 int heptad_hmac_sha256(const void *key, size_t key_bytes, const void *data, size_t data_bytes,
                        uint8_t digest[HEPTAD_SHA256_BYTES]);
 

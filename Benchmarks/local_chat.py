@@ -1,0 +1,276 @@
+#!/usr/bin/env python3
+"""The built-in chat model, over HTTP as users meet it, beside llama.cpp's server with the same file,
+the same questions and as many threads; and beside llama.cpp's best case, the same model as Q4_0."""
+import argparse
+import contextlib
+import http.client
+import json
+import math
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+from common import (BINARY, CHAT_MODEL, GGUF, MODELS, ROOT, Heptad, Process, answers, figure,
+                    free_port, note, request, status_mib)
+
+SUITE = "local"
+PEER, BEST_PEER = "llama.cpp", "llama.cpp Q4_0"
+ANSWER_TOKENS = 128
+PROMPT_TOKENS = 512
+STREAMS = 4
+# The tokens that end an answer of this model. Both sides are kept from them, so that all answers
+# have their full length.
+END_TOKENS = {"0": -100, "2": -100}
+WORDS = ("The appliance keeps a ledger of every request and answers questions about documents "
+         "stored on the local disk while it waits for new work .").split()
+PARTS = ("speed", "start", "nll")
+
+
+def run(rounds, threads, parts=PARTS):
+    """Prints the figures for each count of threads."""
+    with tempfile.TemporaryDirectory(prefix="heptad-bench-") as folder:
+        best = os.path.join(folder, "Q4_0.gguf")
+        if "speed" in parts:
+            note("re-quantising to Q4_0")
+            here = os.path.dirname(os.path.abspath(__file__))
+            subprocess.run([sys.executable, os.path.join(here, "requantize.py"), GGUF, best],
+                           check=True, stdout=sys.stderr)
+        for count in threads:
+            if "speed" in parts:
+                one_stream(best, rounds, count)
+                streams_together(best, rounds, count)
+            if "start" in parts:
+                start(rounds, count)
+    if "nll" in parts:
+        surprise()
+
+
+class Endpoint:
+    """One OpenAI-compatible server and what it wants beside the question."""
+
+    def __init__(self, port, model, headers, extra):
+        self.port, self.model, self.headers, self.extra = port, model, headers, extra
+        self.words_for_prompt = None
+
+    def ask(self, question, tokens, seen=None):
+        """(prompt tokens, answer tokens, when asked, when the first piece came, when the last).
+        `seen` is called with the count of pieces after each; when it says no, we hang up."""
+        body = {"model": self.model, "stream": True, "stream_options": {"include_usage": True},
+                "temperature": 0, "max_tokens": tokens,
+                "messages": [{"role": "user", "content": question}], **self.extra}
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=300)
+        try:
+            asked = time.perf_counter()
+            connection.request("POST", "/v1/chat/completions", json.dumps(body),
+                               {"Content-Type": "application/json", **self.headers})
+            response = connection.getresponse()
+            if response.status != 200:
+                raise RuntimeError(f"{response.status}: {response.read()[:500]!r}")
+            first = last = usage = None
+            pieces = 0
+            for line in response:
+                if not line.startswith(b"data: {"):
+                    continue
+                now, event = time.perf_counter(), json.loads(line[6:])
+                if "error" in event:
+                    raise RuntimeError(str(event["error"]))
+                usage = event.get("usage") or usage
+                if any(choice.get("delta", {}).get("content") for choice in event["choices"]):
+                    first, last, pieces = first or now, now, pieces + 1
+                    if seen and not seen(pieces):
+                        return None
+        finally:
+            connection.close()
+        if usage is None or first is None:
+            raise RuntimeError("The stream had no text or no usage.")
+        return usage["prompt_tokens"], usage["completion_tokens"], asked, first, last
+
+    def story(self, number, tokens=ANSWER_TOKENS):
+        """Asks for more than `tokens`; no two questions begin alike, so that none is remembered."""
+        question = f"{number} {time.time_ns()}: write a long story, in many sentences."
+        answer = self.ask(question, tokens)
+        if answer[1] < tokens:
+            note(f"{self.model}: an answer of {answer[1]} tokens, not {tokens}")
+        return answer
+
+    def decode_rate(self, round):
+        _, tokens, _, first, last = self.story(round)
+        return (tokens - 1) / (last - first)
+
+    def prompt_rate(self, round):
+        count, _, asked, first, _ = self.ask(self.text(round, self.words()), 1)
+        return count / (first - asked)
+
+    def first_token_ms(self, round):
+        _, _, asked, first, _ = self.ask(self.text(round, len(WORDS)), 2)
+        return (first - asked) * 1000
+
+    def streams_rate(self, round):
+        """Tokens/s of all streams, from the first piece of any to the last of all."""
+        answers = [None] * STREAMS
+
+        def one(index):
+            answers[index] = self.story(round * STREAMS + index)
+
+        workers = [threading.Thread(target=one, args=(index,)) for index in range(STREAMS)]
+        for worker in workers:
+            worker.start()
+        for worker in workers:
+            worker.join()
+        if None in answers:
+            raise RuntimeError("A stream broke.")
+        tokens = sum(answer[1] for answer in answers) - STREAMS
+        return tokens / (max(answer[4] for answer in answers)
+                         - min(answer[3] for answer in answers))
+
+    def text(self, round, words):
+        start = f"Round {round} of {time.time_ns()} ."
+        return " ".join([start] + [WORDS[place % len(WORDS)] for place in range(words)])
+
+    def words(self):
+        """How many words make a prompt of `PROMPT_TOKENS`; nearly each is a token."""
+        if self.words_for_prompt is None:
+            words = PROMPT_TOKENS - 60
+            for _ in range(3):
+                words += PROMPT_TOKENS - self.ask(self.text(0, words), 1)[0]
+            self.words_for_prompt = words
+        return self.words_for_prompt
+
+
+def ours_endpoint(server):
+    endpoint = Endpoint(server.port, CHAT_MODEL, server.headers, {"logit_bias": END_TOKENS})
+    try:
+        endpoint.ask("Hello", 2)
+    except RuntimeError as error:
+        note("our server does not take logit_bias, so answers may end early:", error)
+        endpoint.extra = {}
+    return endpoint
+
+
+class llama(Process):
+    """llama.cpp's server with a model file."""
+
+    def __init__(self, threads, parallel=1, file=GGUF):
+        self.port = free_port()
+        self.path = tempfile.mktemp(prefix="heptad-bench-llama-")
+        script = os.path.join(os.path.dirname(os.path.abspath(__file__)), "llama_server.py")
+        super().__init__([sys.executable, script, "--model", file, "--port", str(self.port),
+                          "--threads", str(threads), "--parallel", str(parallel)], log=self.path)
+        try:
+            self.wait_until(lambda: answers(f"http://127.0.0.1:{self.port}/health"))
+        except BaseException:
+            self.__exit__()
+            raise
+
+    @property
+    def endpoint(self):
+        return Endpoint(self.port, CHAT_MODEL, {}, {"cache_prompt": False, "ignore_eos": True})
+
+    def __exit__(self, *details):
+        super().__exit__(*details)
+        if os.path.exists(self.path):
+            os.remove(self.path)
+
+
+def compare(sides, rounds, measure):
+    """The runs of each side, which take turns. Who goes first changes, so that nobody always meets
+    the warmer processor."""
+    runs = [[] for _ in sides]
+    for round in range(rounds):
+        order = list(range(len(sides)))
+        for index in order if round % 2 == 0 else reversed(order):
+            runs[index].append(measure(sides[index], round))
+    return runs
+
+
+def report(metric, unit, runs, peers, **parameters):
+    for peer, peer_runs in zip(peers, runs[1:]):
+        figure(SUITE, metric, unit, runs[0], peer, peer_runs, **parameters)
+
+
+def one_stream(best, rounds, threads):
+    with Heptad(threads=threads) as ours, llama(threads) as peer:
+        sides = [ours_endpoint(ours), peer.endpoint]
+        compare(sides, 1, lambda side, round: side.decode_rate(round))
+        # The memory of both after the same work, before anything else is asked of ours.
+        compare(sides, 1, lambda side, round: side.prompt_rate(round))
+        peaks = [[status_mib(process.pid, "VmHWM")] for process in (ours, peer)]
+        report("peak_memory_mib", "MiB", peaks, [PEER], threads=threads)
+        with llama(threads, file=best) as best_peer:
+            sides.append(best_peer.endpoint)
+            peers = [PEER, BEST_PEER]
+            for side in sides:
+                side.words()
+            for metric, unit, measure in (
+                    ("decode_tokens_per_s", "tok/s", Endpoint.decode_rate),
+                    ("prompt_tokens_per_s", "tok/s", Endpoint.prompt_rate),
+                    ("first_token_ms", "ms", Endpoint.first_token_ms)):
+                runs = compare(sides, rounds, measure)
+                report(metric, unit, runs, peers, threads=threads)
+
+
+def streams_together(best, rounds, threads):
+    with (Heptad(threads=threads) as ours, llama(threads, STREAMS) as peer,
+          llama(threads, STREAMS, best) as best_peer):
+        sides = [ours_endpoint(ours), peer.endpoint, best_peer.endpoint]
+        for side in sides:
+            side.story(0, 8)
+        runs = compare(sides, rounds, Endpoint.streams_rate)
+        report(f"parallel{STREAMS}_tokens_per_s", "tok/s", runs, [PEER, BEST_PEER],
+               threads=threads)
+
+
+def start(rounds, threads):
+    """From the start of the process to the first piece of an answer."""
+    def seconds(make, endpoint):
+        with make() as server:
+            first = endpoint(server).ask("Hello", 2)[3]
+            return first - server.began
+
+    sides = [
+        (lambda: Heptad(threads=threads),
+         lambda server: Endpoint(server.port, CHAT_MODEL, server.headers, {})),
+        (lambda: llama(threads), lambda server: server.endpoint)]
+    runs = compare(sides, rounds, lambda side, round: seconds(*side) * 1000)
+    report("start_to_first_token_ms", "ms", runs, [PEER], threads=threads)
+
+
+def surprise():
+    """How surprised the model is by a fixed text, in nats a token, beside what llama.cpp and an exact
+    pass in single precision gave for the same tokens."""
+    with open(os.path.join(ROOT, "Tests/Fixtures/llm_nll.json")) as file:
+        reference = json.load(file)
+    done = subprocess.run(
+        [BINARY, "bench-surprise", CHAT_MODEL, "--models", MODELS],
+        input=json.dumps(reference["ids"]), capture_output=True, text=True, timeout=600)
+    if done.returncode:
+        raise RuntimeError(f"bench-surprise: {done.stderr}")
+    ours = json.loads(done.stdout)["mean_nats"]
+    for peer, theirs in ((PEER, reference["mean_nll"]), ("exact", reference["f32_mean_nll"])):
+        figure(SUITE, "mean_nll", "nats", [ours], peer, [theirs])
+        figure(SUITE, "perplexity", "", [math.exp(ours)], peer, [math.exp(theirs)])
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS)
+    parser.add_argument("--peer-only", action="store_true",
+                        help="llama.cpp alone, to see that it runs")
+    options = parser.parse_args()
+    if not options.peer_only:
+        return run(options.rounds, options.threads, options.parts)
+    for threads in options.threads:
+        with llama(threads) as peer:
+            side = peer.endpoint
+            for round in range(options.rounds):
+                note(threads, "threads: decode", side.decode_rate(round), "prompt",
+                     side.prompt_rate(round), "first token ms", side.first_token_ms(round))
+
+
+if __name__ == "__main__":
+    main()
