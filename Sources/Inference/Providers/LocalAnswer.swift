@@ -26,7 +26,7 @@ struct LocalAnswer {
 
     /// A call that was cut is as short as a text that was.
     func finishReason(_ reason: Completion.FinishReason) -> Completion.FinishReason {
-        guard let calls, calls.callCount > 0, reason == .stop else { return reason }
+        guard let calls, calls.callCount > 0, calls.isWhole, reason == .stop else { return reason }
         return .toolCalls
     }
 
