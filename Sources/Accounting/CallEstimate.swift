@@ -24,8 +24,7 @@ struct CallEstimate {
             promptTokens = 0
             return
         }
-        let counts = try await model.countTokens(
-            request.messages.map(\.text), model: request.model)
+        let counts = try await model.countTokens(request.countedTexts, model: request.model)
         // Every message is wrapped in a few tokens that name its role.
         promptTokens = Self.total(counts) + request.messages.count * Self.tokensPerMessage
     }
@@ -54,4 +53,18 @@ struct CallEstimate {
     }
 
     static let tokensPerMessage = 8
+}
+
+extension ChatRequest {
+    /// All that the model reads: what was said, the calls in it, tools and the form of the answer.
+    var countedTexts: [String] {
+        var texts = messages.map { message in
+            message.toolCalls.reduce(message.text) { "\($0) \($1.name) \($1.arguments)" }
+        }
+        for tool in tools {
+            texts.append("\(tool.name) \(tool.description) \(tool.parameters?.text ?? "")")
+        }
+        if case .jsonSchema(_, let schema, _) = responseFormat { texts.append(schema.text) }
+        return texts
+    }
 }

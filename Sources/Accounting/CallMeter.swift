@@ -34,7 +34,11 @@ final class CallMeter: Sendable {
         do {
             outcome = .success(
                 try await inner.run { event in
-                    if case .text(let piece) = event { text += piece }
+                    switch event {
+                    case .text(let piece): text += piece
+                    case .toolCall(let piece): text += (piece.name ?? "") + piece.arguments
+                    case .logprobs: break
+                    }
                     try await emit(event)
                 })
         } catch {
@@ -74,15 +78,15 @@ final class CallMeter: Sendable {
 
     /// What was used as far as we can see: the prompt, and the text that came.
     private func estimate(_ text: String) async -> TokenUsage {
-        let (model, request) = (model, request)
+        let (model, request, texts) = (model, request, request.countedTexts)
         // A task of its own, because this one may be cancelled, which the count must not notice.
         let counting = Task {
             try await model.countTokens(
-                request.messages.map(\.text) + [text], model: request.model)
+                texts + [text], model: request.model)
         }
         let counts = (try? await counting.value) ?? []
-        guard counts.count == request.messages.count + 1, let output = counts.last else {
-            let bytes = request.messages.reduce(0) { $0 + $1.text.utf8.count }
+        guard counts.count == texts.count + 1, let output = counts.last else {
+            let bytes = texts.reduce(0) { $0 + $1.utf8.count }
             return TokenUsage(
                 freshInput: Self.tokens(bytes: bytes), output: Self.tokens(bytes: text.utf8.count),
                 isEstimated: true)

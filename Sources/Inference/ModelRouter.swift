@@ -108,7 +108,10 @@ package final class ModelRouter: ChatModel, Embedder {
                     principal: request.principal, model: candidate.name.model,
                     messages: request.messages, sampling: sampling,
                     contextTokens: candidate.limits.contextTokens,
-                    headers: TraceContext.headers(of: span.context)))
+                    headers: TraceContext.headers(of: span.context), tools: request.tools,
+                    toolChoice: request.toolChoice,
+                    allowsParallelToolCalls: request.allowsParallelToolCalls,
+                    responseFormat: request.responseFormat, truncates: request.truncates))
             let running = RunningCall(
                 call, candidate: candidate.name, span: span, openedAt: openedAt,
                 now: environment.now)
@@ -221,7 +224,7 @@ private final class RunningCall: Sendable {
         guard take() else { throw Failure(.internalError, "A call can be run only once.") }
         do {
             let outcome = try await ServiceContext.withValue(span.context) {
-                try await call.run { try await emit(.text($0)) }
+                try await call.run(emit)
             }
             let completion = Completion(
                 candidate: candidate.description, finishReason: outcome.finishReason,

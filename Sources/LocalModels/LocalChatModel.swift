@@ -1,4 +1,5 @@
 package import Core
+import Synchronization
 
 /// A language model of this machine: a GGUF file, mapped and not copied. Calls run together, up to
 /// a limit, and others wait in line. Thread-safe.
@@ -15,6 +16,7 @@ package final class LocalChatModel: Sendable {
     private let template: ChatTemplate
     private let environment: Environment
     private let engine: Engine
+    private let tokenTrie = Mutex<TokenTrie?>(nil)
 
     /// Maps the file and reads its tables; the weights are not touched yet. Throws `notFound` when
     /// there is no file, `invalid` with what is wrong when it is truncated or corrupt,
@@ -59,12 +61,14 @@ package final class LocalChatModel: Sendable {
     }
 
     /// How many tokens the text has, control tokens in it read as plain text.
-    package func countTokens(_ text: String) -> Int { tokenizer.countTokens(text) }
+    package func countTokens(_ text: String) -> Int { tokenizer.tokens(of: text).count }
 
     /// The prompt that the file's own chat template makes of the messages, in tokens. Throws
     /// `invalid` for a conversation the template does not allow.
-    package func prompt(for messages: [ChatMessage]) throws -> [Int32] {
-        try template.tokens(of: messages, tokenizer)
+    package func prompt(
+        for messages: [ChatMessage], tools: [ToolDefinition] = [], thinking: Bool? = nil
+    ) throws -> [Int32] {
+        try template.tokens(of: messages, tools: tools, thinking: thinking, tokenizer)
     }
 
     /// Puts a call in line, or starts it. Throws `tooLarge` with both lengths when the prompt leaves
@@ -75,10 +79,16 @@ package final class LocalChatModel: Sendable {
         guard !request.prompt.isEmpty,
             request.prompt.allSatisfy({ (0..<vocabulary).contains($0) })
         else { throw Failure(.invalid, "A prompt needs tokens of the model that reads it.") }
-        let sampler = try Sampler(request.sampling, random: environment.random)
+        try Sampler.validate(request.sampling, vocabulary: Int(vocabulary))
         let wanted = request.sampling.outputTokensMax ?? Self.outputTokensDefault
         let prompt = try prompt(of: request, outputTokens: wanted)
         let outputTokensMax = min(wanted, contextTokens - prompt.count)
+        let constraint = request.output.map {
+            OutputConstraint($0.grammar, trie: trie(), endTokens: tokenizer.endTokens)
+        }
+        let sampler = try Sampler(
+            request.sampling, prompt: prompt, outputTokensMax: outputTokensMax,
+            constraint: constraint, random: environment.random)
         let answer = Answer(
             promptTokens: prompt.count, promptTokensDropped: request.prompt.count - prompt.count,
             outputTokensMax: outputTokensMax, sampler: sampler, stops: request.sampling.stop,
@@ -104,11 +114,36 @@ package final class LocalChatModel: Sendable {
         }
     }
 
+    /// The vocabulary by its bytes. Made by the first who asks.
+    private func trie() -> TokenTrie {
+        tokenTrie.withLock { held in
+            if let held { return held }
+            let made = TokenTrie(count: tokenizer.vocabulary.count) { answerBytes(of: $0) }
+            held = made
+            return made
+        }
+    }
+
     /// How many calls run and wait now.
     package var load: EngineLoad { engine.load }
 
     /// Gives up what is kept of calls that have ended, and its memory, unless calls run.
     package func clearCache() throws { try engine.clearCache() }
+
+    /// How this family of models writes calls of tools.
+    package var toolSyntax: ToolSyntax { ToolSyntax(template.capabilities.callShape) }
+
+    /// The bytes that a token adds to a text: none for one that only marks something up.
+    package func bytes(of token: Int32) -> [UInt8] { tokenizer.bytes(of: token) }
+
+    /// The bytes of a token in an answer that may call tools: what announces a call is one of its
+    /// texts there, though it is a control token in some vocabularies.
+    private func answerBytes(of token: Int32) -> [UInt8] {
+        let bytes = tokenizer.bytes(of: token)
+        guard bytes.isEmpty else { return bytes }
+        return ToolSyntax.markup.first { tokenizer.vocabulary.controls[$0] == token }
+            .map { Array($0.utf8) } ?? []
+    }
 
     /// What a text is in tokens, control tokens in it read as plain text.
     func tokens(of text: String) -> [Int32] { tokenizer.tokens(of: text) }

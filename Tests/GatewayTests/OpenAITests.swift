@@ -23,7 +23,7 @@ extension ServerTests {
                     json: Self.json(
                         #""max_tokens":9,"max_completion_tokens":5,"temperature":0.5,"top_p":0.9,"#
                             + #""stop":"END","seed":-1,"user":"u","tools":[],"n":1,"store":true,"#
-                            + #""response_format":{"type":"text"},"presence_penalty":0"#))
+                            + #""response_format":{"type":"text"},"presence_penalty":null"#))
                 #expect(response.status == 200)
                 #expect(response.headers["x-heptad-cost"] == "1234")
                 let body = try response.json(JSONValue.self)
@@ -32,7 +32,9 @@ extension ServerTests {
                     body["choices"] == [
                         [
                             "index": 0, "finish_reason": "stop", "logprobs": .null,
-                            "message": ["role": "assistant", "content": "Hello, world"],
+                            "message": [
+                                "role": "assistant", "content": "Hello, world", "refusal": .null,
+                            ],
                         ]
                     ])
                 #expect(
@@ -119,9 +121,34 @@ extension ServerTests {
         @Test(
             "What would change the answer and is not spoken here is refused by name",
             arguments: [
-                (#""tools":[{}]"#, "tools"), (#""functions":[{}]"#, "functions"), (#""n":2"#, "n"),
-                (#""response_format":{"type":"json_schema"}"#, "response_format"),
-                (#""logprobs":true"#, "logprobs"), (#""presence_penalty":1"#, "presence_penalty"),
+                (#""tools":[{}]"#, "tools[0].type"), (#""functions":[{}]"#, "functions"),
+                (#""n":9"#, "n"), (#""n":0"#, "n"), (#""top_logprobs":2"#, "top_logprobs"),
+                (#""logprobs":true,"top_logprobs":21"#, "top_logprobs"),
+                (#""presence_penalty":2.5"#, "presence_penalty"),
+                (#""frequency_penalty":-3"#, "frequency_penalty"),
+                (#""logit_bias":{"x":1}"#, "logit_bias"),
+                (#""logit_bias":{"1":101}"#, "logit_bias"),
+                (#""truncation":"some""#, "truncation"),
+                (#""response_format":{"type":"xml"}"#, "response_format.type"),
+                (
+                    #""response_format":{"type":"json_schema","json_schema":{"name":"a b"}}"#,
+                    "response_format.json_schema.name"
+                ),
+                (
+                    #""response_format":{"type":"json_schema","json_schema":{"name":"a"}}"#,
+                    "response_format.json_schema.schema"
+                ),
+                (
+                    #""tools":[{"type":"function","function":{"name":"a b"}}]"#,
+                    "tools[0].function.name"
+                ),
+                (
+                    #""tools":[{"type":"function","function":{"name":"a","parameters":1}}]"#,
+                    "tools[0].function.parameters"
+                ), (#""tool_choice":"required""#, "tool_choice"),
+                (
+                    #""tool_choice":{"type":"function","function":{"name":"b"}}"#, "tool_choice"
+                ),
                 (#""modalities":["audio"]"#, "modalities"), (#""temperature":3"#, "temperature"),
                 (#""max_tokens":0"#, "max_completion_tokens"), (#""top_p":-1"#, "top_p"),
                 (#""stop":["a",""]"#, "stop"), (#""temperature":"hot""#, "temperature"),
@@ -129,12 +156,15 @@ extension ServerTests {
                 (
                     #""messages":[{"role":"user","content":[{"type":"image_url","image_url":{}}]}]"#,
                     "messages[0].content[0]"
-                ), (#""messages":[{"role":"tool","content":"x"}]"#, "messages[0].role"),
+                ),
+                (
+                    #""messages":[{"role":"tool","content":"x"}]"#, "messages[0].tool_call_id"
+                ),
                 (#""messages":[{"role":"wizard","content":"x"}]"#, "messages[0].role"),
                 (#""messages":[{"role":"user"}]"#, "messages[0].content"),
                 (
-                    #""messages":[{"role":"assistant","tool_calls":[{}]}]"#,
-                    "messages[0].tool_calls"
+                    #""messages":[{"role":"assistant","tool_calls":[{"id":"1"}]}]"#,
+                    "messages[0].tool_calls[0]"
                 ),
             ])
         func unsupported(field: String, parameter: String) async throws {
@@ -148,6 +178,101 @@ extension ServerTests {
                 #expect(error.param == parameter && error.type == "invalid_request_error")
                 #expect(server.layers.with { $0.chatRequests.isEmpty })
             }
+        }
+
+        @Test("Tools, formats and the rest reach the model as they were written")
+        func passedOn() async throws {
+            try await TestServer.run { server in
+                let schema = #"{"type":"object","properties":{"z":{"const":1.50},"a":{}}}"#
+                let json =
+                    #"{"model":"tiny","n":2,"seed":7,"logprobs":true,"top_logprobs":2,"#
+                    + #""presence_penalty":1,"frequency_penalty":-1,"logit_bias":{"5":-100},"#
+                    + #""parallel_tool_calls":false,"truncation":"auto","tool_choice":"auto","#
+                    + #""tools":[{"type":"function","function":{"name":"f","description":"d","#
+                    + #""strict":true,"parameters":\#(schema)}}],"response_format":{"type":"#
+                    + #""json_schema","json_schema":{"name":"n","strict":true,"schema":\#(schema)}},"#
+                    + #""messages":[{"role":"user","content":"Hi"},{"role":"assistant","content":"#
+                    + #"null,"tool_calls":[{"id":"c","type":"function","function":{"name":"f","#
+                    + #""arguments":"{}"}}]},{"role":"tool","tool_call_id":"c","content":"ok"}]}"#
+                let response = try await server.asAlice("POST", Self.path, json: json)
+                #expect(response.status == 200)
+                let requests = server.layers.with { $0.chatRequests }
+                #expect(requests.map(\.sampling.seed) == [7, 8])
+                let request = try #require(requests.first)
+                // In the order of its keys, numbers as they were written.
+                #expect(request.tools.map(\.parameters?.text) == [schema])
+                #expect(request.tools.map(\.isStrict) == [true])
+                guard case .jsonSchema("n", let format, true) = request.responseFormat else {
+                    Issue.record("\(request.responseFormat)")
+                    return
+                }
+                #expect(format.text == schema)
+                #expect(request.sampling.logitBias == [5: -100])
+                #expect(request.sampling.topLogprobs == 2)
+                #expect(request.sampling.presencePenalty == 1)
+                #expect(request.sampling.frequencyPenalty == -1)
+                #expect(!request.allowsParallelToolCalls && request.truncates)
+                #expect(
+                    request.messages[1].toolCalls == [ToolCall(id: "c", name: "f", arguments: "{}")]
+                )
+                #expect(request.messages[2].role == .tool && request.messages[2].toolCallID == "c")
+                let body = try response.json(JSONValue.self)
+                #expect(body["choices"]?.array?.map { $0["index"]?.int } == [0, 1])
+                // The prompt counts once.
+                #expect(body["usage"]?["prompt_tokens"] == 9)
+                #expect(body["usage"]?["completion_tokens"] == 6)
+                #expect(response.headers["x-heptad-cost"] == "2468")
+            }
+        }
+
+        @Test("Calls and log probabilities are sent as OpenAI's clients read them")
+        func choices() throws {
+            var choice = OpenAIChoice(index: 1)
+            let token = TokenLogprob(
+                token: "a", bytes: [97], logprob: -0.5,
+                top: [TokenLogprob(token: "a", bytes: [97], logprob: -0.5)])
+            let events: [ChatEvent] = [
+                .text("Hi"), .logprobs([token]),
+                .toolCall(ToolCallPiece(index: 0, id: "c", name: "f")),
+                .toolCall(ToolCallPiece(index: 0, arguments: "{}")),
+            ]
+            let sent = events.compactMap { choice.receive($0) } + [choice.end(.toolCalls)]
+            let json = try sent.map { try JSONValue(parsing: try JSON.encode($0)) }
+            let top: JSONValue = ["token": "a", "bytes": [97], "logprob": .number("-0.5")]
+            let logprobs: JSONValue = [
+                "content": [
+                    [
+                        "token": "a", "bytes": [97], "logprob": .number("-0.5"),
+                        "top_logprobs": [top],
+                    ]
+                ], "refusal": .null,
+            ]
+            func chunk(
+                _ delta: JSONValue, _ reason: JSONValue = .null, _ logprobs: JSONValue = .null
+            ) -> JSONValue {
+                ["index": 1, "delta": delta, "finish_reason": reason, "logprobs": logprobs]
+            }
+            #expect(
+                json == [
+                    chunk(["content": "Hi"]),
+                    chunk(
+                        [
+                            "tool_calls": [
+                                [
+                                    "index": 0, "id": "c", "type": "function",
+                                    "function": ["name": "f", "arguments": ""],
+                                ]
+                            ]
+                        ], .null, logprobs),
+                    chunk(["tool_calls": [["index": 0, "function": ["arguments": "{}"]]]]),
+                    chunk([:], "tool_calls"),
+                ])
+            let whole = try JSONValue(parsing: try JSON.encode(choice.whole(.toolCalls)))
+            #expect(whole["logprobs"] == logprobs)
+            #expect(
+                whole["message"]?["tool_calls"] == [
+                    ["id": "c", "type": "function", "function": ["name": "f", "arguments": "{}"]]
+                ])
         }
 
         @Test("A client that goes away ends its call, streamed or not", arguments: [true, false])

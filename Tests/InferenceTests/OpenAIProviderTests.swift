@@ -43,6 +43,77 @@ struct OpenAIProviderTests {
         #expect(body == expected)
     }
 
+    @Test("Tools, formats and the rest go to the provider as they were written")
+    func structuredRequest() async throws {
+        let server = try ScriptedServer(Wire.stream(Wire.hello))
+        let schema = #"{"type":"object","properties":{"z":{"const":1.50},"a":{}}}"#
+        var request = ChatRequest.hello()
+        var called = ChatMessage(.assistant, "")
+        called.toolCalls = [ToolCall(id: "c", name: "f", arguments: "{}")]
+        var result = ChatMessage(.tool, "ok")
+        result.toolCallID = "c"
+        request.messages += [called, result]
+        request.tools = [
+            ToolDefinition(
+                name: "f", description: "d", parameters: try JSONValue(parsing: schema.utf8),
+                isStrict: true)
+        ]
+        request.toolChoice = .named("f")
+        request.allowsParallelToolCalls = false
+        request.responseFormat = .jsonSchema(
+            name: "n", schema: try JSONValue(parsing: schema.utf8), isStrict: true)
+        request.sampling.presencePenalty = 1
+        request.sampling.frequencyPenalty = -1
+        request.sampling.logitBias = [5: -100]
+        request.sampling.topLogprobs = 2
+        _ = try await ModelRouter.hosted([server]).answer(request)
+        let body = try JSONValue(parsing: try #require(server.requests.first).body)
+        let parts = [
+            "tools", "tool_choice", "response_format", "logit_bias", "logprobs", "top_logprobs",
+            "presence_penalty", "frequency_penalty", "parallel_tool_calls",
+        ].map { body[$0]?.text }
+        #expect(
+            parts == [
+                #"[{"type":"function","function":{"name":"f","description":"d","parameters":"#
+                    + schema + #","strict":true}}]"#,
+                #"{"type":"function","function":{"name":"f"}}"#,
+                #"{"type":"json_schema","json_schema":{"name":"n","strict":true,"schema":"#
+                    + schema + "}}",
+                #"{"5":-100}"#, "true", "2", "1", "-1", "false",
+            ])
+        let messages = body["messages"]?.array ?? []
+        #expect(messages.count == 3 && messages[1]["content"] == nil)
+        let call = messages[1]["tool_calls"]?.array?.first
+        #expect(call?["id"]?.string == "c" && call?["function"]?["name"]?.string == "f")
+        #expect(messages[2]["tool_call_id"]?.string == "c")
+    }
+
+    @Test("Calls and log probabilities of a provider come as events")
+    func structuredAnswer() async throws {
+        let stream =
+            #"data: {"choices":[{"delta":{"content":"Hi"},"logprobs":{"content":[{"token":"Hi","#
+            + #""bytes":null,"logprob":-0.5,"top_logprobs":[{"token":"Hi","logprob":-0.5}]}]}}]}"#
+            + "\n\n"
+            + #"data: {"choices":[{"delta":{"tool_calls":[{"index":0,"id":"c","type":"function","#
+            + #""function":{"name":"f","arguments":""}}]}}]}"# + "\n\n"
+            + #"data: {"choices":[{"delta":{"tool_calls":[{"index":0,"function":{"arguments":"{}"}}"#
+            + "]}}]}\n\n"
+            + #"data: {"choices":[{"delta":{},"finish_reason":"tool_calls"}]}"# + "\n\n" + Wire.done
+        let server = try ScriptedServer(Wire.stream(stream))
+        var events: [ChatEvent] = []
+        let call = try await ModelRouter.hosted([server]).open(.hello())
+        let completion = try await call.run { events.append($0) }
+        let top = TokenLogprob(token: "Hi", bytes: [72, 105], logprob: -0.5)
+        #expect(
+            events == [
+                .logprobs([
+                    TokenLogprob(token: "Hi", bytes: [72, 105], logprob: -0.5, top: [top])
+                ]), .text("Hi"), .toolCall(ToolCallPiece(index: 0, id: "c", name: "f")),
+                .toolCall(ToolCallPiece(index: 0, arguments: "{}")),
+            ])
+        #expect(completion.finishReason == .toolCalls)
+    }
+
     @Test("No key, no authorization header; the trace's headers go along")
     func headers() async throws {
         let server = try ScriptedServer(Wire.stream(Wire.hello))

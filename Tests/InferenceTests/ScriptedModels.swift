@@ -130,7 +130,7 @@ extension ModelShelf {
         for name in names {
             shelf.chatModels[name] = LocalEngine(
                 name: name, contextTokens: contextTokens, countTokens: { $0.count },
-                prompt: { messages in
+                prompt: { messages, _, _ in
                     messages.flatMap { $0.text.utf8.map { Int32($0) } }
                 },
                 open: { request in

@@ -1,5 +1,6 @@
 import CKernels
 import Core
+import Foundation
 import Testing
 
 @testable import LocalModels
@@ -79,7 +80,7 @@ struct ChatSamplingTests {
                 let some = try Self.draws(50, options, [.nan, .nan, 1, .nan, -.infinity])
                 #expect(Set(some.map(\.token)) == [2])
                 #expect(
-                    try Self.draws(5, options, [.nan, .nan, .nan]).allSatisfy { $0.token == 0 })
+                    try Self.draws(5, options, [.nan, .nan, .nan]).allSatisfy { $0.token == nil })
                 #expect(
                     try Self.draws(5, options, [1, .infinity, 2]).allSatisfy { $0.token == 1 })
             }
@@ -100,8 +101,51 @@ struct ChatSamplingTests {
         #expect(throws: Failure.self) { try Sampler(options, random: { 0 }) }
     }
 
+    @Test("Bias bans and forces, penalties look at the answer, repetition at the prompt too")
+    func adjusted() throws {
+        func tokens(_ prompt: [Int32] = [], _ change: (inout SamplingOptions) -> Void) throws
+            -> [Int32?]
+        {
+            var options = SamplingOptions(temperature: 0)
+            change(&options)
+            var sampler = try Sampler(options, prompt: prompt, random: { 0 })
+            return (0..<4).map { _ in sampler.pick(of: [1, 2, 1.5, -1])?.token }
+        }
+        #expect(try tokens { _ in } == [1, 1, 1, 1])
+        #expect(try tokens { $0.logitBias = [1: -100] } == [2, 2, 2, 2])
+        #expect(try tokens { $0.logitBias = [3: 100] } == [3, 3, 3, 3])
+        #expect(try tokens { $0.presencePenalty = 0.6 } == [1, 2, 1, 1])
+        #expect(try tokens { $0.frequencyPenalty = 0.6 } == [1, 2, 1, 0])
+        #expect(try tokens([1]) { $0.repetitionPenalty = 1.5 } == [2, 1, 1, 1])
+        #expect(
+            try tokens { $0.logitBias = [0: -100, 1: -100, 2: -100, 3: -100] } == [
+                nil, nil, nil, nil,
+            ])
+    }
+
+    @Test("Log probabilities are the model's own, whatever is done to the logits")
+    func logprobs() throws {
+        var options = SamplingOptions(temperature: 0)
+        options.topLogprobs = 2
+        options.logitBias = [3: 100]
+        var sampler = try Sampler(options, random: { 0 })
+        let found = sampler.pick(of: [1000, 1000 + log(2), .nan, 1000 - log(2)])
+        let pick = try #require(found)
+        // Shares of 2, 4 and 1 in 7.
+        #expect(pick.token == 3 && abs((pick.logprob ?? 0) - log(1.0 / 7)) < 1e-4)
+        #expect(pick.top.map(\.token) == [1, 0])
+        let error = zip(pick.top, [4.0 / 7, 2.0 / 7]).map { abs($0.logprob - log($1)) }.max()
+        #expect(error ?? 1 < 1e-4)
+        options.logitBias = [:]
+        sampler = try Sampler(options, random: { 0 })
+        let last = sampler.pick(of: [0, -.infinity, -.infinity])
+        let sure = try #require(last)
+        #expect(sure.logprob == 0 && sure.top.allSatisfy { $0.logprob.isFinite })
+    }
+
     struct Drawn: Equatable {
-        let token: Int32
+        /// Nil where no logit is a number.
+        let token: Int32?
     }
 
     private static func draws(
@@ -110,9 +154,20 @@ struct ChatSamplingTests {
         var sampler = try Sampler(options, random: { 42 })
         let scratch = UnsafeMutablePointer<kernel_candidate>.allocate(capacity: logits.count)
         defer { scratch.deallocate() }
-        return logits.withUnsafeBufferPointer { logits in
-            (0..<count).map { _ in Drawn(token: sampler.pick(from: logits, scratch)) }
+        return (0..<count).map { _ in
+            var logits = logits
+            let pick = logits.withUnsafeMutableBufferPointer { sampler.pick(from: $0, scratch) }
+            return Drawn(token: pick?.token)
         }
+    }
+}
+
+extension Sampler {
+    mutating func pick(of logits: [Float]) -> Pick? {
+        var logits = logits
+        let scratch = UnsafeMutablePointer<kernel_candidate>.allocate(capacity: logits.count)
+        defer { scratch.deallocate() }
+        return logits.withUnsafeMutableBufferPointer { pick(from: $0, scratch) }
     }
 }
 

@@ -1,6 +1,7 @@
 // Picking a token from its logits.
 #include "include/CKernels.h"
 
+#include <float.h>
 #include <math.h>
 #include <stdlib.h>
 
@@ -11,8 +12,8 @@ static int by_logit(const void *left, const void *right) {
     return (a->token > b->token) - (a->token < b->token);
 }
 
-// The `keep` best of `logits`, sorted: a heap whose root is the worst that is kept.
-static long largest(const float *logits, long count, long keep, kernel_candidate *heap) {
+// A heap whose root is the worst that is kept.
+long kernel_largest(const float *logits, long count, long keep, kernel_candidate *heap) {
     long size = 0;
     for (long i = 0; i < count; i++) {
         kernel_candidate candidate = {logits[i], (int32_t)i};
@@ -62,7 +63,7 @@ static long nucleus(const kernel_candidate *sorted, long size, double share, dou
 static long shortlist(const float *logits, long count, const kernel_sampling *sampling, float best,
                       kernel_candidate *out) {
     if (sampling->top_k > 0 && sampling->top_k < count) {
-        long size = largest(logits, count, sampling->top_k, out);
+        long size = kernel_largest(logits, count, sampling->top_k, out);
         if (!(sampling->top_p < 1)) return size;
         double total = 0;
         for (long i = 0; i < size; i++) total += exp((double)out[i].logit - best);
@@ -97,7 +98,7 @@ int32_t kernel_sample(const float *logits, long count, const kernel_sampling *sa
     if (!(sampling->temperature > 0) || sampling->top_k == 1 || isinf(best)) return first;
 
     long size = shortlist(logits, count, sampling, best, scratch);
-    float floor = sampling->min_p > 0 ? best + logf(sampling->min_p) : -INFINITY;
+    float floor = sampling->min_p > 0 ? best + logf(sampling->min_p) : -FLT_MAX;
     double total = 0;
     for (long i = 0; i < size; i++)
         if (scratch[i].logit >= floor)
@@ -111,6 +112,21 @@ int32_t kernel_sample(const float *logits, long count, const kernel_sampling *sa
         if (left < 0) break;
     }
     return picked;
+}
+
+double kernel_log_total(const float *logits, long count) {
+    double best = -INFINITY, total = 0;
+    for (long i = 0; i < count; i++)
+        if (logits[i] > best) best = logits[i];
+    if (isinf(best)) return best;
+    for (long i = 0; i < count; i++)
+        if (!isnan(logits[i])) total += exp(logits[i] - best);
+    return log(total) + best;
+}
+
+void kernel_mask(float *logits, long count, const uint64_t *allowed) {
+    for (long i = 0; i < count; i++)
+        if (!(allowed[i >> 6] >> (i & 63) & 1)) logits[i] = -INFINITY;
 }
 
 double kernel_negative_log_likelihood(const float *logits, long count, int32_t token) {

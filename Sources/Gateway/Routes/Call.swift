@@ -2,6 +2,7 @@ import Core
 import Foundation
 import HTTPTypes
 import Hummingbird
+import NIOCore
 
 /// A request that has reached its route, with what handlers ask of it.
 struct Call: Sendable {
@@ -29,6 +30,11 @@ struct Call: Sendable {
     func text(_ name: String) -> String { parameters[name] ?? "" }
 
     func json<Body: Decodable>(_ type: Body.Type) async throws -> Body {
+        try JSON.decode(type, from: try await body())
+    }
+
+    /// The body of a JSON request.
+    func body() async throws -> ByteBuffer {
         if let contentType = request.headers[.contentType] {
             let mediaType = contentType.prefix { $0 != ";" }.lowercased().filter { $0 != " " }
             guard mediaType == "application/json" || mediaType.hasSuffix("+json") else {
@@ -36,7 +42,7 @@ struct Call: Sendable {
                     .unsupported, "The body has to be JSON, with that as its Content-Type.")
             }
         }
-        return try JSON.decode(type, from: try await request.collect(limits))
+        return try await request.collect(limits)
     }
 
     var query: QueryParameters { get throws { try QueryParameters(request.uri.query) } }

@@ -41,84 +41,93 @@ struct OpenAIRoutes: Sendable {
 
     @Sendable private func complete(_ call: Call) async throws -> Response {
         let principal = try call.principal
-        let body = try await call.json(OpenAIChatRequest.self)
-        let (messages, sampling) = try body.checked()
+        let bytes = try await call.body()
+        let body = try JSON.decode(OpenAIChatRequest.self, from: bytes)
         let name = try await modelName(body.model)
+        let request = try body.call(
+            of: principal, model: name, body: try JSONValue(parsing: bytes.readableBytesView),
+            purpose: Self.purpose)
         let events = body.stream == true ? try streams.stream(for: principal.userID) : nil
-        let opened: OpenCall
-        do {
-            opened = OpenCall(
-                try await model.open(
-                    ChatRequest(
-                        principal: principal, model: name, messages: messages, sampling: sampling,
-                        purpose: Self.purpose)))
-        } catch let failure as Failure where failure.code == .tooLarge {
+        let calls = OpenCalls(try await open(request, count: body.choiceCount))
+        let header = ChunkHeader(
+            id: "chatcmpl-" + environment.identifier().description.filter { $0 != "-" },
+            created: environment.now().seconds, model: name)
+        guard let events else { return try await answer(calls, header, call) }
+        return stream(
+            calls, header, call, events, withUsage: body.streamOptions?.includeUsage == true)
+    }
+
+    /// One call for each choice. The seeds follow each other, so that a seed means the same choices.
+    private func open(_ request: ChatRequest, count: Int) async throws -> [OpenCall] {
+        var opened: [OpenCall] = []
+        for index in 0..<count {
+            var request = request
+            request.sampling.seed = request.sampling.seed.map { $0 &+ UInt64(index) }
+            do {
+                opened.append(OpenCall(try await model.open(request)))
+            } catch let failure as Failure {
+                throw Self.refusal(failure)
+            }
+        }
+        return opened
+    }
+
+    private static func refusal(_ failure: Failure) -> Refusal {
+        switch failure.code {
+        case .tooLarge:
             // The surface says 413 of bodies only.
             var refusal = Refusal(failure, status: .badRequest)
             refusal.parameter = "messages"
             refusal.openAICode = "context_length_exceeded"
-            throw refusal
-        } catch let failure as Failure where failure.code == .notFound {
-            throw Self.unknownModel(failure)
+            return refusal
+        case .notFound: return unknownModel(failure)
+        case .invalid:
+            // What only the model can tell is told by the name of the field.
+            var refusal = Refusal(failure)
+            let named = failure.message.split(separator: "`").first { text in
+                ["response_format", "tools["].contains { text.hasPrefix($0) }
+            }
+            refusal.parameter =
+                failure.message.hasPrefix("logit_bias")
+                ? "logit_bias" : named.map { String($0.prefix { $0 != "#" }) }
+            return refusal
+        default: return Refusal(failure)
         }
-        let header = ChunkHeader(
-            id: "chatcmpl-" + environment.identifier().description.filter { $0 != "-" },
-            created: environment.now().seconds, model: name)
-        guard let events else { return try await answer(opened, header, call) }
-        return stream(
-            opened, header, call, events, withUsage: body.streamOptions?.includeUsage == true)
     }
 
     private func answer(
-        _ opened: OpenCall, _ header: ChunkHeader, _ call: Call
+        _ calls: OpenCalls, _ header: ChunkHeader, _ call: Call
     ) async throws -> Response {
-        let (text, completion) = try await call.request.whileConnected {
-            let text = Mutex("")
-            let completion = try await opened.run { event in
-                switch event {
-                case .text(let piece): text.withLock { $0 += piece }
-                case .toolCall, .logprobs: break
-                }
-            }
-            return (text.withLock { $0 }, completion)
+        let ended = try await call.request.whileConnected {
+            try await calls.run { _ in }
         }
         var response = try Response.json(
             OpenAIChatAnswer(
                 id: header.id, object: "chat.completion", created: header.created,
                 model: header.model,
-                choices: [
-                    OpenAIChatAnswer.Choice(
-                        message: OpenAIChatAnswer.Message(role: "assistant", content: text),
-                        finishReason: completion.finishReason.openAIName)
-                ], usage: OpenAIUsage(completion.usage)))
-        response.headers[.callCost] = "\(completion.cost.rawValue)"
+                choices: ended.map { $0.choice.whole($0.completion.finishReason) },
+                usage: OpenAIUsage(ended.map(\.completion.usage))))
+        let cost = ended.reduce(Int64(0)) { $0 &+ $1.completion.cost.rawValue }
+        response.headers[.callCost] = "\(cost)"
         response.headers[.connection] = "close"
         return response
     }
 
     private func stream(
-        _ opened: OpenCall, _ header: ChunkHeader, _ call: Call, _ events: EventStream,
+        _ calls: OpenCalls, _ header: ChunkHeader, _ call: Call, _ events: EventStream,
         withUsage: Bool
     ) -> Response {
         events.response(to: call.request) { sink in
             do {
-                try await sink.send(
-                    data: header.chunk(OpenAIChatAnswer.Message(role: "assistant", content: "")))
-                let completion = try await opened.run { event in
-                    switch event {
-                    case .text(let piece):
-                        try await sink.send(
-                            data: header.chunk(OpenAIChatAnswer.Message(content: piece)))
-                    case .toolCall, .logprobs: break
-                    }
+                for index in 0..<calls.count {
+                    let role = OpenAIChatAnswer.Message(role: "assistant", content: "")
+                    try await sink.send(
+                        data: header.chunk(OpenAIChatAnswer.Choice(index: index, delta: role)))
                 }
-                try await sink.send(
-                    data: header.chunk(
-                        OpenAIChatAnswer.Message(),
-                        finishReason: completion.finishReason.openAIName))
+                let ended = try await calls.run { try await sink.send(data: header.chunk($0)) }
                 if withUsage {
                     var last = header.chunk(nil)
-                    last.usage = OpenAIUsage(completion.usage)
+                    last.usage = OpenAIUsage(ended.map(\.completion.usage))
                     try await sink.send(data: last)
                 }
             } catch {
@@ -189,16 +198,53 @@ private struct ChunkHeader: Sendable {
     let created: Int64
     let model: String
 
-    /// Without a message, the chunk has no choice: that is the one with the usage.
-    func chunk(
-        _ delta: OpenAIChatAnswer.Message?, finishReason: String? = nil
-    ) -> OpenAIChatAnswer {
-        let choices = delta.map { delta in
-            [OpenAIChatAnswer.Choice(delta: delta, finishReason: finishReason)]
-        }
-        return OpenAIChatAnswer(
+    /// The chunk with the usage has no choice.
+    func chunk(_ choice: OpenAIChatAnswer.Choice?) -> OpenAIChatAnswer {
+        OpenAIChatAnswer(
             id: id, object: "chat.completion.chunk", created: created, model: model,
-            choices: choices ?? [])
+            choices: choice.map { [$0] } ?? [])
+    }
+}
+
+/// The calls of one request, a choice each.
+private struct OpenCalls: Sendable {
+    struct Ended: Sendable {
+        let choice: OpenAIChoice
+        let completion: Completion
+    }
+
+    private let calls: [OpenCall]
+
+    init(_ calls: [OpenCall]) { self.calls = calls }
+
+    var count: Int { calls.count }
+
+    /// Runs all at once, and hands `send` what a stream says of them as it comes. When one fails,
+    /// the others end with it.
+    func run(
+        _ send: @escaping @Sendable (OpenAIChatAnswer.Choice) async throws -> Void
+    ) async throws -> [Ended] {
+        guard calls.count > 1 else { return [try await Self.run(calls[0], at: 0, send)] }
+        return try await withThrowingTaskGroup(of: Ended.self) { group in
+            for (index, call) in calls.enumerated() {
+                group.addTask { try await Self.run(call, at: index, send) }
+            }
+            var ended: [Ended] = []
+            for try await one in group { ended.append(one) }
+            return ended.sorted { $0.choice.index < $1.choice.index }
+        }
+    }
+
+    private static func run(
+        _ call: OpenCall, at index: Int,
+        _ send: @Sendable (OpenAIChatAnswer.Choice) async throws -> Void
+    ) async throws -> Ended {
+        var choice = OpenAIChoice(index: index)
+        let completion = try await call.run { event in
+            if let piece = choice.receive(event) { try await send(piece) }
+        }
+        try await send(choice.end(completion.finishReason))
+        return Ended(choice: choice, completion: completion)
     }
 }
 

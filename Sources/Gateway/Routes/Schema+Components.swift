@@ -143,6 +143,8 @@ extension Schema {
         ]),
     ]
 
+    private static let anyObject = Schema(["type": "object"])
+
     private static let openAI: [String: Schema] = [
         "OpenAIError": .record([
             "error": .record([
@@ -152,26 +154,69 @@ extension Schema {
             ])
         ]),
         "OpenAIMessage": .record([
-            "role": .choice(["system", "developer", "user", "assistant"]),
+            "role": .choice(["system", "developer", "user", "assistant", "tool"]),
             "content?": .oneOf([
                 .string,
                 .array(.record(["type": .choice(["text"]), "text": .string])),
                 Schema(["type": "null"]),
+            ]), "name?": .string, "tool_calls?": .list("OpenAIToolCall"), "tool_call_id?": .string,
+        ]),
+        "OpenAIToolCall": .record(
+            [
+                "index?": .integer, "id?": .string, "type?": .choice(["function"]),
+                "function": .record(["name?": .string, "arguments": .string]),
+            ], "In a stream, the next piece of the call with this index."),
+        "OpenAITool": .record([
+            "type": .choice(["function"]),
+            "function": .record([
+                "name": .string, "description?": .string, "parameters?": anyObject,
+                "strict?": .boolean,
             ]),
+        ]),
+        "OpenAIResponseFormat": .record([
+            "type": .choice(["text", "json_object", "json_schema"]),
+            "json_schema?": .record([
+                "name": .string, "schema": anyObject, "strict?": .boolean,
+            ]),
+        ]),
+        "OpenAILogprob": .record([
+            "token": .string, "logprob": .number, "bytes": .array(.integer),
+            "top_logprobs?": .list("OpenAILogprob"),
         ]),
         "OpenAIChatRequest": .record([
             "model?": .string, "messages": .list("OpenAIMessage"), "stream?": .boolean,
             "stream_options?": .record(["include_usage?": .boolean]),
             "max_tokens?": .integer, "max_completion_tokens?": .integer,
             "temperature?": .number, "top_p?": .number, "top_k?": .integer, "min_p?": .number,
-            "stop?": .oneOf([.string, .array(.string)]), "seed?": .integer,
+            "stop?": .oneOf([.string, .array(.string)]), "seed?": .integer, "n?": .integer,
+            "presence_penalty?": .number, "frequency_penalty?": .number,
+            "repetition_penalty?": .number, "logit_bias?": .map(.number), "logprobs?": .boolean,
+            "top_logprobs?": .integer, "truncation?": .choice(["auto", "disabled"]),
+            "response_format?": .reference("OpenAIResponseFormat"),
+            "tools?": .list("OpenAITool"), "parallel_tool_calls?": .boolean,
+            "tool_choice?": .oneOf([
+                .choice(["none", "auto", "required"]),
+                .record([
+                    "type": .choice(["function"]), "function": .record(["name": .string]),
+                ]),
+            ]),
         ]),
         "OpenAIChatAnswer": .record([
             "id": .string, "object": .string, "created": .integer, "model": .string,
             "choices": .array(
                 .record([
-                    "index": .integer, "message?": .record(["role": .string, "content": .string]),
+                    "index": .integer,
+                    "message?": .record([
+                        "role": .string, "content": Schema(["type": ["string", "null"]]),
+                        "refusal": Schema(["type": "null"]),
+                        "tool_calls?": .list("OpenAIToolCall"),
+                    ]),
                     "finish_reason": Schema(["type": ["string", "null"]]),
+                    "logprobs": .oneOf([
+                        .record([
+                            "content": .list("OpenAILogprob"), "refusal": Schema(["type": "null"]),
+                        ]), Schema(["type": "null"]),
+                    ]),
                 ])), "usage?": .reference("OpenAIUsage"),
         ]),
         "OpenAIUsage": .record([

@@ -11,10 +11,6 @@ struct OpenAIChatRequest: Decodable {
         enum CodingKeys: String, CodingKey { case includeUsage = "include_usage" }
     }
 
-    struct ResponseFormat: Decodable {
-        let type: String
-    }
-
     let model: String?
     let messages: [OpenAIMessage]
     let stream: Bool?
@@ -28,70 +24,116 @@ struct OpenAIChatRequest: Decodable {
     let stop: OneOrMany?
     let seed: Int64?
     let n: Int?
-    let tools: [UnreadJSON]?
     let functions: [UnreadJSON]?
-    let responseFormat: ResponseFormat?
     let logprobs: Bool?
+    let topLogprobs: Int?
     let presencePenalty: Double?
     let frequencyPenalty: Double?
+    let repetitionPenalty: Double?
+    let logitBias: [String: Double]?
+    let parallelToolCalls: Bool?
+    /// `auto` leaves the oldest messages out where the conversation is too long.
+    let truncation: String?
     let modalities: [String]?
 
     enum CodingKeys: String, CodingKey {
-        case model, messages, stream, temperature, stop, seed, n, tools, functions, logprobs
-        case modalities
+        case model, messages, stream, temperature, stop, seed, n, functions, logprobs
+        case modalities, truncation
         case streamOptions = "stream_options"
         case maxTokens = "max_tokens"
         case maxCompletionTokens = "max_completion_tokens"
         case topP = "top_p"
         case topK = "top_k"
         case minP = "min_p"
-        case responseFormat = "response_format"
+        case topLogprobs = "top_logprobs"
         case presencePenalty = "presence_penalty"
         case frequencyPenalty = "frequency_penalty"
+        case repetitionPenalty = "repetition_penalty"
+        case logitBias = "logit_bias"
+        case parallelToolCalls = "parallel_tool_calls"
     }
 
     static let messagesMax = 4096
+    /// Answers to one request. Each is a call of its own, metered and run as such.
+    static let choicesMax = 8
 
-    /// Throws a refusal that names the parameter.
-    func checked() throws -> (messages: [ChatMessage], sampling: SamplingOptions) {
+    /// The call that is asked for. Throws a refusal that names the parameter.
+    ///
+    /// - Parameter body: the request in the order of its keys, which schemas are answered in.
+    func call(
+        of principal: Principal, model: String, body: JSONValue, purpose: String
+    ) throws -> ChatRequest {
         try refuseUnsupported()
         guard !messages.isEmpty, messages.count <= Self.messagesMax else {
             throw Self.refusal("messages", "has to have 1 to \(Self.messagesMax) messages.")
         }
-        let options = SamplingOptions(
+        var call = ChatRequest(
+            principal: principal, model: model,
+            messages: try messages.enumerated().map { try $1.message(at: $0) },
+            sampling: try sampling(), purpose: purpose)
+        call.tools = try OpenAITools.tools(body["tools"])
+        call.toolChoice = try OpenAITools.choice(body["tool_choice"], of: call.tools)
+        call.allowsParallelToolCalls = parallelToolCalls ?? true
+        call.responseFormat = try OpenAITools.format(body["response_format"])
+        call.truncates = truncation == "auto"
+        return call
+    }
+
+    /// How many answers are wanted.
+    var choiceCount: Int { n ?? 1 }
+
+    private func sampling() throws -> SamplingOptions {
+        var options = SamplingOptions(
             temperature: temperature, topK: topK, topP: topP, minP: minP,
             seed: seed.map { UInt64(bitPattern: $0) }, stop: stop?.texts ?? [],
             outputTokensMax: maxCompletionTokens ?? maxTokens)
         try options.validate(naming: .openAI)
-        let chat = try messages.enumerated().map { try $1.message(at: $0) }
-        return (chat, options)
+        func check(_ value: Double?, _ range: ClosedRange<Double>, _ name: String) throws {
+            guard let value, !range.contains(value) else { return }
+            throw Self.refusal(name, "has to be \(range.lowerBound) to \(range.upperBound).")
+        }
+        try check(presencePenalty, -2...2, "presence_penalty")
+        try check(frequencyPenalty, -2...2, "frequency_penalty")
+        try check(repetitionPenalty, 0.01...10, "repetition_penalty")
+        options.presencePenalty = presencePenalty
+        options.frequencyPenalty = frequencyPenalty
+        options.repetitionPenalty = repetitionPenalty
+        for (key, amount) in logitBias ?? [:] {
+            guard let token = Int(key), (0..<1 << 24).contains(token) else {
+                throw Self.refusal("logit_bias", "has a key that is not the number of a token.")
+            }
+            try check(amount, -100...100, "logit_bias")
+            options.logitBias[token] = amount
+        }
+        guard options.logitBias.count <= SamplingOptions.logitBiasMax else {
+            throw Self.refusal(
+                "logit_bias", "has more than \(SamplingOptions.logitBiasMax) tokens.")
+        }
+        if let topLogprobs {
+            guard logprobs == true else {
+                throw Self.refusal("top_logprobs", "needs `logprobs` to be true.")
+            }
+            guard (0...SamplingOptions.topLogprobsMax).contains(topLogprobs) else {
+                throw Self.refusal(
+                    "top_logprobs", "has to be 0 to \(SamplingOptions.topLogprobsMax).")
+            }
+        }
+        options.topLogprobs = logprobs == true ? topLogprobs ?? 0 : nil
+        return options
     }
 
     private func refuseUnsupported() throws {
-        let unsupported: [(Bool, String, String)] = [
-            (tools?.isEmpty == false, "tools", "Tools are not supported yet."),
-            (functions?.isEmpty == false, "functions", "Functions are not supported yet."),
-            (n ?? 1 != 1, "n", "Only one choice is made; leave `n` out or send 1."),
-            (
-                responseFormat.map { $0.type != "text" } ?? false, "response_format",
-                "Only the response format `text` is supported yet."
-            ),
-            (logprobs == true, "logprobs", "Log probabilities are not supported."),
-            (
-                presencePenalty ?? 0 != 0, "presence_penalty",
-                "Penalties are not supported; leave them out or send 0."
-            ),
-            (
-                frequencyPenalty ?? 0 != 0, "frequency_penalty",
-                "Penalties are not supported; leave them out or send 0."
-            ),
-            (
-                modalities?.contains { $0 != "text" } ?? false, "modalities",
-                "Only text is written here."
-            ),
-        ]
-        for (isAsked, parameter, message) in unsupported where isAsked {
-            throw Self.unsupported(parameter, message)
+        guard functions?.isEmpty ?? true else {
+            throw Self.unsupported("functions", "Functions are called tools now: send `tools`.")
+        }
+        guard (1...Self.choicesMax).contains(choiceCount) else {
+            throw Self.refusal("n", "has to be 1 to \(Self.choicesMax).")
+        }
+        guard ["auto", "disabled"].contains(truncation ?? "disabled") else {
+            throw Self.refusal("truncation", "has to be auto or disabled.")
+        }
+        guard modalities?.allSatisfy({ $0 == "text" }) ?? true else {
+            throw Self.unsupported("modalities", "Only text is written here.")
         }
     }
 
@@ -130,13 +172,27 @@ struct OpenAIMessage: Decodable {
         }
     }
 
+    struct Call: Decodable {
+        struct Function: Decodable {
+            let name: String
+            let arguments: String
+        }
+
+        let id: String
+        let type: String?
+        let function: Function?
+    }
+
     let role: String
     let content: Content?
-    let toolCalls: [UnreadJSON]?
+    let name: String?
+    let toolCalls: [Call]?
+    let toolCallID: String?
 
     enum CodingKeys: String, CodingKey {
-        case role, content
+        case role, content, name
         case toolCalls = "tool_calls"
+        case toolCallID = "tool_call_id"
     }
 
     func message(at index: Int) throws -> ChatMessage {
@@ -146,19 +202,36 @@ struct OpenAIMessage: Decodable {
         case "system", "developer": role = .system
         case "user": role = .user
         case "assistant": role = .assistant
-        case "tool", "function":
-            throw OpenAIChatRequest.unsupported(
-                "\(field).role", "Tools are not supported yet, so neither are their results.")
+        case "tool": role = .tool
         default:
             throw OpenAIChatRequest.refusal(
-                "\(field).role", "has to be system, developer, user or assistant.")
+                "\(field).role", "has to be system, developer, user, assistant or tool.")
         }
-        guard toolCalls?.isEmpty ?? true else {
-            throw OpenAIChatRequest.unsupported(
-                "\(field).tool_calls", "Tools are not supported yet.")
+        var message = ChatMessage(role, try text(of: role, field))
+        message.name = name
+        if role == .tool {
+            guard let toolCallID else {
+                throw OpenAIChatRequest.refusal("\(field).tool_call_id", "is missing.")
+            }
+            message.toolCallID = toolCallID
         }
+        let calls = toolCalls ?? []
+        guard calls.isEmpty || role == .assistant, calls.count <= OpenAITools.toolsMax else {
+            throw OpenAIChatRequest.refusal("\(field).tool_calls", "is for an assistant's message.")
+        }
+        message.toolCalls = try calls.enumerated().map { place, call in
+            guard let function = call.function, call.type ?? "function" == "function" else {
+                throw OpenAIChatRequest.refusal(
+                    "\(field).tool_calls[\(place)]", "has to be the call of a function.")
+            }
+            return ToolCall(id: call.id, name: function.name, arguments: function.arguments)
+        }
+        return message
+    }
+
+    private func text(of role: ChatMessage.Role, _ field: String) throws -> String {
         switch content {
-        case .text(let text): return ChatMessage(role, text)
+        case .text(let text): return text
         case .parts(let parts):
             let texts = try parts.enumerated().map { place, part in
                 guard part.type == "text", let text = part.text else {
@@ -168,12 +241,12 @@ struct OpenAIMessage: Decodable {
                 }
                 return text
             }
-            return ChatMessage(role, texts.joined(separator: "\n"))
+            return texts.joined(separator: "\n")
         case nil:
             guard role == .assistant else {
                 throw OpenAIChatRequest.refusal("\(field).content", "is missing.")
             }
-            return ChatMessage(role, "")
+            return ""
         }
     }
 }
@@ -193,89 +266,6 @@ struct OneOrMany: Decodable {
             texts = [text]
         } else {
             texts = try container.decode([String].self)
-        }
-    }
-}
-
-struct OpenAIUsage: Encodable {
-    struct PromptDetails: Encodable {
-        let cachedTokens: Int
-
-        enum CodingKeys: String, CodingKey { case cachedTokens = "cached_tokens" }
-    }
-
-    struct CompletionDetails: Encodable {
-        let reasoningTokens: Int
-
-        enum CodingKeys: String, CodingKey { case reasoningTokens = "reasoning_tokens" }
-    }
-
-    let promptTokens: Int
-    let completionTokens: Int
-    let totalTokens: Int
-    let promptDetails: PromptDetails
-    let completionDetails: CompletionDetails
-
-    enum CodingKeys: String, CodingKey {
-        case promptTokens = "prompt_tokens"
-        case completionTokens = "completion_tokens"
-        case totalTokens = "total_tokens"
-        case promptDetails = "prompt_tokens_details"
-        case completionDetails = "completion_tokens_details"
-    }
-
-    init(_ usage: TokenUsage) {
-        promptTokens = usage.input
-        completionTokens = usage.output
-        totalTokens = usage.input &+ usage.output
-        promptDetails = PromptDetails(cachedTokens: usage.cacheRead)
-        completionDetails = CompletionDetails(reasoningTokens: usage.reasoning)
-    }
-}
-
-/// An answer in one piece, or one chunk of a stream: the two differ in `message` and `delta`.
-struct OpenAIChatAnswer: Encodable {
-    struct Message: Encodable {
-        var role: String?
-        var content: String?
-    }
-
-    struct Choice: Encodable {
-        let index = 0
-        var message: Message?
-        var delta: Message?
-        var finishReason: String?
-
-        enum CodingKeys: String, CodingKey {
-            case index, message, delta, logprobs
-            case finishReason = "finish_reason"
-        }
-
-        func encode(to encoder: any Encoder) throws {
-            var container = encoder.container(keyedBy: CodingKeys.self)
-            try container.encode(index, forKey: .index)
-            try container.encodeIfPresent(message, forKey: .message)
-            try container.encodeIfPresent(delta, forKey: .delta)
-            try container.encodeNil(forKey: .logprobs)
-            try container.encode(finishReason, forKey: .finishReason)
-        }
-    }
-
-    let id: String
-    let object: String
-    let created: Int64
-    let model: String
-    var choices: [Choice]
-    var usage: OpenAIUsage?
-}
-
-extension Completion.FinishReason {
-    var openAIName: String {
-        switch self {
-        case .stop: "stop"
-        case .length: "length"
-        case .contentFilter: "content_filter"
-        case .toolCalls: "tool_calls"
         }
     }
 }

@@ -15,22 +15,30 @@ struct LocalEngine: Sendable {
     let name: String
     let contextTokens: Int
     let countTokens: @Sendable (String) -> Int
-    let prompt: @Sendable ([ChatMessage]) throws -> [Int32]
+    /// `thinking` turns reasoning off or on where the model has a switch for it.
+    let prompt:
+        @Sendable (_ messages: [ChatMessage], _ tools: [ToolDefinition], _ thinking: Bool?) throws
+            -> [Int32]
     /// Throws what can be said before anything runs: the line is full, the options mean nothing.
     let open: @Sendable (GenerationRequest) throws -> Call
     var load: @Sendable () -> (running: Int, waiting: Int) = { (0, 0) }
+    var toolSyntax = ToolSyntax.tagged
+    /// What a token adds to a text.
+    var bytes: @Sendable (Int32) -> [UInt8] = { _ in [] }
 }
 
 extension LocalEngine {
     init(_ model: LocalChatModel) {
         self.init(
             name: model.name, contextTokens: model.contextTokens,
-            countTokens: { model.countTokens($0) }, prompt: { try model.prompt(for: $0) },
+            countTokens: { model.countTokens($0) },
+            prompt: { try model.prompt(for: $0, tools: $1, thinking: $2) },
             open: { request in
                 let call = try model.open(request)
                 return Call(run: { try await call.run($0) }, cancel: { call.cancel() })
             },
-            load: { (model.load.running, model.load.waiting) })
+            load: { (model.load.running, model.load.waiting) }, toolSyntax: model.toolSyntax,
+            bytes: { model.bytes(of: $0) })
     }
 }
 

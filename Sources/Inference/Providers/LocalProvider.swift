@@ -24,32 +24,33 @@ struct LocalProvider: Provider {
             throw Failure(.unavailable, shelf.chatAdvice(request.model))
         }
         let context = request.contextTokens
-        let bytes = request.messages.reduce(0) { $0 + $1.text.utf8.count }
-        guard bytes / Self.bytesPerTokenMax < context else {
-            throw tooLarge(bytes / Self.bytesPerTokenMax, context, atLeast: true)
-        }
-        let prompt = try engine.prompt(request.messages)
-        guard prompt.count < context else { throw tooLarge(prompt.count, context, atLeast: false) }
+        let output = try OutputRules(
+            format: request.responseFormat, tools: request.tools, choice: request.toolChoice,
+            parallel: request.allowsParallelToolCalls, syntax: engine.toolSyntax)
+        let prompt = try prompt(of: request, engine)
         var sampling = request.sampling
         let room = context - prompt.count
         sampling.outputTokensMax = min(sampling.outputTokensMax ?? room, room)
         let call = try engine.open(
             GenerationRequest(
                 prompt: prompt, sampling: sampling,
-                principal: request.principal.userID.description))
+                principal: request.principal.userID.description, output: output))
         record(engine)
         let now = environment.now
         return ProviderCall(
             run: { emit in
                 defer { record(engine) }
                 var firstTextAt: Timestamp?
+                var answer = LocalAnswer(engine, output, random: environment.random)
                 let generation = try await call.run { piece in
-                    if piece.text.isEmpty { return }
-                    if firstTextAt == nil { firstTextAt = now() }
-                    try await emit(piece.text)
+                    for event in answer.events(of: piece) {
+                        if firstTextAt == nil { firstTextAt = now() }
+                        try await emit(event)
+                    }
                 }
+                for event in answer.finish() { try await emit(event) }
                 return ProviderOutcome(
-                    finishReason: generation.finishReason,
+                    finishReason: answer.finishReason(generation.finishReason),
                     usage: TokenUsage(
                         freshInput: generation.promptTokens - generation.promptTokensReused,
                         cacheRead: generation.promptTokensReused, output: generation.outputTokens),
@@ -81,6 +82,41 @@ struct LocalProvider: Provider {
         return texts.map(engine.countTokens)
     }
 
+    private func prompt(of request: ProviderRequest, _ engine: LocalEngine) throws -> [Int32] {
+        let context = request.contextTokens
+        let messages = request.messages
+        // An answer that has to begin with its form has no place for reasoning.
+        let isFree = request.responseFormat == .text && [.auto, .none].contains(request.toolChoice)
+        let thinking: Bool? = isFree ? nil : false
+        let tools = request.toolChoice == .none ? [] : request.tools
+        func prompt(dropping count: Int) throws -> [Int32] {
+            let kept = messages.withoutOldest(count)
+            let bytes = kept.reduce(0) { $0 + $1.text.utf8.count }
+            guard bytes / Self.bytesPerTokenMax < context else {
+                throw tooLarge(bytes / Self.bytesPerTokenMax, context, atLeast: true)
+            }
+            let prompt = try engine.prompt(kept, tools, thinking)
+            guard prompt.count < context else {
+                throw tooLarge(prompt.count, context, atLeast: false)
+            }
+            return prompt
+        }
+        guard request.truncates else { return try prompt(dropping: 0) }
+        // The fewest that leave enough: halving, since every try reads the whole conversation.
+        var (least, most) = (0, messages.count)
+        var found: [Int32]?
+        while least < most {
+            let middle = (least + most) / 2
+            do {
+                found = try prompt(dropping: middle)
+                most = middle
+            } catch let failure as Failure where failure.code == .tooLarge {
+                least = middle + 1
+            }
+        }
+        return try found ?? prompt(dropping: messages.count)
+    }
+
     private func record(_ engine: LocalEngine) {
         let (running, waiting) = engine.load()
         let dimensions = [("model", engine.name)]
@@ -94,5 +130,13 @@ struct LocalProvider: Provider {
             "The prompt has \(atLeast ? "more than " : "")\(tokens) tokens; this model reads fewer"
                 + " than \(context), its answer included. Shorten it, or pick a model with more"
                 + " context.")
+    }
+}
+
+extension [ChatMessage] {
+    /// Without the oldest that are neither the system's nor the last.
+    fileprivate func withoutOldest(_ count: Int) -> [ChatMessage] {
+        let old = indices.dropLast().filter { self[$0].role != .system }.prefix(count)
+        return indices.filter { !old.contains($0) }.map { self[$0] }
     }
 }

@@ -1,7 +1,7 @@
 import Core
 import Egress
 
-/// An answer as it arrives: bytes from Egress, through the event parser, into pieces of text.
+/// An answer as it arrives: bytes from Egress, through the event parser, into what it says.
 struct OpenAIAnswer: Sendable {
     private let body: HTTPBody
     private let isStream: Bool
@@ -9,7 +9,7 @@ struct OpenAIAnswer: Sendable {
     private let now: @Sendable () -> Timestamp
     private var parser = EventStreamParser()
     private var stream = OpenAIStream()
-    private var pieces: [String] = []
+    private var pieces: [ChatEvent] = []
     private var hasEnded = false
     /// What comes after `pieces`: they were said before it.
     private var failure: (any Error)?
@@ -45,8 +45,8 @@ struct OpenAIAnswer: Sendable {
         if hasEnded { _ = try outcome() }
     }
 
-    /// The next piece of text; nil at the end.
-    mutating func next() async throws -> String? {
+    /// What comes next; nil at the end.
+    mutating func next() async throws -> ChatEvent? {
         while pieces.isEmpty {
             if let failure { throw failure }
             guard !hasEnded else { return nil }
@@ -83,9 +83,9 @@ struct OpenAIAnswer: Sendable {
         }
     }
 
-    private mutating func take(_ text: String) {
-        guard !text.isEmpty else { return }
+    private mutating func take(_ events: [ChatEvent]) {
+        guard !events.isEmpty else { return }
         if firstTextAt == nil { firstTextAt = now() }
-        pieces.append(text)
+        pieces += events
     }
 }

@@ -53,7 +53,7 @@ struct OpenAIProvider: Provider {
 
     func open(_ request: ProviderRequest) async throws -> ProviderCall {
         let response = try await post(
-            "/chat/completions", OpenAIChatRequest(request, isOpenAI: isOpenAI),
+            "/chat/completions", OpenAIChatRequest.body(of: request, isOpenAI: isOpenAI),
             accept: "text/event-stream", headers: request.headers, model: request.model)
         var answer = OpenAIAnswer(
             response, promptEstimate: TokenEstimate.tokens(request.messages),
@@ -67,8 +67,8 @@ struct OpenAIProvider: Provider {
             run: { emit in
                 var answer = begun
                 defer { answer.close() }
-                while let text = try await next(of: &answer, model: request.model) {
-                    try await emit(text)
+                while let event = try await next(of: &answer, model: request.model) {
+                    try await emit(event)
                 }
                 do { return try answer.outcome() } catch {
                     throw candidateFailure(error, model: request.model, hasBegun: true)
@@ -103,7 +103,7 @@ struct OpenAIProvider: Provider {
         texts.map { TokenEstimate.tokens(bytes: $0.utf8.count) + TokenEstimate.tokensPerMessage }
     }
 
-    private func next(of answer: inout OpenAIAnswer, model: String) async throws -> String? {
+    private func next(of answer: inout OpenAIAnswer, model: String) async throws -> ChatEvent? {
         do { return try await answer.next() } catch {
             throw candidateFailure(error, model: model, hasBegun: true)
         }
@@ -113,7 +113,7 @@ struct OpenAIProvider: Provider {
 
     /// Sends the body and returns once the answer's status says that it went well.
     private func post(
-        _ path: String, _ body: some Encodable, accept: String, headers: [String: String],
+        _ path: String, _ body: [UInt8], accept: String, headers: [String: String],
         model: String
     ) async throws -> HTTPResponse {
         var lines = [
@@ -125,7 +125,7 @@ struct OpenAIProvider: Provider {
             let response = try await client.open(
                 HTTPRequest(
                     "POST", baseURL + path, headers: lines,
-                    body: Array(try JSONEncoder().encode(body)), limits: limits,
+                    body: body, limits: limits,
                     allowedTargets: [target]))
             guard response.status == 200 else { throw try await error(of: response, model: model) }
             return response
@@ -149,7 +149,8 @@ struct OpenAIProvider: Provider {
         -> OpenAIEmbeddings
     {
         let response = try await post(
-            "/embeddings", OpenAIEmbeddingRequest(model: model, input: texts),
+            "/embeddings",
+            Array(try JSONEncoder().encode(OpenAIEmbeddingRequest(model: model, input: texts))),
             accept: "application/json", headers: headers, model: model)
         do {
             let body = try await response.body.collect(bytesMax: Self.embeddingBytesMax)

@@ -18,17 +18,19 @@ struct OpenAIStream: Sendable {
     private var cacheWriteTokens = 0
     private var reasoningTokens = 0
 
+    // Calls in one event; a provider is not ours.
+    private static let toolCallsMax = 128
     // Above any real count, and far below where sums overflow.
     private static let tokensMax = 1 << 40
 
-    /// The text of one event; empty where it has none. Throws `CandidateFailure` for an event that
+    /// What one event brings. Throws `CandidateFailure` for an event that
     /// is an error, or is not the protocol.
-    mutating func receive(_ event: ServerSentEvent) throws -> String {
-        guard !isDone else { return "" }
+    mutating func receive(_ event: ServerSentEvent) throws -> [ChatEvent] {
+        guard !isDone else { return [] }
         let data = Data(event.data)
         if data.elementsEqual("[DONE]".utf8) {
             isDone = true
-            return ""
+            return []
         }
         guard let chunk = try? JSONDecoder().decode(OpenAIChunk.self, from: data) else {
             throw CandidateFailure(
@@ -41,10 +43,10 @@ struct OpenAIStream: Sendable {
     }
 
     /// A whole answer that came where a stream was asked for.
-    mutating func receive(whole body: [UInt8]) throws -> String {
-        let text = try receive(ServerSentEvent(data: body))
+    mutating func receive(whole body: [UInt8]) throws -> [ChatEvent] {
+        let events = try receive(ServerSentEvent(data: body))
         isDone = finishReason != nil
-        return text
+        return events
     }
 
     /// How the answer ended. Throws `truncated` when the stream ended without saying so, which an
@@ -60,20 +62,29 @@ struct OpenAIStream: Sendable {
             responseModel: responseModel, firstTextAt: firstTextAt)
     }
 
-    private mutating func take(_ chunk: OpenAIChunk) -> String {
+    private mutating func take(_ chunk: OpenAIChunk) -> [ChatEvent] {
         if let model = chunk.model, !model.isEmpty { responseModel = String(model.prefix(200)) }
         if let usage = chunk.usage { take(usage) }
-        var text = ""
+        var events: [ChatEvent] = []
         // One choice was asked for; a server that sends more does not get to mix them.
-        guard let choice = chunk.choices.first else { return text }
+        guard let choice = chunk.choices.first else { return events }
+        if let tokens = choice.logprobs?.tokens, !tokens.isEmpty {
+            events.append(.logprobs(tokens))
+        }
         if let delta = choice.delta {
-            text = (delta.content ?? "") + (delta.refusal ?? "")
+            let text = (delta.content ?? "") + (delta.refusal ?? "")
+            if !text.isEmpty { events.append(.text(text)) }
+            textBytes += text.utf8.count
             if delta.reasoning?.isEmpty == false { hasBegun = true }
+            for (place, call) in (delta.toolCalls ?? []).enumerated().prefix(Self.toolCallsMax) {
+                let piece = call.piece(at: place)
+                textBytes += piece.arguments.utf8.count + (piece.name?.utf8.count ?? 0)
+                events.append(.toolCall(piece))
+            }
         }
         if let reason = choice.finishReason { finishReason = Self.reason(reason) }
-        if !text.isEmpty || finishReason != nil { hasBegun = true }
-        textBytes += text.utf8.count
-        return text
+        if !events.isEmpty || finishReason != nil { hasBegun = true }
+        return events
     }
 
     private mutating func take(_ usage: OpenAIUsage) {
@@ -101,6 +112,7 @@ struct OpenAIStream: Sendable {
         switch text {
         case "length", "max_tokens", "model_length": .length
         case "content_filter": .contentFilter
+        case "tool_calls", "function_call": .toolCalls
         default: .stop
         }
     }

@@ -4,8 +4,40 @@ import Foundation
 /// The body of `POST /chat/completions`.
 struct OpenAIChatRequest: Encodable {
     struct Message: Encodable {
+        struct Call: Encodable {
+            struct Function: Encodable {
+                let name: String
+                let arguments: String
+            }
+
+            let id: String
+            let type = "function"
+            let function: Function
+        }
+
         let role: String
-        let content: String
+        let content: String?
+        let name: String?
+        let toolCalls: [Call]?
+        let toolCallID: String?
+
+        enum CodingKeys: String, CodingKey {
+            case role, content, name
+            case toolCalls = "tool_calls"
+            case toolCallID = "tool_call_id"
+        }
+
+        init(_ message: ChatMessage) {
+            role = message.role.rawValue
+            // An assistant that only calls tools says nothing.
+            content = message.text.isEmpty && !message.toolCalls.isEmpty ? nil : message.text
+            name = message.role == .tool ? nil : message.name
+            let calls = message.toolCalls.map {
+                Call(id: $0.id, function: Call.Function(name: $0.name, arguments: $0.arguments))
+            }
+            toolCalls = calls.isEmpty ? nil : calls
+            toolCallID = message.toolCallID
+        }
     }
 
     struct StreamOptions: Encodable {
@@ -30,9 +62,22 @@ struct OpenAIChatRequest: Encodable {
     let stop: [String]?
     let maxTokens: Int?
     let maxCompletionTokens: Int?
+    let presencePenalty: Double?
+    let frequencyPenalty: Double?
+    let repetitionPenalty: Double?
+    let logitBias: [String: Double]?
+    let logprobs: Bool?
+    let topLogprobs: Int?
+    let parallelToolCalls: Bool?
 
     enum CodingKeys: String, CodingKey {
-        case model, messages, stream, temperature, seed, stop
+        case model, messages, stream, temperature, seed, stop, logprobs
+        case presencePenalty = "presence_penalty"
+        case frequencyPenalty = "frequency_penalty"
+        case repetitionPenalty = "repetition_penalty"
+        case logitBias = "logit_bias"
+        case topLogprobs = "top_logprobs"
+        case parallelToolCalls = "parallel_tool_calls"
         case streamOptions = "stream_options"
         case topP = "top_p"
         case topK = "top_k"
@@ -46,7 +91,7 @@ struct OpenAIChatRequest: Encodable {
     init(_ request: ProviderRequest, isOpenAI: Bool) {
         let sampling = request.sampling
         model = request.model
-        messages = request.messages.map { Message(role: $0.role.rawValue, content: $0.text) }
+        messages = request.messages.map { Message($0) }
         streamOptions = StreamOptions(includeObfuscation: isOpenAI ? false : nil)
         temperature = sampling.temperature
         topP = sampling.topP
@@ -57,6 +102,70 @@ struct OpenAIChatRequest: Encodable {
         stop = sampling.stop.isEmpty ? nil : sampling.stop
         maxTokens = isOpenAI ? nil : sampling.outputTokensMax
         maxCompletionTokens = isOpenAI ? sampling.outputTokensMax : nil
+        presencePenalty = sampling.presencePenalty
+        frequencyPenalty = sampling.frequencyPenalty
+        repetitionPenalty = isOpenAI ? nil : sampling.repetitionPenalty
+        let bias = sampling.logitBias.map { ("\($0)", $1) }
+        logitBias = bias.isEmpty ? nil : Dictionary(bias) { $1 }
+        logprobs = sampling.topLogprobs == nil ? nil : true
+        topLogprobs = sampling.topLogprobs
+        let isLimited = !request.tools.isEmpty && !request.allowsParallelToolCalls
+        parallelToolCalls = isLimited ? false : nil
+    }
+
+    /// The body as it is sent. Schemas stand in it as they were written: models answer in the order
+    /// of their keys, which encoders do not keep.
+    static func body(of request: ProviderRequest, isOpenAI: Bool) throws -> [UInt8] {
+        let plain = try JSONEncoder().encode(OpenAIChatRequest(request, isOpenAI: isOpenAI))
+        var members = try JSONValue(parsing: plain).members ?? []
+        if !request.tools.isEmpty {
+            members.append(.init("tools", .array(request.tools.map(Self.tool))))
+            members.append(.init("tool_choice", Self.choice(request.toolChoice)))
+        }
+        switch request.responseFormat {
+        case .text: break
+        case .jsonObject:
+            members.append(
+                .init("response_format", .object([.init("type", .string("json_object"))])))
+        case .jsonSchema(let name, let schema, let isStrict):
+            let content: [JSONValue.Member] = [
+                .init("name", .string(name)), .init("strict", .bool(isStrict)),
+                .init("schema", schema),
+            ]
+            members.append(
+                .init(
+                    "response_format",
+                    .object([
+                        .init("type", .string("json_schema")),
+                        .init("json_schema", .object(content)),
+                    ])))
+        }
+        return Array(JSONValue.object(members).text.utf8)
+    }
+
+    private static func tool(_ tool: ToolDefinition) -> JSONValue {
+        var function: [JSONValue.Member] = [.init("name", .string(tool.name))]
+        if !tool.description.isEmpty {
+            function.append(.init("description", .string(tool.description)))
+        }
+        if let parameters = tool.parameters { function.append(.init("parameters", parameters)) }
+        if tool.isStrict { function.append(.init("strict", .bool(true))) }
+        return .object([
+            .init("type", .string("function")), .init("function", .object(function)),
+        ])
+    }
+
+    private static func choice(_ choice: ToolChoice) -> JSONValue {
+        switch choice {
+        case .auto: .string("auto")
+        case .none: .string("none")
+        case .required: .string("required")
+        case .named(let name):
+            .object([
+                .init("type", .string("function")),
+                .init("function", .object([.init("name", .string(name))])),
+            ])
+        }
     }
 }
 
@@ -68,9 +177,11 @@ struct OpenAIChunk: Decodable {
             let content: String?
             let refusal: String?
             let reasoning: String?
+            let toolCalls: [ToolCallDelta]?
 
             enum CodingKeys: String, CodingKey {
                 case content, refusal, reasoning
+                case toolCalls = "tool_calls"
                 case reasoningContent = "reasoning_content"
             }
 
@@ -78,6 +189,7 @@ struct OpenAIChunk: Decodable {
                 let fields = try decoder.container(keyedBy: CodingKeys.self)
                 content = fields.lenient(String.self, .content)
                 refusal = fields.lenient(String.self, .refusal)
+                toolCalls = fields.lenient([ToolCallDelta].self, .toolCalls)
                 reasoning =
                     fields.lenient(String.self, .reasoningContent)
                     ?? fields.lenient(String.self, .reasoning)
@@ -86,9 +198,10 @@ struct OpenAIChunk: Decodable {
 
         let delta: Delta?
         let finishReason: String?
+        let logprobs: Logprobs?
 
         enum CodingKeys: String, CodingKey {
-            case delta, message
+            case delta, message, logprobs
             case finishReason = "finish_reason"
         }
 
@@ -96,6 +209,7 @@ struct OpenAIChunk: Decodable {
             let fields = try decoder.container(keyedBy: CodingKeys.self)
             delta = fields.lenient(Delta.self, .delta) ?? fields.lenient(Delta.self, .message)
             finishReason = fields.lenient(String.self, .finishReason)
+            logprobs = fields.lenient(Logprobs.self, .logprobs)
         }
     }
 
@@ -112,6 +226,50 @@ struct OpenAIChunk: Decodable {
         choices = fields.lenient([Choice].self, .choices) ?? []
         usage = fields.lenient(OpenAIUsage.self, .usage)
         error = fields.lenient(OpenAIError.self, .error)
+    }
+}
+
+extension OpenAIChunk.Choice {
+    /// A piece of a call; of a whole answer, all of it.
+    struct ToolCallDelta: Decodable {
+        struct Function: Decodable {
+            let name: String?
+            let arguments: String?
+        }
+
+        let index: Int?
+        let id: String?
+        let function: Function?
+
+        func piece(at place: Int) -> ToolCallPiece {
+            ToolCallPiece(
+                index: min(max(0, index ?? place), 1 << 16), id: id, name: function?.name,
+                arguments: function?.arguments ?? "")
+        }
+    }
+
+    struct Logprobs: Decodable {
+        struct Token: Decodable {
+            let token: String
+            let bytes: [UInt8]?
+            let logprob: Double
+            let topLogprobs: [Token]?
+
+            enum CodingKeys: String, CodingKey {
+                case token, bytes, logprob
+                case topLogprobs = "top_logprobs"
+            }
+
+            var value: TokenLogprob {
+                TokenLogprob(
+                    token: token, bytes: bytes ?? Array(token.utf8), logprob: logprob,
+                    top: (topLogprobs ?? []).map(\.value))
+            }
+        }
+
+        let content: [Token]?
+
+        var tokens: [TokenLogprob] { (content ?? []).map(\.value) }
     }
 }
 

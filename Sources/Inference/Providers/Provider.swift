@@ -27,11 +27,16 @@ struct ProviderRequest: Sendable {
     let contextTokens: Int
     /// What carries the trace to another server.
     let headers: [String: String]
+    var tools: [ToolDefinition] = []
+    var toolChoice = ToolChoice.auto
+    var allowsParallelToolCalls = true
+    var responseFormat = ResponseFormat.text
+    var truncates = false
 }
 
 /// A call that is open. Run it once, or abandon it.
 struct ProviderCall: Sendable {
-    typealias Emit = (String) async throws -> Void
+    typealias Emit = (ChatEvent) async throws -> Void
 
     let run: @Sendable (_ emit: Emit) async throws -> ProviderOutcome
     var abandon: @Sendable () async -> Void = {}
@@ -76,7 +81,12 @@ enum TokenEstimate {
 
     static func tokens(_ messages: [ChatMessage]) -> Int {
         messages.reduce(tokensPerMessage) {
-            $0 + tokens(bytes: $1.text.utf8.count) + tokensPerMessage
+            $0
+                + tokens(
+                    bytes: $1.text.utf8.count
+                        + $1.toolCalls.reduce(0) {
+                            $0 + $1.name.utf8.count + $1.arguments.utf8.count
+                        }) + tokensPerMessage
         }
     }
 }

@@ -70,17 +70,19 @@ struct Answer: Sendable {
         if figures.outputTokens == 0 {
             figures.promptMilliseconds = milliseconds(since: admittedAt)
         }
-        let token = sampler.pick(from: UnsafeBufferPointer(logits), candidates)
         // The sampler passes over what is not a number while anything is.
-        guard logits[Int(token)].isFinite else {
+        guard let pick = sampler.pick(from: logits, candidates) else {
             return .ended(Ending(outcome: .failure(Self.notANumber), isSpoilt: true))
         }
+        let token = pick.token
         figures.outputTokens += 1
         if endTokens.contains(token) { return finish(.stop) }
-        let piece = text.append(tokenizer.bytes(of: token))
-        hand(GenerationPiece(text: piece, tokens: [GeneratedToken(id: token)]))
-        if text.isStopped { return finish(.stop) }
-        if figures.outputTokens == outputTokensMax { return finish(.length) }
+        let piece = text.append(sampler.bytes(of: token) ?? tokenizer.bytes(of: token))
+        hand(GenerationPiece(text: piece, tokens: [GeneratedToken(pick)]))
+        if text.isStopped || sampler.isFinished { return finish(.stop) }
+        if figures.outputTokens == outputTokensMax {
+            return finish(sampler.isComplete ? .stop : .length)
+        }
         return .read(token)
     }
 

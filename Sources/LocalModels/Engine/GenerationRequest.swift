@@ -15,11 +15,14 @@ package struct GenerationRequest: Sendable {
     /// Whose call this is. Calls of one principal stand behind those of others who have less.
     package var principal: String
     package var truncation: Truncation
+    /// What the answer has to look like; nil for text as it comes.
+    package var output: OutputRules?
 
     package init(
         prompt: [Int32], sampling: SamplingOptions, principal: String = "",
-        truncation: Truncation = .refused
+        truncation: Truncation = .refused, output: OutputRules? = nil
     ) {
+        self.output = output
         self.prompt = prompt
         self.sampling = sampling
         self.principal = principal
@@ -46,8 +49,20 @@ package struct GenerationPiece: Hashable, Sendable {
 /// A token of an answer.
 package struct GeneratedToken: Hashable, Sendable {
     package let id: Int32
+    /// How likely the model found it; nil where that was not asked for.
+    package let logprob: Double?
+    /// The likeliest in its place, best first.
+    package let top: [GeneratedToken]
 
-    package init(id: Int32) { self.id = id }
+    package init(id: Int32, logprob: Double? = nil, top: [GeneratedToken] = []) {
+        (self.id, self.logprob, self.top) = (id, logprob, top)
+    }
+
+    init(_ pick: Sampler.Pick) {
+        self.init(
+            id: pick.token, logprob: pick.logprob,
+            top: pick.top.map { GeneratedToken(id: $0.token, logprob: $0.logprob) })
+    }
 }
 
 /// What a generation took, and why it ended.

@@ -39,7 +39,9 @@ final class SequenceReader {
         read([token], isCancelled)
     }
 
-    func pick(_ sampler: inout Sampler) -> Int32 { sampler.pick(from: logits(), candidates) }
+    func pick(_ sampler: inout Sampler) -> Int32 {
+        sampler.pick(from: UnsafeMutableBufferPointer(mutating: logits()), candidates)?.token ?? 0
+    }
 
     /// For the token after the last that was read. Valid until the next call.
     func logits() -> UnsafeBufferPointer<Float> {

@@ -1,0 +1,51 @@
+import Foundation
+import Testing
+
+@testable import Core
+
+@Suite struct JSONValueTests {
+    @Test(
+        "What is read is written again in the same order, numbers as they were",
+        arguments: [
+            #"{"z":1,"a":[true,false,null],"é":{"":"\"\\\n"}}"#, "-0.50e+10", "[]", "{}",
+            "123456789012345678901234567890", #""🙂""#,
+        ])
+    func roundTrip(text: String) throws {
+        let value = try JSONValue(parsing: text.utf8)
+        #expect(value.text == text)
+        let data = try JSONEncoder().encode([value])
+        #expect(try JSONDecoder().decode([JSONValue].self, from: data).first?.text == text)
+    }
+
+    @Test("Escapes are read, half of a surrogate pair is a replacement")
+    func escapes() throws {
+        let value = try JSONValue(parsing: #" "\u00e9\ud83d\ude42\ud83dx\/\b\u0001" "#.utf8)
+        #expect(value.string == "é🙂\u{FFFD}x/\u{8}\u{1}")
+        #expect(value.text == #""é🙂�x/\u0008\u0001""#)
+    }
+
+    @Test(
+        "What is not JSON is refused",
+        arguments: [
+            "", " ", "{", "[1", "[1,]", "{,}", #"{"a"}"#, #"{"a":1,"a":2}"#, "01", "1.", "+1", ".5",
+            "nul", "NaN", "'a'", #""a"#, "\"a\n\"", #""\x""#, #""\u12"#, "1 2", "[1]]", "tru\0",
+            String(repeating: "[", count: 200),
+        ])
+    func refusals(text: String) {
+        #expect(throws: Failure.self) { try JSONValue(parsing: text.utf8) }
+    }
+
+    @Test("Bytes that are not UTF-8 are refused")
+    func bytes() {
+        #expect(throws: Failure.self) { try JSONValue(parsing: [0x22, 0xFF, 0x22]) }
+        #expect(throws: Failure.self) { try JSONValue(parsing: [0x22, 0xED, 0xA0, 0x80, 0x22]) }
+    }
+
+    @Test("Objects are equal in any order, and hash alike")
+    func equality() throws {
+        let one = try JSONValue(parsing: #"{"a":1,"b":[2]}"#.utf8)
+        let other = try JSONValue(parsing: #"{"b":[2],"a":1}"#.utf8)
+        #expect(one == other && Set([one, other]).count == 1)
+        #expect(try one != JSONValue(parsing: #"{"a":1,"b":[3]}"#.utf8))
+    }
+}
