@@ -105,7 +105,7 @@ struct ChatReferenceTests {
         let surprise = try await model.inspect { $0.surprise(at: reference.ids) }
         #expect(surprise.count == reference.f32Nll.count)
         let mean = surprise.reduce(0, +) / Double(surprise.count)
-        #expect(abs(mean - reference.f32MeanNll) < 0.001 * reference.f32MeanNll)
+        #expect(abs(mean - reference.f32MeanNll) < 0.002 * reference.f32MeanNll)
     }
 
     @Test("Cancelling ends an answer within a token")
