@@ -47,7 +47,7 @@ struct ChatReferenceTests {
     }
 
     /// Activations are rounded to 8 or 15 bits, and keys and values kept in half precision: logits of
-    /// 13 to 35 stay within 0.3 where llama.cpp's own are up to 0.47 away.
+    /// 13 to 35 stay within 0.35 where llama.cpp's own are up to 0.47 away.
     @Test("The ten best logits are those of an exact forward pass")
     func logits() async throws {
         let model = try ChatReference.model.get()

@@ -4,9 +4,10 @@ import CKernels
 /// weights are multiplied with.
 ///
 /// Precise rows have 15 bits in two parts instead of 8: some numbers of a stream are hundreds of
-/// times larger than those beside them, which 8 bits for a block round to nothing. What reads the
-/// stream first and what writes it last gains most by it: the logits of SmolLM2 stay within 0.15 of
-/// exact ones instead of 0.9, for 0.4 times more work.
+/// times larger than those beside them, which 8 bits for a block round to nothing. Queries, keys and
+/// values gain most by it: with them the logits of SmolLM2 stay within 0.4 of exact ones instead of
+/// 0.9, for a sixth more work. What the feed-forward part reads last would bring 0.3, for a quarter
+/// more.
 final class Activations {
     let width: Int
     private let parts: Int

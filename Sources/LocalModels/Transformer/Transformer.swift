@@ -16,7 +16,7 @@ struct Step {
 /// likely each next one is.
 ///
 /// Weights in blocks are multiplied as whole numbers, with activations that are rounded to 8 bits in
-/// blocks of 32; all else is in single precision. Keys and values are kept in half precision, in
+/// blocks of 32, or to 15 where it matters; all else is in single precision. Keys and values are kept in half precision, in
 /// pages.
 ///
 /// Belongs to the lead thread of its pool.
@@ -73,7 +73,7 @@ final class Transformer {
         keys = rows(shape.keyWidth)
         values = rows(shape.keyWidth)
         attended = activations(shape.queryWidth, isPrecise: false)
-        gated = activations(shape.feedForwardWidth, isPrecise: true)
+        gated = activations(shape.feedForwardWidth, isPrecise: false)
         up = rows(shape.feedForwardWidth)
         added = rows(shape.width)
         turns = shape.ropeFrequencies.map { _ in rows(shape.ropeWidth) }
