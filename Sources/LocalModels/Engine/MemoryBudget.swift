@@ -15,7 +15,14 @@ package final class MemoryBudget: Sendable {
     package let bytes: Int
     private let taken = Mutex(0)
 
-    package init(bytes: Int) { self.bytes = max(0, bytes) }
+    /// Past this, nothing is taken only to keep conversations that have ended.
+    private let spareBytes: Int
+
+    /// Half of it may go to what is only good to have, unless said otherwise.
+    package init(bytes: Int, spareBytes: Int? = nil) {
+        self.bytes = max(0, bytes)
+        self.spareBytes = spareBytes ?? max(0, bytes) / 2
+    }
 
     /// What is not taken yet.
     package var leftBytes: Int { taken.withLock { bytes - $0 } }
@@ -29,10 +36,10 @@ package final class MemoryBudget: Sendable {
         }
     }
 
-    /// The same for what is only good to have: not past half of the budget.
+    /// The same for what is only good to have: not past `spareBytes`.
     func takeSpare(_ count: Int) -> Bool {
         taken.withLock { taken in
-            guard count >= 0, count <= bytes / 2 - taken else { return false }
+            guard count >= 0, count <= spareBytes - taken else { return false }
             taken += count
             return true
         }
@@ -43,7 +50,9 @@ package final class MemoryBudget: Sendable {
     }
 
     /// Three quarters of the memory that this process can have: the machine's, or its container's if
-    /// that is less.
+    /// that is less. Nobody said that the rest of the machine can do without it, so nothing of it is
+    /// taken only to keep what has ended: that has the room of one conversation as long as the
+    /// context, which every model has anyway.
     package static func ofMachine() -> MemoryBudget {
         let pages = sysconf(Int32(_SC_PHYS_PAGES))
         let size = sysconf(Int32(_SC_PAGESIZE))
@@ -51,7 +60,7 @@ package final class MemoryBudget: Sendable {
         for path in ["/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"] {
             if let limit = number(in: path), limit > 0 { bytes = min(bytes, limit) }
         }
-        return MemoryBudget(bytes: bytes / 4 * 3)
+        return MemoryBudget(bytes: bytes / 4 * 3, spareBytes: 0)
     }
 
     /// What people write: `2GiB`, `800 MiB`, `1.5GB` or a number of bytes. Nil for nothing and for
