@@ -18,6 +18,7 @@ MODEL = "SmolLM2-135M-Instruct.Q4_1"
 
 
 def test_streams_that_hang_up_leave_nothing_behind(server):
+    fill_what_is_kept(server)
     hang_up_for_a_while(server)
     before = memory_mib(server)
     hang_up_for_a_while(server)
@@ -27,6 +28,19 @@ def test_streams_that_hang_up_leave_nothing_behind(server):
     failures = []
     run_together(lambda number: ask(server, random.Random(number), failures, None))
     assert not failures
+
+
+def fill_what_is_kept(server):
+    """What was read of conversations is kept for their next turn, as much as one context holds:
+    8192 tokens. Three long prompts that have nothing in common take that room, once and for all."""
+    with Client(server, server.token) as client:
+        for number in range(3):
+            dice = random.Random(number)
+            text = " ".join(str(dice.random()) for _ in range(150))
+            answer = client.post("/v1/chat/completions", json={
+                "model": MODEL, "max_tokens": 1, "messages": [{"role": "user", "content": text}]},
+                timeout=120)
+            assert answer.status_code == 200 and answer.json()["usage"]["prompt_tokens"] > 2731
 
 
 def hang_up_for_a_while(server):
