@@ -58,9 +58,9 @@ INLINE __m256i codes_of(const int packing, const bool unpacked, const uint8_t *b
     return codes;
 }
 
-// One block of eight rows and `lines` rows of activations, of which `parts` make a token. `scales` and `offsets` are those of the rows, for
+// One block of eight rows and `lines` rows of activations. `scales` and `offsets` are those of the rows, for
 // each half of the block where there are two.
-INLINE void block_product(const int packing, const bool unpacked, const int lines, const int parts,
+INLINE void block_product(const int packing, const bool unpacked, const int lines,
                           const uint8_t *block, const __m256 *scales, const __m256 *offsets,
                           const int8_t *activations, long columns, const kernel_block *infos,
                           long blocks, __m256 *totals) {
@@ -93,12 +93,12 @@ INLINE void block_product(const int packing, const bool unpacked, const int line
         const kernel_block *info = infos + t * blocks;
         __m256 scale = _mm256_set1_ps(info->scale);
         UNROLL for (int half = 0; half < halves; half++) {
-            totals[t / parts] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(sums[t][half]),
-                                        _mm256_mul_ps(scales[half], scale), totals[t / parts]);
+            totals[t] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(sums[t][half]),
+                                        _mm256_mul_ps(scales[half], scale), totals[t]);
             if (packing == KERNEL_PACKED_8) continue;
             float sum = halves == 1 ? info->sum : half == 0 ? info->low_sum : info->high_sum;
-            totals[t / parts] =
-                _mm256_fmadd_ps(offsets[half], _mm256_set1_ps(sum), totals[t / parts]);
+            totals[t] =
+                _mm256_fmadd_ps(offsets[half], _mm256_set1_ps(sum), totals[t]);
         }
     }
 }
@@ -119,7 +119,7 @@ INLINE void finish(const __m256 *totals, const int tokens, float *out, long stri
 }
 
 // Straight out of the panels, for a few tokens: what counts is how fast the weights come in.
-INLINE void panel_product(const int packing, const int lines, const int parts,
+INLINE void panel_product(const int packing, const int lines,
                           const uint8_t *panel, const kernel_rows *x, long columns, float *out, long stride, long rows,
                           bool adds) {
     const long blocks = columns / KERNEL_BLOCK;
@@ -128,7 +128,7 @@ INLINE void panel_product(const int packing, const int lines, const int parts,
                                                    : KERNEL_PACKED_8_BYTES;
     const int scales_at = packing == KERNEL_PACKED_4 ? 256 : packing == KERNEL_PACKED_6 ? 384 : 512;
     __m256 totals[2][LINES_MAX];
-    UNROLL for (int t = 0; t < lines / parts; t++) totals[0][t] = totals[1][t] = _mm256_setzero_ps();
+    UNROLL for (int t = 0; t < lines; t++) totals[0][t] = totals[1][t] = _mm256_setzero_ps();
     for (long b = 0; b < blocks; b++) {
         const uint8_t *block = panel + b * bytes;
         UNROLL for (int line = 0; line < (bytes + 63) / 64; line++)
@@ -143,13 +143,13 @@ INLINE void panel_product(const int packing, const int lines, const int parts,
                 offsets[0] = halves_at(scale + 64);
                 offsets[1] = halves_at(scale + 96);
             }
-            block_product(packing, false, lines, parts, block + 32 * side, scales, offsets,
+            block_product(packing, false, lines, block + 32 * side, scales, offsets,
                           x->codes + b * KERNEL_BLOCK, columns, x->blocks + b, blocks,
                           totals[side]);
         }
     }
-    finish(totals[0], lines / parts, out, stride, rows, adds);
-    if (rows > ROWS) finish(totals[1], lines / parts, out + ROWS, stride, rows - ROWS, adds);
+    finish(totals[0], lines, out, stride, rows, adds);
+    if (rows > ROWS) finish(totals[1], lines, out + ROWS, stride, rows - ROWS, adds);
 }
 
 // A side of a panel as the product of many tokens reads it: codes a byte each, scales and offsets
@@ -185,15 +185,15 @@ INLINE side unpack(const int packing, const uint8_t *panel, int which, long bloc
                   packing == KERNEL_PACKED_8 ? KERNEL_PACKED_8_BYTES : 256, scales};
 }
 
-INLINE void side_product(const int packing, const int lines, const int parts, side s,
+INLINE void side_product(const int packing, const int lines, side s,
                          const kernel_rows *x, long token, long columns, float *out, long stride, long rows, bool adds) {
     const long blocks = columns / KERNEL_BLOCK;
     const int halves = packing == KERNEL_PACKED_6 ? 2 : 1;
     const int per_block = packing == KERNEL_PACKED_8 ? 1 : 2 * halves;
-    const int8_t *activations = x->codes + token * parts * columns;
-    const kernel_block *infos = x->blocks + token * parts * blocks;
+    const int8_t *activations = x->codes + token * columns;
+    const kernel_block *infos = x->blocks + token * blocks;
     __m256 totals[LINES_MAX];
-    UNROLL for (int t = 0; t < lines / parts; t++) totals[t] = _mm256_setzero_ps();
+    UNROLL for (int t = 0; t < lines; t++) totals[t] = _mm256_setzero_ps();
     for (long b = 0; b < blocks; b++) {
         __m256 scales[2], offsets[2];
         UNROLL for (int h = 0; h < halves; h++) {
@@ -201,13 +201,13 @@ INLINE void side_product(const int packing, const int lines, const int parts, si
             if (packing != KERNEL_PACKED_8)
                 offsets[h] = _mm256_loadu_ps(s.scales + (b * per_block + halves + h) * ROWS);
         }
-        block_product(packing, true, lines, parts, s.codes + b * s.code_bytes, scales, offsets,
+        block_product(packing, true, lines, s.codes + b * s.code_bytes, scales, offsets,
                       activations + b * KERNEL_BLOCK, columns, infos + b, blocks, totals);
     }
-    finish(totals, lines / parts, out + token * stride, stride, rows, adds);
+    finish(totals, lines, out + token * stride, stride, rows, adds);
 }
 
-INLINE void product_of(const int packing, const int parts, const kernel_packed *weights, long first, long last,
+INLINE void product_of(const int packing, const kernel_packed *weights, long first, long last,
                        const kernel_rows *x, long count, uint8_t *scratch, float *out,
                        long stride, bool adds) {
     const long columns = weights->columns, blocks = columns / KERNEL_BLOCK;
@@ -217,25 +217,21 @@ INLINE void product_of(const int packing, const int parts, const kernel_packed *
         float *target = out + panel * KERNEL_PANEL;
         long left = weights->rows - panel * KERNEL_PANEL;
         long rows = left < KERNEL_PANEL ? left : KERNEL_PANEL;
-        switch (count * parts) {
-        case 1: panel_product(packing, 1, 1, start, x, columns, target, stride, rows, adds); break;
-        case 2:
-            panel_product(packing, 2, parts, start, x, columns, target, stride, rows, adds);
-            break;
-        case 3: panel_product(packing, 3, 1, start, x, columns, target, stride, rows, adds); break;
-        case 4:
-            panel_product(packing, 4, parts, start, x, columns, target, stride, rows, adds);
-            break;
+        switch (count) {
+        case 1: panel_product(packing, 1, start, x, columns, target, stride, rows, adds); break;
+        case 2: panel_product(packing, 2, start, x, columns, target, stride, rows, adds); break;
+        case 3: panel_product(packing, 3, start, x, columns, target, stride, rows, adds); break;
+        case 4: panel_product(packing, 4, start, x, columns, target, stride, rows, adds); break;
         default:
             for (int which = 0; which < 2 && rows > which * ROWS; which++) {
                 side s = unpack(packing, start, which, blocks, scratch);
                 float *own = target + which * ROWS;
                 long own_rows = rows - which * ROWS, t = 0;
-                for (; (count - t) * parts >= LINES_MAX; t += LINES_MAX / parts)
-                    side_product(packing, LINES_MAX, parts, s, x, t, columns, own, stride,
+                for (; count - t >= LINES_MAX; t += LINES_MAX)
+                    side_product(packing, LINES_MAX, s, x, t, columns, own, stride,
                                  own_rows, adds);
                 for (; t < count; t++)
-                    side_product(packing, parts, parts, s, x, t, columns, own, stride, own_rows,
+                    side_product(packing, 1, s, x, t, columns, own, stride, own_rows,
                                  adds);
             }
         }
@@ -244,10 +240,7 @@ INLINE void product_of(const int packing, const int parts, const kernel_packed *
 
 #define PRODUCT(packing)                                                                          \
     case packing:                                                                                 \
-        if (x->parts == 2)                                                                        \
-            product_of(packing, 2, weights, first, last, x, count, scratch, out, stride, adds);   \
-        else                                                                                      \
-            product_of(packing, 1, weights, first, last, x, count, scratch, out, stride, adds);   \
+        product_of(packing, weights, first, last, x, count, scratch, out, stride, adds);          \
         break;
 
 static void avx2_product(const kernel_packed *weights, long first, long last,

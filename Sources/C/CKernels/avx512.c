@@ -74,8 +74,8 @@ INLINE void scales_of(const int packing, const uint8_t *block, __m512 *scales, _
     }
 }
 
-// One block of a panel and `lines` rows of activations, of which `parts` make a token.
-INLINE void block_product(const int packing, const bool unpacked, const int lines, const int parts,
+// One block of a panel and `lines` rows of activations.
+INLINE void block_product(const int packing, const bool unpacked, const int lines,
                           const uint8_t *block, const __m512 *scales, const __m512 *offsets,
                           const int8_t *activations, long columns, const kernel_block *infos,
                           long blocks, __m512 *totals) {
@@ -91,12 +91,12 @@ INLINE void block_product(const int packing, const bool unpacked, const int line
         }
         UNROLL for (int t = 0; t < lines; t++) {
             const kernel_block *info = infos + t * blocks;
-            totals[t / parts] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(sums[t]),
+            totals[t] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(sums[t]),
                                         _mm512_mul_ps(scales[half], _mm512_set1_ps(info->scale)),
-                                        totals[t / parts]);
+                                        totals[t]);
             float sum = halves == 1 ? info->sum : half == 0 ? info->low_sum : info->high_sum;
-            totals[t / parts] =
-                _mm512_fmadd_ps(offsets[half], _mm512_set1_ps(sum), totals[t / parts]);
+            totals[t] =
+                _mm512_fmadd_ps(offsets[half], _mm512_set1_ps(sum), totals[t]);
         }
     }
 }
@@ -112,23 +112,23 @@ INLINE void finish(const __m512 *totals, const int tokens, float *out, long stri
 }
 
 // Straight out of the panels, for a few tokens: what counts is how fast the weights come in.
-INLINE void panel_product(const int packing, const int lines, const int parts,
+INLINE void panel_product(const int packing, const int lines,
                           const uint8_t *panel, const kernel_rows *x, long columns, float *out, long stride, long rows,
                           bool adds) {
     const long blocks = columns / KERNEL_BLOCK;
     const int bytes = bytes_of(packing);
     __m512 totals[LINES_MAX];
-    UNROLL for (int t = 0; t < lines / parts; t++) totals[t] = _mm512_setzero_ps();
+    UNROLL for (int t = 0; t < lines; t++) totals[t] = _mm512_setzero_ps();
     for (long b = 0; b < blocks; b++) {
         const uint8_t *block = panel + b * bytes;
         UNROLL for (int line = 0; line < (bytes + 63) / 64; line++)
             _mm_prefetch(block + AHEAD_BYTES + 64 * line, _MM_HINT_T0);
         __m512 scales[2], offsets[2];
         scales_of(packing, block, scales, offsets);
-        block_product(packing, false, lines, parts, block, scales, offsets, x->codes + b * KERNEL_BLOCK,
+        block_product(packing, false, lines, block, scales, offsets, x->codes + b * KERNEL_BLOCK,
                       columns, x->blocks + b, blocks, totals);
     }
-    finish(totals, lines / parts, out, stride, rows, adds);
+    finish(totals, lines, out, stride, rows, adds);
 }
 
 // A panel as the product of many tokens reads it: codes a byte each, scales and offsets as floats.
@@ -149,28 +149,28 @@ INLINE void unpack(const int packing, const uint8_t *panel, long blocks, uint8_t
     }
 }
 
-INLINE void unpacked_product(const int packing, const int lines, const int parts,
+INLINE void unpacked_product(const int packing, const int lines,
                              const uint8_t *codes, const float *floats, const kernel_rows *x,
                              long token, long columns,
                              float *out, long stride, long rows, bool adds) {
     const long blocks = columns / KERNEL_BLOCK;
     const int halves = packing == KERNEL_PACKED_6 ? 2 : 1;
     __m512 totals[LINES_MAX];
-    UNROLL for (int t = 0; t < lines / parts; t++) totals[t] = _mm512_setzero_ps();
+    UNROLL for (int t = 0; t < lines; t++) totals[t] = _mm512_setzero_ps();
     for (long b = 0; b < blocks; b++) {
         __m512 scales[2], offsets[2];
         UNROLL for (int half = 0; half < halves; half++) {
             scales[half] = _mm512_loadu_ps(floats + (b * halves + half) * 32);
             offsets[half] = _mm512_loadu_ps(floats + (b * halves + half) * 32 + 16);
         }
-        block_product(packing, true, lines, parts, codes + b * 512, scales, offsets,
-                      x->codes + token * parts * columns + b * KERNEL_BLOCK, columns,
-                      x->blocks + token * parts * blocks + b, blocks, totals);
+        block_product(packing, true, lines, codes + b * 512, scales, offsets,
+                      x->codes + token * columns + b * KERNEL_BLOCK, columns,
+                      x->blocks + token * blocks + b, blocks, totals);
     }
-    finish(totals, lines / parts, out + token * stride, stride, rows, adds);
+    finish(totals, lines, out + token * stride, stride, rows, adds);
 }
 
-INLINE void product_of(const int packing, const int parts, const kernel_packed *weights, long first, long last,
+INLINE void product_of(const int packing, const kernel_packed *weights, long first, long last,
                        const kernel_rows *x, long count, uint8_t *scratch, float *out,
                        long stride, bool adds) {
     const long columns = weights->columns, blocks = columns / KERNEL_BLOCK;
@@ -181,23 +181,19 @@ INLINE void product_of(const int packing, const int parts, const kernel_packed *
         float *target = out + panel * KERNEL_PANEL;
         long left = weights->rows - panel * KERNEL_PANEL;
         long rows = left < KERNEL_PANEL ? left : KERNEL_PANEL;
-        switch (count * parts) {
-        case 1: panel_product(packing, 1, 1, start, x, columns, target, stride, rows, adds); break;
-        case 2:
-            panel_product(packing, 2, parts, start, x, columns, target, stride, rows, adds);
-            break;
-        case 3: panel_product(packing, 3, 1, start, x, columns, target, stride, rows, adds); break;
-        case 4:
-            panel_product(packing, 4, parts, start, x, columns, target, stride, rows, adds);
-            break;
+        switch (count) {
+        case 1: panel_product(packing, 1, start, x, columns, target, stride, rows, adds); break;
+        case 2: panel_product(packing, 2, start, x, columns, target, stride, rows, adds); break;
+        case 3: panel_product(packing, 3, start, x, columns, target, stride, rows, adds); break;
+        case 4: panel_product(packing, 4, start, x, columns, target, stride, rows, adds); break;
         default:
             unpack(packing, start, blocks, scratch, scales);
             long t = 0;
-            for (; (count - t) * parts >= LINES_MAX; t += LINES_MAX / parts)
-                unpacked_product(packing, LINES_MAX, parts, scratch, scales, x, t, columns, target,
+            for (; count - t >= LINES_MAX; t += LINES_MAX)
+                unpacked_product(packing, LINES_MAX, scratch, scales, x, t, columns, target,
                                  stride, rows, adds);
             for (; t < count; t++)
-                unpacked_product(packing, parts, parts, scratch, scales, x, t, columns, target,
+                unpacked_product(packing, 1, scratch, scales, x, t, columns, target,
                                  stride, rows, adds);
         }
     }
@@ -205,10 +201,7 @@ INLINE void product_of(const int packing, const int parts, const kernel_packed *
 
 #define PRODUCT(packing)                                                                          \
     case packing:                                                                                 \
-        if (x->parts == 2)                                                                        \
-            product_of(packing, 2, weights, first, last, x, count, scratch, out, stride, adds);   \
-        else                                                                                      \
-            product_of(packing, 1, weights, first, last, x, count, scratch, out, stride, adds);   \
+        product_of(packing, weights, first, last, x, count, scratch, out, stride, adds);          \
         break;
 
 static void avx512_product(const kernel_packed *weights, long first, long last,

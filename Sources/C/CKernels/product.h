@@ -31,11 +31,10 @@ static void KERNEL(product)(const kernel_packed *weights, long first, long last,
         const long rows = rows_left < KERNEL_PANEL ? rows_left : KERNEL_PANEL;
         for (long t = 0; t < count; t++) {
             float totals[KERNEL_PANEL] = {0};
-            for (long i = 0; i < blocks * x->parts; i++) {
-                const long b = i / x->parts, row = t * x->parts + i % x->parts;
+            for (long b = 0; b < blocks; b++) {
                 const uint8_t *block = start + (size_t)b * bytes;
-                const int8_t *a = x->codes + row * weights->columns + b * KERNEL_BLOCK;
-                const kernel_block *info = x->blocks + row * blocks + b;
+                const int8_t *a = x->codes + t * weights->columns + b * KERNEL_BLOCK;
+                const kernel_block *info = x->blocks + t * blocks + b;
                 int32_t sums[2][KERNEL_PANEL] = {{0}};
                 for (int group = 0; group < 8; group++) {
                     int8_t codes[64];

@@ -13,11 +13,17 @@ extension Transformer {
         let operand: Operand
         let output: UnsafeMutablePointer<Float>
         let adds: Bool
+        /// Whether what 8 bits of the input leave over is multiplied too.
+        let isPrecise: Bool
 
-        init(_ operand: Operand, _ output: UnsafeMutablePointer<Float>, adds: Bool = false) {
+        init(
+            _ operand: Operand, _ output: UnsafeMutablePointer<Float>, adds: Bool = false,
+            isPrecise: Bool = false
+        ) {
             self.operand = operand
             self.output = output
             self.adds = adds
+            self.isPrecise = isPrecise
         }
     }
 
@@ -81,13 +87,13 @@ extension Transformer {
         }
     }
 
-    /// `output = norm(stream)`, and in blocks.
-    func normalise(_ norm: Matrix, _ count: Int, into output: Activations) {
+    /// `normed = norm(stream)`, and in blocks.
+    func normalise(_ norm: Matrix, _ count: Int, isPrecise: Bool = false) {
         let width = shape.width
         share(rows: count, cost: 4 * width) { row in
             kernels.rms_normalise(
-                stream[row * width], norm.floats, shape.epsilon, width, output.floats[row * width])
-            output.quantise(row: row)
+                stream[row * width], norm.floats, shape.epsilon, width, normed.floats[row * width])
+            normed.quantise(row: row, isPrecise: isPrecise)
         }
     }
 
@@ -111,6 +117,11 @@ extension Transformer {
             kernels.product(
                 &packed, panels.lowerBound, panels.upperBound, &rows, count, scratch.tile(worker),
                 product.output, operand.rows, product.adds)
+            if product.isPrecise, var rest = input.restRows {
+                kernels.product(
+                    &packed, panels.lowerBound, panels.upperBound, &rest, count,
+                    scratch.tile(worker), product.output, operand.rows, true)
+            }
             return
         }
         let rows =

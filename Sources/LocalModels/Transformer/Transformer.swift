@@ -16,8 +16,8 @@ struct Step {
 /// likely each next one is.
 ///
 /// Weights in blocks are multiplied as whole numbers, with activations that are rounded to 8 bits in
-/// blocks of 32, or to 15 where it matters; all else is in single precision. Keys and values are kept in half precision, in
-/// pages.
+/// blocks of 32, or to 15 where it matters; all else is in single precision. Keys and values are kept
+/// in half precision, in pages.
 ///
 /// Belongs to the lead thread of its pool.
 final class Transformer {
@@ -37,7 +37,6 @@ final class Transformer {
     // Rows of `tokensMax` tokens each: the stream that all layers add to, and what a layer makes.
     let stream: FloatBuffer  // x width
     let normed: Activations  // x width
-    let normedPrecisely: Activations  // x width
     let queries: FloatBuffer  // x queryWidth
     let keys: FloatBuffer  // x keyWidth
     let values: FloatBuffer  // x keyWidth
@@ -67,8 +66,7 @@ final class Transformer {
                 rows: Self.tokensMax, width: width, isPrecise: isPrecise, kernels: kernels)
         }
         stream = rows(shape.width)
-        normed = activations(shape.width, isPrecise: false)
-        normedPrecisely = activations(shape.width, isPrecise: true)
+        normed = activations(shape.width, isPrecise: true)
         queries = rows(shape.queryWidth)
         keys = rows(shape.keyWidth)
         values = rows(shape.keyWidth)
@@ -86,8 +84,11 @@ final class Transformer {
     /// The memory that such a network takes beside its file and its pages, once it is used: packed
     /// weights, and what it computes with.
     static func bytes(_ shape: ModelShape, _ weights: ModelWeights, threads: Int) -> Int {
-        let activations = [shape.width, shape.width, shape.queryWidth, shape.feedForwardWidth]
-            .reduce(0) { $0 + Activations.bytes(rows: tokensMax, width: $1) }
+        let activations =
+            Activations.bytes(rows: tokensMax, width: shape.width, isPrecise: true)
+            + [shape.queryWidth, shape.feedForwardWidth].reduce(0) {
+                $0 + Activations.bytes(rows: tokensMax, width: $1, isPrecise: false)
+            }
         let floats =
             2 * shape.width + shape.queryWidth + 2 * shape.keyWidth + shape.feedForwardWidth
             + shape.ropeFrequencies.count * shape.ropeWidth
@@ -118,17 +119,17 @@ final class Transformer {
             if isCancelled() { return false }
             let operands = packed.layers[number]
 
-            normalise(layer.attentionNorm, count, into: normedPrecisely)
+            normalise(layer.attentionNorm, count, isPrecise: true)
             multiply(
                 [
                     Product(operands.query, queries[0]), Product(operands.key, keys[0]),
-                    Product(operands.value, values[0]),
-                ], normedPrecisely, count)
+                    Product(operands.value, values[0], isPrecise: true),
+                ], normed, count)
             remember(layer: number, steps)
             attend(layer: number, steps, places)
             add(operands.attentionOutput, attended, count, after: layer.attentionPostNorm)
 
-            normalise(layer.feedForwardNorm, count, into: normed)
+            normalise(layer.feedForwardNorm, count)
             multiplyGated(operands.gate, operands.up, count)
             add(operands.down, gated, count, after: layer.feedForwardPostNorm)
         }

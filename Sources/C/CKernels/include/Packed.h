@@ -35,12 +35,10 @@ typedef struct kernel_block {
     float scale, sum, low_sum, high_sum;
 } kernel_block;
 
-// Rows of activations in blocks, one after the other. With two parts each row is followed by one with
-// what its own codes leave over, so that together they have 15 bits: products are the sums of both.
+// Rows of activations in blocks, one after the other.
 typedef struct kernel_rows {
     const int8_t *codes;
     const kernel_block *blocks;
-    int parts;
 } kernel_rows;
 
 // How a tensor of this type (numbered as GGUF does) is packed; -1 when it stays as it is.
