@@ -140,6 +140,9 @@ package struct LocalConfiguration: Codable, Sendable, Equatable {
     /// How long what was read of conversations is kept in memory after the last call, so that the
     /// next turn need not read it again.
     package var cacheSeconds = 600.0
+    /// The arithmetic of the chat models: `auto` is the fastest that gives the answers llama.cpp would,
+    /// `precise` is nearly as exact as single precision, in about twice the time.
+    package var chatPrecision = ChatPrecision.auto
     /// The arithmetic of the embedding model: `auto` is the fastest that keeps vectors nearly as they
     /// are, `float32` computes them as the model was trained, in about twice the time.
     package var embeddingPrecision = EmbeddingPrecision.auto
@@ -179,6 +182,7 @@ package struct LocalConfiguration: Codable, Sendable, Equatable {
         options.contextTokensMax = contextTokensMax
         options.limits = EngineLimits(sequencesMax: sequencesMax, waitingMax: waitingMax)
         options.cacheKept = .seconds(cacheSeconds)
+        options.precision = chatPrecision
         options.embeddingPrecision = embeddingPrecision
         return options
     }

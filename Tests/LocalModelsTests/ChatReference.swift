@@ -10,6 +10,15 @@ enum ChatReference {
     static let howToFetch = "The model is not there. Run `make models` to fetch it."
 
     static let model = Result { try LocalChatModel(path: path, threads: 0) }
+    private static let preciseModel = Result {
+        var options = LocalModelOptions()
+        options.precision = .precise
+        return try LocalChatModel(path: path, options: options)
+    }
+
+    static func model(_ precision: ChatPrecision) throws -> LocalChatModel {
+        try (precision == .precise ? preciseModel : model).get()
+    }
 
     struct File: Decodable {
         struct Tensor: Decodable {

@@ -72,7 +72,8 @@ final class Engine: Sendable {
         cacheKept = options.cacheKept
         now = environment.now
         need = MemoryNeed(
-            shape, weights, contextTokens: contextTokens, threads: pool.threads)
+            shape, weights, contextTokens: contextTokens, threads: pool.threads,
+            precision: options.precision)
         try need.take(from: memory, model: name, contextTokens: contextTokens)
         do {
             let least = need.pagesPerContext
@@ -87,7 +88,8 @@ final class Engine: Sendable {
                         options.limits, ledger: PageLedger(pagesMax: pagesMax, limit: least))))
             desk = Mutex(
                 Desk(
-                    Transformer(shape, weights, pages: pages, pool: pool),
+                    Transformer(
+                        shape, weights, pages: pages, pool: pool, precision: options.precision),
                     pages, candidates: vocabulary * pool.threads))
         } catch {
             memory.giveBack(need.bytesLeast)

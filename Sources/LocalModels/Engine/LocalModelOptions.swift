@@ -8,6 +8,8 @@ package struct LocalModelOptions: Sendable {
     package var limits = EngineLimits()
     /// How long what was read is kept for reuse after the last call.
     package var cacheKept = Duration.seconds(600)
+    /// The arithmetic of a chat model.
+    package var precision = ChatPrecision.auto
     /// The arithmetic of an embedding model.
     package var embeddingPrecision = EmbeddingPrecision.auto
     /// What all models that share it may take together.

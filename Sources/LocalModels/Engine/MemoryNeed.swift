@@ -11,12 +11,16 @@ struct MemoryNeed: Hashable {
     /// The pages of one conversation as long as the context.
     let pagesPerContext: Int
 
-    init(_ shape: ModelShape, _ weights: ModelWeights, contextTokens: Int, threads: Int) {
+    init(
+        _ shape: ModelShape, _ weights: ModelWeights, contextTokens: Int, threads: Int,
+        precision: ChatPrecision = .auto
+    ) {
         self.weights = PackedWeights.bytes(weights)
         let candidates =
             threads * weights.output.rows * MemoryLayout<kernel_candidate>.stride
         scratch =
-            Transformer.bytes(shape, weights, threads: threads) - self.weights + candidates
+            Transformer.bytes(shape, weights, threads: threads, precision: precision)
+            - self.weights + candidates
         bytesPerPage = KeyValuePages.bytesPerPage(shape)
         pagesPerContext =
             (contextTokens + KeyValuePages.positions - 1) / KeyValuePages.positions

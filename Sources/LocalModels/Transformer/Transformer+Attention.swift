@@ -78,7 +78,9 @@ extension Transformer {
         }
         if !isHeadInBlocks {
             let count = steps.reduce(0) { $0 + $1.tokens.count }
-            share(rows: count, cost: shape.queryWidth) { attended.quantise(row: $0) }
+            share(rows: count, cost: shape.queryWidth) {
+                attended.quantise(row: $0, isPrecise: precision == .precise)
+            }
         }
     }
 
@@ -150,7 +152,8 @@ extension Transformer {
         for place in part.places {
             attended.quantise(
                 row: part.firstRow + place,
-                columns: part.heads.lowerBound * width..<part.heads.upperBound * width)
+                columns: part.heads.lowerBound * width..<part.heads.upperBound * width,
+                isPrecise: precision == .precise)
         }
     }
 }

@@ -68,7 +68,8 @@ extension Transformer {
             for row in 0..<count {
                 let start = row * width + columns.lowerBound
                 activate?(gated.floats[start], self.up[start], columns.count)
-                gated.quantise(row: row, columns: columns)
+                gated.quantise(
+                    row: row, columns: columns, isPrecise: precision == .precise)
             }
         }
     }
@@ -93,7 +94,7 @@ extension Transformer {
         share(rows: count, cost: 4 * width) { row in
             kernels.rms_normalise(
                 stream[row * width], norm.floats, shape.epsilon, width, normed.floats[row * width])
-            normed.quantise(row: row, isPrecise: isPrecise)
+            normed.quantise(row: row, isPrecise: isPrecise || precision == .precise)
         }
     }
 
@@ -117,7 +118,7 @@ extension Transformer {
             kernels.product(
                 &packed, panels.lowerBound, panels.upperBound, &rows, count, scratch.tile(worker),
                 product.output, operand.rows, product.adds)
-            if product.isPrecise, var rest = input.restRows {
+            if precision == .precise || product.isPrecise, var rest = input.restRows {
                 kernels.product(
                     &packed, panels.lowerBound, panels.upperBound, &rest, count,
                     scratch.tile(worker), product.output, operand.rows, true)

@@ -32,6 +32,7 @@ final class Transformer {
     let packed: PackedWeights
     let pages: KeyValuePages
     let pool: WorkerPool
+    let precision: ChatPrecision
     let kernels: kernel_set
 
     // Rows of `tokensMax` tokens each: the stream that all layers add to, and what a layer makes.
@@ -52,26 +53,28 @@ final class Transformer {
     /// Nothing is read of the weights yet.
     init(
         _ shape: ModelShape, _ weights: ModelWeights, pages: KeyValuePages, pool: WorkerPool,
-        kernels: kernel_set = kernel_set_best().pointee
+        precision: ChatPrecision = .auto, kernels: kernel_set = kernel_set_best().pointee
     ) {
         self.shape = shape
         self.weights = weights
         self.pages = pages
         self.pool = pool
+        self.precision = precision
         self.kernels = kernels
         packed = PackedWeights(weights)
         func rows(_ width: Int) -> FloatBuffer { FloatBuffer(Self.tokensMax * width) }
-        func activations(_ width: Int, isPrecise: Bool) -> Activations {
+        func activations(_ width: Int, _ precision: ChatPrecision) -> Activations {
             Activations(
-                rows: Self.tokensMax, width: width, isPrecise: isPrecise, kernels: kernels)
+                rows: Self.tokensMax, width: width, isPrecise: precision == .precise,
+                kernels: kernels)
         }
         stream = rows(shape.width)
-        normed = activations(shape.width, isPrecise: true)
+        normed = activations(shape.width, .precise)
         queries = rows(shape.queryWidth)
         keys = rows(shape.keyWidth)
         values = rows(shape.keyWidth)
-        attended = activations(shape.queryWidth, isPrecise: false)
-        gated = activations(shape.feedForwardWidth, isPrecise: false)
+        attended = activations(shape.queryWidth, precision)
+        gated = activations(shape.feedForwardWidth, precision)
         up = rows(shape.feedForwardWidth)
         added = rows(shape.width)
         turns = shape.ropeFrequencies.map { _ in rows(shape.ropeWidth) }
@@ -83,11 +86,14 @@ final class Transformer {
 
     /// The memory that such a network takes beside its file and its pages, once it is used: packed
     /// weights, and what it computes with.
-    static func bytes(_ shape: ModelShape, _ weights: ModelWeights, threads: Int) -> Int {
+    static func bytes(
+        _ shape: ModelShape, _ weights: ModelWeights, threads: Int, precision: ChatPrecision
+    ) -> Int {
         let activations =
             Activations.bytes(rows: tokensMax, width: shape.width, isPrecise: true)
             + [shape.queryWidth, shape.feedForwardWidth].reduce(0) {
-                $0 + Activations.bytes(rows: tokensMax, width: $1, isPrecise: false)
+                $0 + Activations.bytes(
+                    rows: tokensMax, width: $1, isPrecise: precision == .precise)
             }
         let floats =
             2 * shape.width + shape.queryWidth + 2 * shape.keyWidth + shape.feedForwardWidth
@@ -145,7 +151,7 @@ final class Transformer {
             kernels.rms_normalise(
                 stream[row * shape.width], weights.outputNorm.floats, shape.epsilon, shape.width,
                 normed.floats[place * shape.width])
-            normed.quantise(row: place)
+            normed.quantise(row: place, isPrecise: precision == .precise)
         }
         multiply([Product(packed.output, logits[0])], normed, rows.count)
         return UnsafeMutableBufferPointer(
