@@ -113,7 +113,7 @@ struct ChatReferenceTests {
     /// llama.cpp's mean is off by 0.3 %, and each of its tokens by 0.111 nats.
     @Test(
         "A text of 512 tokens surprises it as much as an exact forward pass",
-        arguments: [(ChatPrecision.precise, 0.0005, 0.005), (.auto, 0.002, 0.105)])
+        arguments: [(ChatPrecision.precise, 0.0005, 0.005), (.auto, 0.005, 0.12)])
     func surprise(_ precision: ChatPrecision, share: Double, nats: Double) async throws {
         let model = try ChatReference.model(precision)
         let reference = try ChatReference.read(ChatReference.Surprise.self, "llm_nll.json")

@@ -14,9 +14,11 @@
 #define INLINE static inline __attribute__((always_inline))
 #define UNROLL _Pragma("clang loop unroll(full)")
 
-// Eight rows of a panel at a time: a register holds four columns of each.
-// Weights are asked for this far ahead: a processor does not see by itself that a panel goes on.
-enum { ROWS = 8, LINES_MAX = 4, AHEAD_BYTES = 4096 };
+// A register holds four columns of eight rows: one side of a panel. Straight out of a panel up to
+// LINES_MAX tokens are multiplied with a side at a time; unpacked, WIDE_LINES with both sides, which
+// is as many as there are registers for. Weights are asked for AHEAD_BYTES ahead: a processor does
+// not see by itself that a panel goes on.
+enum { ROWS = 8, LINES_MAX = 4, WIDE_LINES = 2, AHEAD_BYTES = 4096 };
 
 INLINE __m256i codes_at(const uint8_t *from) { return _mm256_loadu_si256((const void *)from); }
 
@@ -58,48 +60,76 @@ INLINE __m256i codes_of(const int packing, const bool unpacked, const uint8_t *b
     return codes;
 }
 
-// One block of eight rows and `lines` rows of activations. `scales` and `offsets` are those of the rows, for
-// each half of the block where there are two.
-INLINE void block_product(const int packing, const bool unpacked, const int lines,
-                          const uint8_t *block, const __m256 *scales, const __m256 *offsets,
-                          const int8_t *activations, long columns, const kernel_block *infos,
-                          long blocks, __m256 *totals) {
-    __m256i sums[LINES_MAX][2];
-    const int halves = packing == KERNEL_PACKED_6 ? 2 : 1;
-    UNROLL for (int half = 0; half < halves; half++) {
-        UNROLL for (int t = 0; t < lines; t++) sums[t][half] = _mm256_setzero_si256();
-        // Groups whose products share a 16-bit sum.
-        const int run = packing == KERNEL_PACKED_4 ? 8 : packing == KERNEL_PACKED_6 ? 2 : 1;
-        UNROLL for (int first = half * 4; first < (half + 1) * (8 / halves); first += run) {
-            __m256i run_sums[LINES_MAX];
-            UNROLL for (int group = first; group < first + run; group++) {
-                __m256i codes = codes_of(packing, unpacked, block, group);
-                __m256i sizes =
-                    packing == KERNEL_PACKED_8 ? _mm256_abs_epi8(codes) : _mm256_setzero_si256();
-                UNROLL for (int t = 0; t < lines; t++) {
-                    __m256i x = four(activations + t * columns + 4 * group);
+INLINE int bytes_of(const int packing) {
+    return packing == KERNEL_PACKED_4   ? KERNEL_PACKED_4_BYTES
+           : packing == KERNEL_PACKED_6 ? KERNEL_PACKED_6_BYTES
+                                        : KERNEL_PACKED_8_BYTES;
+}
+
+// How many scales the columns of a block have.
+INLINE int halves_of(const int packing) { return packing == KERNEL_PACKED_6 ? 2 : 1; }
+
+// The scales or, after those, the offsets of one side of a block in a panel, for one of its halves.
+INLINE __m256 scales_at(const int packing, const uint8_t *block, int side, int half) {
+    const int codes = packing == KERNEL_PACKED_4 ? 256 : packing == KERNEL_PACKED_6 ? 384 : 512;
+    return halves_at(block + codes + 32 * half + 16 * side);
+}
+
+INLINE __m256 offsets_at(const int packing, const uint8_t *block, int side, int half) {
+    return packing == KERNEL_PACKED_8 ? _mm256_setzero_ps()
+                                      : scales_at(packing, block, side, halves_of(packing) + half);
+}
+
+// What one half of a block (`half` of `halves`) adds for `sides` times eight rows and `lines` rows of
+// activations, as whole numbers. Two sides share what is read of the activations; the codes of the
+// second come `apart` bytes after those of the first.
+INLINE void sums_of(const int packing, const bool unpacked, const int sides, const int lines,
+                    const int half, const uint8_t *block, long apart, const int8_t *activations,
+                    long columns, __m256i (*sums)[LINES_MAX]) {
+    // Groups whose products share a 16-bit sum.
+    const int run = packing == KERNEL_PACKED_4 ? 8 : packing == KERNEL_PACKED_6 ? 2 : 1;
+    const int groups = 8 / halves_of(packing);
+    UNROLL for (int first = half * groups; first < (half + 1) * groups; first += run) {
+        __m256i run_sums[2][LINES_MAX];
+        UNROLL for (int group = first; group < first + run; group++) {
+            __m256i codes[2], sizes[2];
+            UNROLL for (int side = 0; side < sides; side++) {
+                codes[side] = codes_of(packing, unpacked, block + side * apart, group);
+                if (packing == KERNEL_PACKED_8) sizes[side] = _mm256_abs_epi8(codes[side]);
+            }
+            UNROLL for (int t = 0; t < lines; t++) {
+                __m256i x = four(activations + t * columns + 4 * group);
+                UNROLL for (int side = 0; side < sides; side++) {
                     __m256i product = packing == KERNEL_PACKED_8
-                                          ? products(sizes, _mm256_sign_epi8(x, codes))
-                                          : products(codes, x);
-                    run_sums[t] =
-                        group == first ? product : _mm256_add_epi16(run_sums[t], product);
+                                          ? products(sizes[side], _mm256_sign_epi8(x, codes[side]))
+                                          : products(codes[side], x);
+                    run_sums[side][t] = group == first
+                                            ? product
+                                            : _mm256_add_epi16(run_sums[side][t], product);
                 }
             }
-            UNROLL for (int t = 0; t < lines; t++)
-                sums[t][half] = _mm256_add_epi32(sums[t][half], widen(run_sums[t]));
+        }
+        UNROLL for (int side = 0; side < sides; side++) {
+            UNROLL for (int t = 0; t < lines; t++) {
+                __m256i sum = widen(run_sums[side][t]);
+                sums[side][t] =
+                    first == half * groups ? sum : _mm256_add_epi32(sums[side][t], sum);
+            }
         }
     }
+}
+
+// Adds those sums of one side to its totals, with the scales and offsets of its rows.
+INLINE void add_sums(const int packing, const int lines, const int half, const __m256i *sums,
+                     __m256 scales, __m256 offsets, const kernel_block *infos, long blocks,
+                     __m256 *totals) {
     UNROLL for (int t = 0; t < lines; t++) {
         const kernel_block *info = infos + t * blocks;
-        __m256 scale = _mm256_set1_ps(info->scale);
-        UNROLL for (int half = 0; half < halves; half++) {
-            totals[t] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(sums[t][half]),
-                                        _mm256_mul_ps(scales[half], scale), totals[t]);
-            if (packing == KERNEL_PACKED_8) continue;
-            float sum = halves == 1 ? info->sum : half == 0 ? info->low_sum : info->high_sum;
-            totals[t] =
-                _mm256_fmadd_ps(offsets[half], _mm256_set1_ps(sum), totals[t]);
-        }
+        totals[t] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(sums[t]),
+                                    _mm256_mul_ps(scales, _mm256_set1_ps(info->scale)), totals[t]);
+        if (packing == KERNEL_PACKED_8) continue;
+        float sum = halves_of(packing) == 1 ? info->sum : half == 0 ? info->low_sum : info->high_sum;
+        totals[t] = _mm256_fmadd_ps(offsets, _mm256_set1_ps(sum), totals[t]);
     }
 }
 
@@ -119,14 +149,11 @@ INLINE void finish(const __m256 *totals, const int tokens, float *out, long stri
 }
 
 // Straight out of the panels, for a few tokens: what counts is how fast the weights come in.
-INLINE void panel_product(const int packing, const int lines,
-                          const uint8_t *panel, const kernel_rows *x, long columns, float *out, long stride, long rows,
+INLINE void panel_product(const int packing, const int lines, const uint8_t *panel,
+                          const kernel_rows *x, long columns, float *out, long stride, long rows,
                           bool adds) {
     const long blocks = columns / KERNEL_BLOCK;
-    const int bytes = packing == KERNEL_PACKED_4   ? KERNEL_PACKED_4_BYTES
-                      : packing == KERNEL_PACKED_6 ? KERNEL_PACKED_6_BYTES
-                                                   : KERNEL_PACKED_8_BYTES;
-    const int scales_at = packing == KERNEL_PACKED_4 ? 256 : packing == KERNEL_PACKED_6 ? 384 : 512;
+    const int bytes = bytes_of(packing);
     __m256 totals[2][LINES_MAX];
     UNROLL for (int t = 0; t < lines; t++) totals[0][t] = totals[1][t] = _mm256_setzero_ps();
     for (long b = 0; b < blocks; b++) {
@@ -134,77 +161,72 @@ INLINE void panel_product(const int packing, const int lines,
         UNROLL for (int line = 0; line < (bytes + 63) / 64; line++)
             _mm_prefetch(block + AHEAD_BYTES + 64 * line, _MM_HINT_T0);
         UNROLL for (int side = 0; side < 2; side++) {
-            const uint8_t *scale = block + scales_at + 16 * side;
-            __m256 scales[2], offsets[2];
-            scales[0] = halves_at(scale);
-            if (packing == KERNEL_PACKED_4) offsets[0] = halves_at(scale + 32);
-            if (packing == KERNEL_PACKED_6) {
-                scales[1] = halves_at(scale + 32);
-                offsets[0] = halves_at(scale + 64);
-                offsets[1] = halves_at(scale + 96);
+            UNROLL for (int half = 0; half < halves_of(packing); half++) {
+                __m256i sums[1][LINES_MAX];
+                sums_of(packing, false, 1, lines, half, block + 32 * side, 0,
+                        x->codes + b * KERNEL_BLOCK, columns, sums);
+                add_sums(packing, lines, half, sums[0], scales_at(packing, block, side, half),
+                         offsets_at(packing, block, side, half), x->blocks + b, blocks,
+                         totals[side]);
             }
-            block_product(packing, false, lines, block + 32 * side, scales, offsets,
-                          x->codes + b * KERNEL_BLOCK, columns, x->blocks + b, blocks,
-                          totals[side]);
         }
     }
     finish(totals[0], lines, out, stride, rows, adds);
     if (rows > ROWS) finish(totals[1], lines, out + ROWS, stride, rows - ROWS, adds);
 }
 
-// A side of a panel as the product of many tokens reads it: codes a byte each, scales and offsets
-// as floats.
+// A panel as the product of many tokens reads it: codes a byte each, those of its two sides `apart`
+// bytes from each other in blocks of `block_bytes`; scales and offsets as floats.
 typedef struct {
     const uint8_t *codes;
-    long code_bytes;
+    long block_bytes, apart;
     const float *scales;
-} side;
+} unpacked_panel;
 
-INLINE side unpack(const int packing, const uint8_t *panel, int which, long blocks,
-                   uint8_t *scratch) {
-    const int halves = packing == KERNEL_PACKED_6 ? 2 : 1;
-    const int bytes = packing == KERNEL_PACKED_4   ? KERNEL_PACKED_4_BYTES
-                      : packing == KERNEL_PACKED_6 ? KERNEL_PACKED_6_BYTES
-                                                   : KERNEL_PACKED_8_BYTES;
-    const int scales_at = packing == KERNEL_PACKED_4 ? 256 : packing == KERNEL_PACKED_6 ? 384 : 512;
-    uint8_t *codes = scratch;
-    float *scales = (float *)(scratch + (packing == KERNEL_PACKED_8 ? 0 : blocks * 256));
+INLINE unpacked_panel unpack(const int packing, const uint8_t *panel, long blocks,
+                             uint8_t *scratch) {
+    const bool in_place = packing == KERNEL_PACKED_8;
+    float *scales = (float *)(scratch + (in_place ? 0 : blocks * 512)), *next = scales;
     for (long b = 0; b < blocks; b++) {
-        const uint8_t *block = panel + b * bytes;
-        if (packing != KERNEL_PACKED_8) {
-            UNROLL for (int group = 0; group < 8; group++)
-                _mm256_storeu_si256((void *)(codes + b * 256 + group * 32),
-                                    codes_of(packing, false, block + 32 * which, group));
+        const uint8_t *block = panel + b * bytes_of(packing);
+        UNROLL for (int group = 0; group < (in_place ? 0 : 16); group++)
+            _mm256_storeu_si256(
+                (void *)(scratch + b * 512 + group * 32),
+                codes_of(packing, false, block + 32 * (group / 8), group % 8));
+        UNROLL for (int half = 0; half < halves_of(packing); half++) {
+            UNROLL for (int side = 0; side < 2; side++, next += 2 * ROWS) {
+                _mm256_storeu_ps(next, scales_at(packing, block, side, half));
+                _mm256_storeu_ps(next + ROWS, offsets_at(packing, block, side, half));
+            }
         }
-        const int rows = packing == KERNEL_PACKED_8 ? 1 : 2 * halves;
-        UNROLL for (int i = 0; i < rows; i++)
-            _mm256_storeu_ps(scales + (b * rows + i) * ROWS,
-                             halves_at(block + scales_at + 32 * i + 16 * which));
     }
-    return (side){packing == KERNEL_PACKED_8 ? panel + 32 * which : codes,
-                  packing == KERNEL_PACKED_8 ? KERNEL_PACKED_8_BYTES : 256, scales};
+    return in_place ? (unpacked_panel){panel, KERNEL_PACKED_8_BYTES, 32, scales}
+                    : (unpacked_panel){scratch, 512, 256, scales};
 }
 
-INLINE void side_product(const int packing, const int lines, side s,
-                         const kernel_rows *x, long token, long columns, float *out, long stride, long rows, bool adds) {
+INLINE void unpacked_product(const int packing, const int lines, unpacked_panel panel,
+                             const kernel_rows *x, long token, long columns, float *out,
+                             long stride, long rows, bool adds) {
     const long blocks = columns / KERNEL_BLOCK;
-    const int halves = packing == KERNEL_PACKED_6 ? 2 : 1;
-    const int per_block = packing == KERNEL_PACKED_8 ? 1 : 2 * halves;
     const int8_t *activations = x->codes + token * columns;
     const kernel_block *infos = x->blocks + token * blocks;
-    __m256 totals[LINES_MAX];
-    UNROLL for (int t = 0; t < lines; t++) totals[t] = _mm256_setzero_ps();
+    const float *next = panel.scales;
+    __m256 totals[2][LINES_MAX];
+    UNROLL for (int t = 0; t < lines; t++) totals[0][t] = totals[1][t] = _mm256_setzero_ps();
     for (long b = 0; b < blocks; b++) {
-        __m256 scales[2], offsets[2];
-        UNROLL for (int h = 0; h < halves; h++) {
-            scales[h] = _mm256_loadu_ps(s.scales + (b * per_block + h) * ROWS);
-            if (packing != KERNEL_PACKED_8)
-                offsets[h] = _mm256_loadu_ps(s.scales + (b * per_block + halves + h) * ROWS);
+        UNROLL for (int half = 0; half < halves_of(packing); half++) {
+            __m256i sums[2][LINES_MAX];
+            sums_of(packing, packing != KERNEL_PACKED_8, 2, lines, half,
+                    panel.codes + b * panel.block_bytes, panel.apart,
+                    activations + b * KERNEL_BLOCK, columns, sums);
+            UNROLL for (int side = 0; side < 2; side++, next += 2 * ROWS)
+                add_sums(packing, lines, half, sums[side], _mm256_loadu_ps(next),
+                         _mm256_loadu_ps(next + ROWS), infos + b, blocks, totals[side]);
         }
-        block_product(packing, true, lines, s.codes + b * s.code_bytes, scales, offsets,
-                      activations + b * KERNEL_BLOCK, columns, infos + b, blocks, totals);
     }
-    finish(totals, lines, out + token * stride, stride, rows, adds);
+    out += token * stride;
+    finish(totals[0], lines, out, stride, rows, adds);
+    if (rows > ROWS) finish(totals[1], lines, out + ROWS, stride, rows - ROWS, adds);
 }
 
 INLINE void product_of(const int packing, const kernel_packed *weights, long first, long last,
@@ -222,18 +244,15 @@ INLINE void product_of(const int packing, const kernel_packed *weights, long fir
         case 2: panel_product(packing, 2, start, x, columns, target, stride, rows, adds); break;
         case 3: panel_product(packing, 3, start, x, columns, target, stride, rows, adds); break;
         case 4: panel_product(packing, 4, start, x, columns, target, stride, rows, adds); break;
-        default:
-            for (int which = 0; which < 2 && rows > which * ROWS; which++) {
-                side s = unpack(packing, start, which, blocks, scratch);
-                float *own = target + which * ROWS;
-                long own_rows = rows - which * ROWS, t = 0;
-                for (; count - t >= LINES_MAX; t += LINES_MAX)
-                    side_product(packing, LINES_MAX, s, x, t, columns, own, stride,
-                                 own_rows, adds);
-                for (; t < count; t++)
-                    side_product(packing, 1, s, x, t, columns, own, stride, own_rows,
-                                 adds);
-            }
+        default: {
+            unpacked_panel unpacked = unpack(packing, start, blocks, scratch);
+            long t = 0;
+            for (; count - t >= WIDE_LINES; t += WIDE_LINES)
+                unpacked_product(packing, WIDE_LINES, unpacked, x, t, columns, target, stride,
+                                 rows, adds);
+            if (t < count)
+                unpacked_product(packing, 1, unpacked, x, t, columns, target, stride, rows, adds);
+        }
         }
     }
 }

@@ -271,22 +271,33 @@ static inline __attribute__((always_inline)) void KERNEL(tile)(
 // its sum of weights are to be multiplied with, since the largest score may have grown.
 static inline float KERNEL(weigh)(float *scores, long first, long end, float scale, float *largest,
                                   float *total) {
-    float most = *largest;
+    const float least = -__builtin_inff();
+    // Few pages have positions that are not seen.
+    first = first < 0 ? 0 : first < KERNEL_PAGE ? first : KERNEL_PAGE;
+    end = end < 0 ? 0 : end;
+    for (long t = 0; t < first; t++) scores[t] = least;
+    for (long t = end; t < KERNEL_PAGE; t++) scores[t] = least;
+    // In pairs, for many at a time: a compiler does not reorder sums by itself.
+    float most_of[KERNEL_PAGE], sum_of[LANES] = {0};
     for (int t = 0; t < KERNEL_PAGE; t++) {
-        float score = t >= first && t < end ? scores[t] * scale : -__builtin_inff();
-        scores[t] = score;
-        most = score > most ? score : most;
+        scores[t] *= scale;
+        most_of[t] = scores[t];
     }
-    if (most == -__builtin_inff()) {
+    for (int width = KERNEL_PAGE / 2; width > 0; width /= 2)
+        for (int t = 0; t < width; t++)
+            most_of[t] = most_of[t] > most_of[t + width] ? most_of[t] : most_of[t + width];
+    float most = most_of[0] > *largest ? most_of[0] : *largest;
+    if (!(most > least)) {
         for (int t = 0; t < KERNEL_PAGE; t++) scores[t] = 0;
         return 1;
     }
+    for (int t = 0; t < KERNEL_PAGE; t++) scores[t] = KERNEL(exponential)(scores[t] - most);
+    for (long t = 0; t < first; t++) scores[t] = 0;
+    for (long t = end; t < KERNEL_PAGE; t++) scores[t] = 0;
+    for (int t = 0; t < KERNEL_PAGE; t++) sum_of[t % LANES] += scores[t];
     float sum = 0;
-    for (int t = 0; t < KERNEL_PAGE; t++) {
-        scores[t] = t >= first && t < end ? KERNEL(exponential)(scores[t] - most) : 0;
-        sum += scores[t];
-    }
-    float shrink = *largest == -__builtin_inff() ? 0 : KERNEL(exponential)(*largest - most);
+    for (int t = 0; t < LANES; t++) sum += sum_of[t];
+    float shrink = *largest == most ? 1 : KERNEL(exponential)(*largest - most);
     *largest = most;
     *total = *total * shrink + sum;
     return shrink;
