@@ -58,6 +58,12 @@ package final class LocalChatModel: Sendable {
         engine = try Engine(
             shape, weights, name: name, vocabulary: vocabulary, contextTokens: contextTokens,
             pool: pool, options: options, environment: environment)
+        // All of it was read; of the texts of tokens, few are needed again.
+        if let start = file.bytes.baseAddress,
+            let end = gguf.tensors.values.map(\.bytes.lowerBound).min()
+        {
+            file.forget(start, count: end)
+        }
     }
 
     /// How many tokens the text has, control tokens in it read as plain text.

@@ -21,9 +21,9 @@ struct Step {
 ///
 /// Belongs to the lead thread of its pool.
 final class Transformer {
-    /// How many tokens one `read` takes at most, over all its steps: past 256 the products gain
+    /// How many tokens one `read` takes at most, over all its steps: past 128 the products gain
     /// nothing, and the buffers grow.
-    static let tokensMax = 256
+    static let tokensMax = 128
     /// For how many of them one call of `logits` says what follows.
     static let logitRowsMax = 32
 
