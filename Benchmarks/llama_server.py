@@ -10,13 +10,14 @@ parser.add_argument("--model", required=True)
 parser.add_argument("--port", type=int, required=True)
 parser.add_argument("--threads", type=int, required=True)
 parser.add_argument("--parallel", type=int, default=1, help="calls that it answers together")
+parser.add_argument("--context", type=int, default=2048, help="tokens of one call")
 options = parser.parse_args()
 
 parameters = xllamacpp.CommonParams()
 parameters.model.path = options.model
 parameters.hostnames, parameters.port = ["127.0.0.1"], options.port
 # The context is shared out among the calls.
-parameters.n_parallel, parameters.n_ctx = options.parallel, 2048 * options.parallel
+parameters.n_parallel, parameters.n_ctx = options.parallel, options.context * options.parallel
 parameters.cpuparams.n_threads = parameters.cpuparams_batch.n_threads = options.threads
 parameters.ui, parameters.fit_params = False, False
 server = xllamacpp.Server(parameters)

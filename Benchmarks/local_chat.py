@@ -27,6 +27,8 @@ END_TOKENS = {"0": -100, "2": -100}
 WORDS = ("The appliance keeps a ledger of every request and answers questions about documents "
          "stored on the local disk while it waits for new work .").split()
 PARTS = ("speed", "start", "nll")
+# Of one conversation, for both sides: it bounds what each keeps of those that have ended.
+CONTEXT_TOKENS = 2048
 
 
 def run(rounds, threads, parts=PARTS):
@@ -140,6 +142,10 @@ class Endpoint:
         return self.words_for_prompt
 
 
+def our_server(threads):
+    return Heptad(threads, f"    context_tokens_max: {CONTEXT_TOKENS}\n")
+
+
 def ours_endpoint(server):
     endpoint = Endpoint(server.port, CHAT_MODEL, server.headers, {"logit_bias": END_TOKENS})
     try:
@@ -158,7 +164,8 @@ class llama(Process):
         self.path = tempfile.mktemp(prefix="heptad-bench-llama-")
         script = os.path.join(os.path.dirname(os.path.abspath(__file__)), "llama_server.py")
         super().__init__([sys.executable, script, "--model", file, "--port", str(self.port),
-                          "--threads", str(threads), "--parallel", str(parallel)], log=self.path)
+                          "--threads", str(threads), "--parallel", str(parallel), "--context",
+                          str(CONTEXT_TOKENS)], log=self.path)
         try:
             self.wait_until(lambda: answers(f"http://127.0.0.1:{self.port}/health"))
         except BaseException:
@@ -192,7 +199,7 @@ def report(metric, unit, runs, peers, **parameters):
 
 
 def one_stream(best, rounds, threads):
-    with Heptad(threads=threads) as ours, llama(threads) as peer:
+    with our_server(threads) as ours, llama(threads) as peer:
         sides = [ours_endpoint(ours), peer.endpoint]
         compare(sides, 1, lambda side, round: side.decode_rate(round))
         # The memory of both after the same work, before anything else is asked of ours.
@@ -213,7 +220,7 @@ def one_stream(best, rounds, threads):
 
 
 def streams_together(best, rounds, threads):
-    with (Heptad(threads=threads) as ours, llama(threads, STREAMS) as peer,
+    with (our_server(threads) as ours, llama(threads, STREAMS) as peer,
           llama(threads, STREAMS, best) as best_peer):
         sides = [ours_endpoint(ours), peer.endpoint, best_peer.endpoint]
         for side in sides:
@@ -231,7 +238,7 @@ def start(rounds, threads):
             return first - server.began
 
     sides = [
-        (lambda: Heptad(threads=threads),
+        (lambda: our_server(threads),
          lambda server: Endpoint(server.port, CHAT_MODEL, server.headers, {})),
         (lambda: llama(threads), lambda server: server.endpoint)]
     runs = compare(sides, rounds, lambda side, round: seconds(*side) * 1000)
