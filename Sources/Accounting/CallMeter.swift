@@ -37,6 +37,7 @@ final class CallMeter: Sendable {
                     switch event {
                     case .text(let piece): text += piece
                     case .toolCall(let piece): text += (piece.name ?? "") + piece.arguments
+                    case .reasoning(let piece): text += piece
                     case .logprobs: break
                     }
                     try await emit(event)

@@ -155,7 +155,7 @@ extension ServerTests {
                 (#""messages":[]"#, "messages"),
                 (
                     #""messages":[{"role":"user","content":[{"type":"image_url","image_url":{}}]}]"#,
-                    "messages[0].content[0]"
+                    "messages[0].content[0].image_url.url"
                 ),
                 (
                     #""messages":[{"role":"tool","content":"x"}]"#, "messages[0].tool_call_id"

@@ -50,7 +50,7 @@ struct ChatReferenceTests {
     /// it from a mistake of a few tenths: the text of 512 tokens below can.
     @Test(
         "The ten best logits are those of an exact forward pass",
-        arguments: [(ChatPrecision.precise, 0.02), (.auto, 0.7)])
+        arguments: [(ChatPrecision.precise, Float(0.02)), (.auto, 0.7)])
     func logits(_ precision: ChatPrecision, bound: Float) async throws {
         let model = try ChatReference.model(precision)
         let items = try ChatReference.read(ChatReference.Logits.self, "llm_logits.json").items

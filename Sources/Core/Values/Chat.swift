@@ -3,7 +3,10 @@ package struct ChatMessage: Hashable, Codable, Sendable {
     package enum Role: String, Codable, Sendable { case system, user, assistant, tool }
 
     package let role: Role
+    /// What it says, without its images.
     package let text: String
+    /// Each with how many bytes of the text stand before it; in that order.
+    private var images: [PlacedImage] = []
     /// What the assistant asked to be called, beside its text.
     package var toolCalls: [ToolCall] = []
     /// Which call a tool's message answers.
@@ -14,6 +17,51 @@ package struct ChatMessage: Hashable, Codable, Sendable {
     package init(_ role: Role, _ text: String) {
         self.role = role
         self.text = text
+    }
+
+    /// Texts that follow each other are joined by line ends.
+    package init(_ role: Role, _ parts: [ContentPart]) {
+        var text = ""
+        var follows = false
+        for part in parts {
+            switch part {
+            case .text(let piece):
+                text += follows ? "\n" + piece : piece
+                follows = true
+            case .image(let image):
+                images.append(PlacedImage(image: image, offset: text.utf8.count))
+                follows = false
+            }
+        }
+        self.role = role
+        self.text = text
+    }
+
+    package var hasImages: Bool { !images.isEmpty }
+
+    /// Text and images in their order; no part is an empty text.
+    package var parts: [ContentPart] {
+        var parts: [ContentPart] = []
+        var start = text.utf8.startIndex
+        func addText(to end: String.Index) {
+            if start < end { parts.append(.text(String(text[start..<end]))) }
+            start = end
+        }
+        for image in images {
+            addText(
+                to: text.utf8.index(
+                    text.utf8.startIndex, offsetBy: max(0, image.offset),
+                    limitedBy: text.utf8.endIndex)
+                    ?? text.utf8.endIndex)
+            parts.append(.image(image.image))
+        }
+        addText(to: text.utf8.endIndex)
+        return parts
+    }
+
+    private struct PlacedImage: Hashable, Codable, Sendable {
+        let image: ChatImage
+        let offset: Int
     }
 }
 
@@ -89,6 +137,8 @@ package struct ChatRequest: Codable, Sendable {
 package enum ChatEvent: Hashable, Codable, Sendable {
     /// The next piece of the answer: whole characters, never half a UTF-8 sequence.
     case text(String)
+    /// The next piece of what the model thinks before it answers, where it shows that.
+    case reasoning(String)
     case toolCall(ToolCallPiece)
     /// Of the tokens that the text or call after it is made of; only where they were asked for.
     case logprobs([TokenLogprob])

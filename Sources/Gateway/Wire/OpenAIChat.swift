@@ -151,11 +151,22 @@ struct OpenAIChatRequest: Decodable {
     }
 }
 
-/// A message, its content as text or as an array of parts that are all text.
+/// A message, its content as text or as an array of parts.
 struct OpenAIMessage: Decodable {
     struct Part: Decodable {
+        struct Image: Decodable {
+            let url: String?
+            let detail: String?
+        }
+
         let type: String
         let text: String?
+        let image: Image?
+
+        enum CodingKeys: String, CodingKey {
+            case type, text
+            case image = "image_url"
+        }
     }
 
     enum Content: Decodable {
@@ -207,7 +218,7 @@ struct OpenAIMessage: Decodable {
             throw OpenAIChatRequest.refusal(
                 "\(field).role", "has to be system, developer, user, assistant or tool.")
         }
-        var message = ChatMessage(role, try text(of: role, field))
+        var message = ChatMessage(role, try parts(for: role, field))
         message.name = name
         if role == .tool {
             guard let toolCallID else {
@@ -229,24 +240,32 @@ struct OpenAIMessage: Decodable {
         return message
     }
 
-    private func text(of role: ChatMessage.Role, _ field: String) throws -> String {
+    private func parts(for role: ChatMessage.Role, _ field: String) throws -> [ContentPart] {
         switch content {
-        case .text(let text): return text
+        case .text(let text): return [.text(text)]
         case .parts(let parts):
-            let texts = try parts.enumerated().map { place, part in
-                guard part.type == "text", let text = part.text else {
+            return try parts.enumerated().map { place, part in
+                let field = "\(field).content[\(place)]"
+                switch (part.type, part.text, part.image) {
+                case ("text", let text?, _): return .text(text)
+                case ("image_url", _, let image?) where role == .user:
+                    guard let source = image.url.flatMap(ImageAddress.source) else {
+                        throw OpenAIChatRequest.refusal(
+                            "\(field).image_url.url",
+                            "has to be an https address, or a PNG, JPEG, GIF or WebP image as"
+                                + " data:image/png;base64,...")
+                    }
+                    return .image(ChatImage(source, detail: image.detail))
+                default:
                     throw OpenAIChatRequest.unsupported(
-                        "\(field).content[\(place)]",
-                        "Only text is read here; images, audio and files are not.")
+                        field, "Text and, from users, images are read here; audio and files not.")
                 }
-                return text
             }
-            return texts.joined(separator: "\n")
         case nil:
             guard role == .assistant else {
                 throw OpenAIChatRequest.refusal("\(field).content", "is missing.")
             }
-            return ""
+            return []
         }
     }
 }

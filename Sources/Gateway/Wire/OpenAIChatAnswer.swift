@@ -44,12 +44,15 @@ struct OpenAIChatAnswer: Encodable {
     struct Message: Encodable {
         var role: String?
         var content: String?
+        /// What OpenAI's own API does not show, as DeepSeek, vLLM and others do.
+        var reasoning: String?
         var toolCalls: [ToolCall]?
         /// Whole messages have all of their fields, be they null.
         var isWhole = false
 
         enum CodingKeys: String, CodingKey {
             case role, content, refusal
+            case reasoning = "reasoning_content"
             case toolCalls = "tool_calls"
         }
 
@@ -62,6 +65,7 @@ struct OpenAIChatAnswer: Encodable {
             } else {
                 try container.encodeIfPresent(content, forKey: .content)
             }
+            try container.encodeIfPresent(reasoning, forKey: .reasoning)
             try container.encodeIfPresent(toolCalls, forKey: .toolCalls)
         }
     }

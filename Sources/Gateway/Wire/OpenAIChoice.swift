@@ -4,6 +4,7 @@ import Core
 struct OpenAIChoice: Sendable {
     let index: Int
     private var text = ""
+    private var reasoning = ""
     private var calls: [Int: ToolCall] = [:]
     private var logprobs: [TokenLogprob] = []
     /// Told of, but not sent yet.
@@ -21,6 +22,9 @@ struct OpenAIChoice: Sendable {
         case .text(let piece):
             text += piece
             return delta(OpenAIChatAnswer.Message(content: piece))
+        case .reasoning(let piece):
+            reasoning += piece
+            return delta(OpenAIChatAnswer.Message(reasoning: piece))
         case .toolCall(let piece):
             let earlier = calls[piece.index]
             calls[piece.index] = ToolCall(
@@ -55,6 +59,7 @@ struct OpenAIChoice: Sendable {
             index: index,
             message: OpenAIChatAnswer.Message(
                 role: "assistant", content: text.isEmpty && !calls.isEmpty ? nil : text,
+                reasoning: reasoning.isEmpty ? nil : reasoning,
                 toolCalls: calls.isEmpty ? nil : calls, isWhole: true),
             finishReason: reason.openAIName, logprobs: OpenAILogprobs(logprobs))
     }

@@ -23,6 +23,10 @@ struct LocalProvider: Provider {
         guard let engine = shelf.chatModels[request.model] else {
             throw Failure(.unavailable, shelf.chatAdvice(request.model))
         }
+        guard !request.messages.contains(where: \.hasImages) else {
+            throw Failure(
+                .unsupported, "\(request.model) reads text only, and the conversation has an image.")
+        }
         let context = request.contextTokens
         let output = try OutputRules(
             format: request.responseFormat, tools: request.tools, choice: request.toolChoice,

@@ -75,7 +75,10 @@ struct OpenAIStream: Sendable {
             let text = (delta.content ?? "") + (delta.refusal ?? "")
             if !text.isEmpty { events.append(.text(text)) }
             textBytes += text.utf8.count
-            if delta.reasoning?.isEmpty == false { hasBegun = true }
+            if let thought = delta.reasoning, !thought.isEmpty {
+                hasBegun = true
+                events.append(.reasoning(thought))
+            }
             for (place, call) in (delta.toolCalls ?? []).enumerated().prefix(Self.toolCallsMax) {
                 let piece = call.piece(at: place)
                 textBytes += piece.arguments.utf8.count + (piece.name?.utf8.count ?? 0)

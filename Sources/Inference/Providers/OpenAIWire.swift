@@ -16,7 +16,7 @@ struct OpenAIChatRequest: Encodable {
         }
 
         let role: String
-        let content: String?
+        let content: OpenAIContent?
         let name: String?
         let toolCalls: [Call]?
         let toolCallID: String?
@@ -30,7 +30,8 @@ struct OpenAIChatRequest: Encodable {
         init(_ message: ChatMessage) {
             role = message.role.rawValue
             // An assistant that only calls tools says nothing.
-            content = message.text.isEmpty && !message.toolCalls.isEmpty ? nil : message.text
+            content =
+                message.text.isEmpty && !message.toolCalls.isEmpty ? nil : OpenAIContent(message)
             name = message.role == .tool ? nil : message.name
             let calls = message.toolCalls.map {
                 Call(id: $0.id, function: Call.Function(name: $0.name, arguments: $0.arguments))
@@ -165,6 +166,52 @@ struct OpenAIChatRequest: Encodable {
                 .init("type", .string("function")),
                 .init("function", .object([.init("name", .string(name))])),
             ])
+        }
+    }
+}
+
+/// A message's text, or with images in it its parts.
+enum OpenAIContent: Encodable {
+    case text(String)
+    case parts([ContentPart])
+
+    init(_ message: ChatMessage) {
+        self = message.hasImages ? .parts(message.parts) : .text(message.text)
+    }
+
+    private enum PartKeys: String, CodingKey { case type, text, image_url }
+    private enum ImageKeys: String, CodingKey { case url, detail }
+
+    func encode(to encoder: any Encoder) throws {
+        switch self {
+        case .text(let text):
+            var container = encoder.singleValueContainer()
+            try container.encode(text)
+        case .parts(let parts):
+            var list = encoder.unkeyedContainer()
+            for part in parts {
+                var fields = list.nestedContainer(keyedBy: PartKeys.self)
+                switch part {
+                case .text(let text):
+                    try fields.encode("text", forKey: .type)
+                    try fields.encode(text, forKey: .text)
+                case .image(let image):
+                    try fields.encode("image_url", forKey: .type)
+                    var inner = fields.nestedContainer(keyedBy: ImageKeys.self, forKey: .image_url)
+                    try inner.encode(image.source.text, forKey: .url)
+                    try inner.encodeIfPresent(image.detail, forKey: .detail)
+                }
+            }
+        }
+    }
+}
+
+extension ChatImage.Source {
+    /// The address, or the image itself as one.
+    var text: String {
+        switch self {
+        case .address(let address): address
+        case .inline(let mediaType, let base64): "data:\(mediaType);base64,\(base64)"
         }
     }
 }

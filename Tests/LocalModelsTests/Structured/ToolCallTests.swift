@@ -154,7 +154,7 @@ struct ToolCallTests {
                             id: last.id, name: last.name,
                             arguments: last.arguments + piece.arguments))
                 }
-            case .logprobs: break
+            case .reasoning, .logprobs: break
             }
         }
         return (text, calls)
