@@ -73,10 +73,13 @@ package struct ProviderConfiguration: Codable, Sendable, Equatable {
             throw Failure(
                 .invalid, "\(key).kind: the provider `local`, and no other, is of the kind local.")
         }
-        guard kind == "local" || kind == "openai" else {
-            throw Failure(.invalid, "\(key).kind: \"\(kind)\" is none of openai, local.")
+        guard ProviderFactory.kinds.contains(kind) else {
+            throw Failure(
+                .invalid,
+                "\(key).kind: \"\(kind)\" is none of"
+                    + " \(ProviderFactory.kinds.joined(separator: ", ")).")
         }
-        if kind == "openai", !baseUrl.hasPrefix("http://"), !baseUrl.hasPrefix("https://") {
+        if kind != CandidateName.local, !baseUrl.hasPrefix("http://"), !baseUrl.hasPrefix("https://") {
             throw Failure(.invalid, "\(key).base_url must begin with https:// or http://.")
         }
         guard !apiKey.contains(where: { $0.isNewline || $0.isWhitespace }) else {

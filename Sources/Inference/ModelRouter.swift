@@ -44,7 +44,7 @@ package final class ModelRouter: ChatModel, Embedder {
             CandidateName.local: LocalProvider(shelf, environment: environment)
         ]
         for (name, entry) in configuration.providers where name != CandidateName.local {
-            providers[name] = try OpenAIProvider(
+            providers[name] = try ProviderFactory.make(
                 name, entry, client: client, environment: environment)
         }
         routes = Routes(configuration, shelf: shelf, providers: providers)

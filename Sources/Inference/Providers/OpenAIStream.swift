@@ -12,16 +12,10 @@ struct OpenAIStream: Sendable {
     private(set) var hasBegun = false
     private(set) var textBytes = 0
 
-    private var promptTokens: Int?
-    private var completionTokens: Int?
-    private var cachedTokens = 0
-    private var cacheWriteTokens = 0
-    private var reasoningTokens = 0
+    private var tally = UsageTally()
 
     // Calls in one event; a provider is not ours.
     private static let toolCallsMax = 128
-    // Above any real count, and far below where sums overflow.
-    private static let tokensMax = 1 << 40
 
     /// What one event brings. Throws `CandidateFailure` for an event that
     /// is an error, or is not the protocol.
@@ -58,13 +52,21 @@ struct OpenAIStream: Sendable {
                 Failure(.upstream, "The provider's answer broke off before its end."))
         }
         return ProviderOutcome(
-            finishReason: finishReason ?? .stop, usage: usage(promptEstimate: promptEstimate),
+            finishReason: finishReason ?? .stop,
+            usage: tally.usage(
+                .withCached, inputEstimate: promptEstimate,
+                outputEstimate: TokenEstimate.tokens(bytes: textBytes)),
             responseModel: responseModel, firstTextAt: firstTextAt)
     }
 
     private mutating func take(_ chunk: OpenAIChunk) -> [ChatEvent] {
         if let model = chunk.model, !model.isEmpty { responseModel = String(model.prefix(200)) }
-        if let usage = chunk.usage { take(usage) }
+        if let usage = chunk.usage {
+            tally.overwrite(
+                input: usage.promptTokens, cacheRead: usage.cachedTokens,
+                cacheWrite: usage.cacheWriteTokens, output: usage.completionTokens,
+                reasoning: usage.reasoningTokens)
+        }
         var events: [ChatEvent] = []
         // One choice was asked for; a server that sends more does not get to mix them.
         guard let choice = chunk.choices.first else { return events }
@@ -88,27 +90,6 @@ struct OpenAIStream: Sendable {
         if let reason = choice.finishReason { finishReason = Self.reason(reason) }
         if !events.isEmpty || finishReason != nil { hasBegun = true }
         return events
-    }
-
-    private mutating func take(_ usage: OpenAIUsage) {
-        func count(_ value: Int) -> Int { min(max(0, value), Self.tokensMax) }
-        if let value = usage.promptTokens { promptTokens = count(value) }
-        if let value = usage.completionTokens { completionTokens = count(value) }
-        if let value = usage.cachedTokens { cachedTokens = count(value) }
-        if let value = usage.cacheWriteTokens { cacheWriteTokens = count(value) }
-        if let value = usage.reasoningTokens { reasoningTokens = count(value) }
-    }
-
-    /// Parts that are each priced once; what the provider did not say is estimated from bytes.
-    private func usage(promptEstimate: Int) -> TokenUsage {
-        let input = promptTokens ?? promptEstimate
-        let cacheRead = min(cachedTokens, input)
-        let cacheWrite = min(cacheWriteTokens, input - cacheRead)
-        let output = completionTokens ?? TokenEstimate.tokens(bytes: textBytes)
-        return TokenUsage(
-            freshInput: input - cacheRead - cacheWrite, cacheRead: cacheRead,
-            cacheWrite: cacheWrite, output: output, reasoning: min(reasoningTokens, output),
-            isEstimated: promptTokens == nil || completionTokens == nil)
     }
 
     private static func reason(_ text: String) -> Completion.FinishReason {

@@ -1,0 +1,19 @@
+import Core
+import Egress
+
+/// The kinds of endpoints there are, and who speaks with each.
+enum ProviderFactory {
+    /// As `kind` of a provider's configuration; `local` is always there.
+    static let kinds = ["openai", CandidateName.local]
+
+    /// Throws `invalid` for a configuration that contradicts itself.
+    static func make(
+        _ name: String, _ configuration: ProviderConfiguration, client: HTTPClient,
+        environment: Environment
+    ) throws -> any Provider {
+        switch configuration.kind {
+        default:
+            try OpenAIProvider(name, configuration, client: client, environment: environment)
+        }
+    }
+}
