@@ -12,10 +12,23 @@ static int by_logit(const void *left, const void *right) {
     return (a->token > b->token) - (a->token < b->token);
 }
 
+// A vocabulary is looked through in runs of this many: most have nothing to look at in them.
+enum { RUN = 64 };
+
+// Whether any number of a run is above `floor`: many are compared at a time.
+static inline bool any_above(const float *logits, float floor) {
+    int above = 0;
+    for (int i = 0; i < RUN; i++) above |= logits[i] > floor;
+    return above;
+}
+
 // A heap whose root is the worst that is kept.
 long kernel_largest(const float *logits, long count, long keep, kernel_candidate *heap) {
     long size = 0;
     for (long i = 0; i < count; i++) {
+        // Of equals the first is kept, so that only what is above the worst comes in.
+        while (size == keep && i + RUN <= count && !any_above(logits + i, heap[0].logit)) i += RUN;
+        if (i == count) break;
         kernel_candidate candidate = {logits[i], (int32_t)i};
         if (isnan(candidate.logit)) continue;
         long place;
@@ -90,11 +103,13 @@ int32_t kernel_sample(const float *logits, long count, const kernel_sampling *sa
                       double uniform, kernel_candidate *scratch) {
     int32_t first = 0;
     float best = -INFINITY;
-    for (long i = 0; i < count; i++)
-        if (logits[i] > best) {
+    for (long i = 0; i < count; i++) {
+        while (i + RUN <= count && !any_above(logits + i, best)) i += RUN;
+        if (i < count && logits[i] > best) {
             best = logits[i];
             first = (int32_t)i;
         }
+    }
     if (!(sampling->temperature > 0) || sampling->top_k == 1 || isinf(best)) return first;
 
     long size = shortlist(logits, count, sampling, best, scratch);
