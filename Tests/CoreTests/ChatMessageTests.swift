@@ -18,7 +18,8 @@ import Testing
         #expect(ChatMessage(.assistant, "").parts == [])
     }
 
-    @Test("An offset from outside that is past the text or inside of a character cuts nothing apart")
+    @Test(
+        "An offset from outside that is past the text or inside of a character cuts nothing apart")
     func foreignOffsets() throws {
         let encoded = try JSONEncoder().encode(
             ChatMessage(.user, [.text("ä"), .image(Self.image)]))

@@ -48,4 +48,35 @@ import Testing
         #expect(one == other && Set([one, other]).count == 1)
         #expect(try one != JSONValue(parsing: #"{"a":1,"b":[3]}"#.utf8))
     }
+
+    @Test(
+        "Numbers are those of the grammar, and keep their text",
+        arguments: [
+            ("0", true), ("-0", true), ("10", true), ("1.50", true), ("-1e9", true),
+            ("1E+2", true), ("0.0e-0", true), ("00", false), ("01", false), ("-", false),
+            ("1.", false), (".5", false), ("1e", false), ("1e+", false), ("+1", false),
+            ("1x", false), ("0x1", false), ("NaN", false), ("١", false), ("1 2", false),
+        ])
+    func numbers(text: String, isOne: Bool) {
+        #expect((try? JSONValue(parsing: text.utf8)) == (isOne ? .number(text) : nil))
+    }
+
+    @Test("A key twice is found in short objects and in long ones", arguments: [2, 12, 13, 40])
+    func keysTwice(count: Int) throws {
+        let members = (0..<count).map { "\"k\($0)\":\($0)" }
+        let text = "{\(members.joined(separator: ","))}"
+        #expect(try JSONValue(parsing: text.utf8).members?.count == count)
+        for twice in [0, count - 1] {
+            let text = "{\((members + ["\"k\(twice)\":0"]).joined(separator: ","))}"
+            #expect(throws: Failure.self) { try JSONValue(parsing: text.utf8) }
+        }
+    }
+
+    @Test("Every character comes back from its text")
+    func characters() throws {
+        let text = String(
+            String.UnicodeScalarView(
+                (0...0x2FFF).compactMap { Unicode.Scalar($0) } + ["\u{1F600}", "\u{10FFFF}"]))
+        #expect(try JSONValue(parsing: JSONValue.string(text).text.utf8) == .string(text))
+    }
 }

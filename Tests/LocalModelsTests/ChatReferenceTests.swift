@@ -121,7 +121,9 @@ struct ChatReferenceTests {
         #expect(surprise.count == reference.f32Nll.count)
         let mean = surprise.reduce(0, +) / Double(surprise.count)
         #expect(abs(mean - reference.f32MeanNll) < share * reference.f32MeanNll)
-        let squares = zip(surprise, reference.f32Nll).reduce(0) { $0 + ($1.0 - $1.1) * ($1.0 - $1.1) }
+        let squares = zip(surprise, reference.f32Nll).reduce(0) {
+            $0 + ($1.0 - $1.1) * ($1.0 - $1.1)
+        }
         #expect((squares / Double(surprise.count)).squareRoot() < nats)
     }
 

@@ -92,8 +92,9 @@ final class Transformer {
         let activations =
             Activations.bytes(rows: tokensMax, width: shape.width, isPrecise: true)
             + [shape.queryWidth, shape.feedForwardWidth].reduce(0) {
-                $0 + Activations.bytes(
-                    rows: tokensMax, width: $1, isPrecise: precision == .precise)
+                $0
+                    + Activations.bytes(
+                        rows: tokensMax, width: $1, isPrecise: precision == .precise)
             }
         let floats =
             2 * shape.width + shape.queryWidth + 2 * shape.keyWidth + shape.feedForwardWidth

@@ -1,3 +1,5 @@
+import Synchronization
+
 /// Keeps secrets out of logs and traces, by the name they go under and by how they look. It is the
 /// second line: layers do not log secrets in the first place.
 enum Redaction {
@@ -6,6 +8,19 @@ enum Redaction {
     /// Whether a key says that its value is a secret: `password`, `api_key`, `apiKey`,
     /// `http.request.header.authorization`, `session.token`; but not `input_tokens`.
     static func isSecret(key: String) -> Bool {
+        // Nearly all keys are those that our own code names.
+        known.withLock { known in
+            if let isSecret = known[key] { return isSecret }
+            let isSecret = looksSecret(key)
+            if known.count < knownMax { known[key] = isSecret }
+            return isSecret
+        }
+    }
+
+    private static let known = Mutex<[String: Bool]>([:])
+    private static let knownMax = 1024
+
+    private static func looksSecret(_ key: String) -> Bool {
         let words = words(of: key)
         if words.contains(where: secretWords.contains) { return true }
         return zip(words, words.dropFirst()).contains {
