@@ -6,6 +6,9 @@ enum ProviderFactory {
     /// As `kind` of a provider's configuration; `local` is always there.
     static let kinds = ["openai", CandidateName.local]
 
+    /// Where each kind is that is at one place, up to and including the version.
+    static let addresses = ["openai": "https://api.openai.com/v1"]
+
     /// Throws `invalid` for a configuration that contradicts itself.
     static func make(
         _ name: String, _ configuration: ProviderConfiguration, client: HTTPClient,
