@@ -38,13 +38,15 @@ package struct InferenceConfiguration: Codable, Sendable, Equatable {
 /// An endpoint that answers for models.
 package struct ProviderConfiguration: Codable, Sendable, Equatable {
     /// `openai` for everything that speaks OpenAI's chat completions (OpenAI, OpenRouter, Groq,
-    /// Mistral, vLLM, llama.cpp, Ollama, another Heptad); `local` only for the name `local`.
+    /// Mistral, vLLM, llama.cpp, Ollama, another Heptad); `anthropic` for what speaks Anthropic's
+    /// messages; `local` only for the name `local`.
     package var kind = "openai"
     /// Up to and including the version, such as `https://api.openai.com/v1` or
     /// `http://127.0.0.1:11434/v1`; empty means the kind's own. What stands here may be reached even
     /// if it is private.
     package var baseUrl = ""
-    /// Sent as a bearer token; empty sends none. Write it as `${VARIABLE}` or `file:PATH`.
+    /// Sent as the kind has it, such as a bearer token; empty sends none. Write it as `${VARIABLE}`
+    /// or `file:PATH`.
     package var apiKey = ""
     /// From the start of a call to a connection that is ready.
     package var connectTimeoutSeconds = 10.0

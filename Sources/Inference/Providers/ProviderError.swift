@@ -10,15 +10,31 @@ struct ProviderError: Error {
         self.status = status
     }
 
-    /// Servers that have no code for it still say it in these words (vLLM, llama.cpp, Together).
-    private var speaksOfContext: Bool {
-        let text = message.lowercased()
-        return text.contains("maximum context length") || text.contains("context size")
-            || text.contains("context window")
+    init(message: String, codes: [String], status: Int) {
+        self.message = message
+        self.codes = codes
+        self.status = status
     }
 
     var kind: FailureClass {
         let kind = FailureClass.of(status: status, codes: codes)
-        return kind == .caller && speaksOfContext ? .context : kind
+        guard kind == .caller else { return kind }
+        if speaks(of: Self.contextWords) { return .context }
+        return speaks(of: Self.moneyWords) ? .exhausted : .caller
     }
+
+    private func speaks(of words: [String]) -> Bool {
+        let text = message.lowercased()
+        return words.contains(where: text.contains)
+    }
+
+    // Providers that have no code for it say it in these words.
+    private static let contextWords = [
+        // vLLM, llama.cpp, Together
+        "maximum context length", "context size", "context window",
+        // Anthropic
+        "prompt is too long", "exceed context limit",
+    ]
+    // Anthropic calls it an invalid request.
+    private static let moneyWords = ["credit balance is too low"]
 }
