@@ -38,12 +38,15 @@ package struct InferenceConfiguration: Codable, Sendable, Equatable {
 /// An endpoint that answers for models.
 package struct ProviderConfiguration: Codable, Sendable, Equatable {
     /// `openai` for everything that speaks OpenAI's chat completions (OpenAI, OpenRouter, Groq,
-    /// Mistral, vLLM, llama.cpp, Ollama, another Heptad); `local` only for the name `local`.
+    /// Mistral, vLLM, llama.cpp, Ollama, another Heptad); `anthropic` for what speaks Anthropic's
+    /// messages; `local` only for the name `local`.
     package var kind = "openai"
     /// Up to and including the version, such as `https://api.openai.com/v1` or
-    /// `http://127.0.0.1:11434/v1`. What stands here may be reached even if it is private.
-    package var baseUrl = "https://api.openai.com/v1"
-    /// Sent as a bearer token; empty sends none. Write it as `${VARIABLE}` or `file:PATH`.
+    /// `http://127.0.0.1:11434/v1`; empty means the kind's own. What stands here may be reached even
+    /// if it is private.
+    package var baseUrl = ""
+    /// Sent as the kind has it, such as a bearer token; empty sends none. Write it as `${VARIABLE}`
+    /// or `file:PATH`.
     package var apiKey = ""
     /// From the start of a call to a connection that is ready.
     package var connectTimeoutSeconds = 10.0
@@ -56,6 +59,9 @@ package struct ProviderConfiguration: Codable, Sendable, Equatable {
     package var totalTimeoutSeconds = 600.0
 
     package init() {}
+
+    /// Where it is: empty when neither is set nor is the kind at one place.
+    var address: String { baseUrl.isEmpty ? ProviderFactory.addresses[kind] ?? "" : baseUrl }
 
     func validate(name: String) throws {
         let key = "inference.providers.\(name)"
@@ -79,7 +85,9 @@ package struct ProviderConfiguration: Codable, Sendable, Equatable {
                 "\(key).kind: \"\(kind)\" is none of"
                     + " \(ProviderFactory.kinds.joined(separator: ", ")).")
         }
-        if kind != CandidateName.local, !baseUrl.hasPrefix("http://"), !baseUrl.hasPrefix("https://") {
+        if kind != CandidateName.local, !address.hasPrefix("http://"),
+            !address.hasPrefix("https://")
+        {
             throw Failure(.invalid, "\(key).base_url must begin with https:// or http://.")
         }
         guard !apiKey.contains(where: { $0.isNewline || $0.isWhitespace }) else {

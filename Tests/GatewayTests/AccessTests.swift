@@ -29,6 +29,10 @@ extension ServerTests {
             "/v1/chat/completions":
                 #"{"model":"tiny","messages":[{"role":"user","content":"Hi"}]}"#,
             "/v1/embeddings": #"{"input":"a"}"#,
+            "/v1/messages":
+                #"{"model":"tiny","max_tokens":5,"messages":[{"role":"user","content":"Hi"}]}"#,
+            "/v1/messages/count_tokens":
+                #"{"model":"tiny","messages":[{"role":"user","content":"Hi"}]}"#,
         ]
 
         private static func attempts(_ server: TestServer, keyID: Identifier) -> [Attempt] {

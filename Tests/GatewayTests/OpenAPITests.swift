@@ -56,7 +56,9 @@ import Testing
             "GET /api/traces", "GET /api/traces/{traceID}", "GET /api/spend", "GET /api/keys",
             "POST /api/keys", "DELETE /api/keys/{id}", "GET /api/openapi.json", "GET /healthz",
             "GET /readyz", "GET /metrics", "POST /v1/chat/completions", "POST /v1/embeddings",
-            "GET /v1/models", "GET /v1/models/{name}", "GET /{file*}",
+            "GET /v1/models", "GET /v1/models/{name}", "POST /v1/messages",
+            "POST /v1/messages/count_tokens",
+            "GET /{file*}",
         ]
         let registered = try Self.makeTable().routes.map { "\($0.method.rawValue) \($0.path)" }
         #expect(Set(registered) == Set(contract))
@@ -113,6 +115,10 @@ import Testing
         ),
         ("Problem", Problem(Refusal(Failure(.notFound, "No.")), traceID: ScriptedLayers.trace)),
         ("OpenAIError", OpenAIError(Refusal(Failure(.notFound, "No.")))),
+        (
+            "AnthropicError",
+            AnthropicError(Refusal(Failure(.notFound, "No.")), requestID: ScriptedLayers.trace)
+        ),
         ("Session", SessionBody(.alice, csrfToken: "t")),
         (
             "KeySummary",

@@ -40,6 +40,28 @@ struct FailureClassTests {
         Row(
             status: 400, message: "This model's maximum context length is 4096 tokens.",
             kind: .context, fallsThrough: true),
+        Row(
+            status: 400, code: "invalid_request_error",
+            message: "prompt is too long: 213462 tokens > 200000 maximum", kind: .context,
+            fallsThrough: true),
+        Row(
+            status: 400, code: "invalid_request_error",
+            message: "input length and `max_tokens` exceed context limit: 190000 + 20000 > 200000",
+            kind: .context, fallsThrough: true),
+        Row(
+            status: 400, code: "invalid_request_error",
+            message: "Your credit balance is too low to access the API.", kind: .exhausted,
+            fallsThrough: true),
+        // With a status that would mean something else.
+        Row(status: 400, code: "overloaded_error", kind: .transient, fallsThrough: true),
+        Row(status: 400, code: "timeout_error", kind: .transient, fallsThrough: true),
+        Row(status: 400, code: "api_error", kind: .transient, fallsThrough: true),
+        Row(status: 400, code: "billing_error", kind: .exhausted, fallsThrough: true),
+        Row(status: 400, code: "authentication_error", kind: .credential, fallsThrough: true),
+        Row(status: 400, code: "permission_error", kind: .credential, fallsThrough: true),
+        Row(status: 400, code: "rate_limit_error", kind: .throttled, fallsThrough: true),
+        Row(status: 500, code: "not_found_error", kind: .caller, fallsThrough: false),
+        Row(status: 500, code: "request_too_large", kind: .caller, fallsThrough: false),
         Row(status: 400, code: "content_filter", kind: .content, fallsThrough: true),
         Row(status: 400, code: "content_policy_violation", kind: .content, fallsThrough: true),
     ]

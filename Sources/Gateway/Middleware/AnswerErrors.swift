@@ -2,10 +2,9 @@ import Core
 import HTTPTypes
 import Hummingbird
 import NIOCore
-import Tracing
 
-/// Turns what was thrown into a response: `application/problem+json`, or the error of the OpenAI
-/// surface under `/v1`.
+/// Turns what was thrown into a response: `application/problem+json`, or the error of the OpenAI or
+/// Anthropic surface under `/v1`.
 struct AnswerErrors: Middleware {
     func respond(
         to request: Request, _ context: GatewayContext, next: Next
@@ -22,14 +21,19 @@ struct AnswerErrors: Middleware {
     private func response(
         for refusal: Refusal, to request: Request, _ context: GatewayContext
     ) throws -> Response {
-        let traceID = context.span.flatMap { TraceContext.traceID(of: $0.context) }
+        let traceID = context.traceID
         var response: Response
-        if request.uri.path.hasPrefix("/v1/") {
-            response = try .json(OpenAIError(refusal), status: refusal.status)
-        } else {
+        switch Surface(path: request.uri.path) {
+        case .native:
             response = try .json(
                 Problem(refusal, traceID: traceID), status: refusal.status,
                 type: "application/problem+json")
+        case .openAI: response = try .json(OpenAIError(refusal), status: refusal.status)
+        case .anthropic:
+            response = try .json(
+                AnthropicError(refusal, requestID: traceID),
+                status: AnthropicError.status(of: refusal))
+            response.headers[.requestID] = traceID
         }
         for field in refusal.headers { response.headers.append(field) }
         if let wait = refusal.failure.retryAfter {

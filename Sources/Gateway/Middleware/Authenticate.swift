@@ -26,7 +26,8 @@ struct Authenticate: Middleware {
                 try limits.countAnonymous(context.client)
                 throw Failure(
                     .unauthenticated,
-                    "Log in, or send an API key as `Authorization: Bearer KEY`.")
+                    "Log in, or send an API key as `Authorization: Bearer KEY` or `x-api-key: KEY`."
+                )
             }
             return try await next(request, context)
         }
@@ -43,6 +44,10 @@ struct Authenticate: Middleware {
             guard parts.count == 2, parts[0].lowercased() == "bearer" else { return nil }
             return try await credential(
                 bearer: String(parts[1]), as: request.headers[.actingAs])
+        }
+        // As Anthropic's clients send it.
+        if let key = request.headers[.anthropicKey] {
+            return try await credential(bearer: key, as: request.headers[.actingAs])
         }
         guard let token = Self.cookieValue(in: request.headers) else { return nil }
         return try await identity.session(token: token, lasting: sessions).map { .session($0) }

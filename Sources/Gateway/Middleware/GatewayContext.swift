@@ -27,6 +27,9 @@ struct GatewayContext: RequestContext {
     }
 
     var principal: Principal? { credential?.principal }
+
+    /// Nil where the request is not traced.
+    var traceID: String? { span.flatMap { TraceContext.traceID(of: $0.context) } }
 }
 
 /// How a request proved whose it is.

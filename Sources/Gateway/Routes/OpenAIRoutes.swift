@@ -1,7 +1,6 @@
 import Core
 import HTTPTypes
 import Hummingbird
-import Synchronization
 
 /// The surface that OpenAI's clients speak.
 struct OpenAIRoutes: Sendable {
@@ -245,34 +244,6 @@ private struct OpenCalls: Sendable {
         }
         try await send(choice.end(completion.finishReason))
         return Ended(choice: choice, completion: completion)
-    }
-}
-
-/// A call that is given up when nobody runs it: a client may be gone before its answer begins, and
-/// then Hummingbird drops the response without a word.
-private final class OpenCall: Sendable {
-    private let call: Mutex<ChatCall?>
-
-    init(_ call: ChatCall) { self.call = Mutex(call) }
-
-    deinit {
-        guard let call = take() else { return }
-        // Under nobody, since nobody is left: it gives reserved money back and ends.
-        Task { await call.abandon() }
-    }
-
-    func run(_ emit: (ChatEvent) async throws -> Void) async throws -> Completion {
-        guard let call = take() else {
-            throw Failure(.internalError, "The answer was begun twice.")
-        }
-        return try await call.run(emit)
-    }
-
-    private func take() -> ChatCall? {
-        call.withLock { held in
-            defer { held = nil }
-            return held
-        }
     }
 }
 

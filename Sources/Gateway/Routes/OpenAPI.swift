@@ -27,6 +27,7 @@ struct OpenAPI: Sendable {
                         "type": "apiKey", "in": "cookie", "name": .string(Authenticate.cookie),
                     ],
                     "key": ["type": "http", "scheme": "bearer"],
+                    "header": ["type": "apiKey", "in": "header", "name": "x-api-key"],
                 ],
             ],
         ]
@@ -54,8 +55,8 @@ struct OpenAPI: Sendable {
         let parameters = parameters(route)
         if !parameters.isEmpty { operation["parameters"] = .array(parameters) }
         switch route.access {
-        case .user: operation["security"] = [["session": []], ["key": []]]
-        case .optional: operation["security"] = [[:], ["session": []], ["key": []]]
+        case .user: operation["security"] = [["session": []], ["key": []], ["header": []]]
+        case .optional: operation["security"] = [[:], ["session": []], ["key": []], ["header": []]]
         case .open, .unlimited: operation["security"] = []
         }
         switch route.body {
@@ -116,13 +117,10 @@ struct OpenAPI: Sendable {
             }
             responses[status] = response
         }
-        let isOpenAI = route.path.hasPrefix("/v1/")
-        let schema = Schema.reference(isOpenAI ? "OpenAIError" : "Problem")
+        let surface = Surface(path: route.path)
         responses["default"] = [
             "description": "It was refused, or went wrong.",
-            "content": [
-                isOpenAI ? "application/json" : "application/problem+json": ["schema": schema.json]
-            ],
+            "content": [surface.errorMediaType: ["schema": surface.errorSchema.json]],
         ]
         return JSONValue(responses.mapValues { JSONValue($0) })
     }
@@ -137,10 +135,11 @@ struct OpenAPI: Sendable {
 
     private func tag(_ route: Route) -> String {
         let parts = route.path.split(separator: "/")
-        guard parts.first == "api", parts.count > 1 else {
-            return parts.first == "v1" ? "openai" : "server"
+        return switch Surface(path: route.path) {
+        case .openAI: "openai"
+        case .anthropic: "anthropic"
+        case .native: parts.first == "api" && parts.count > 1 ? String(parts[1]) : "server"
         }
-        return String(parts[1])
     }
 }
 

@@ -25,8 +25,8 @@ struct EventSink: Sendable {
         try await write(frame)
     }
 
-    fileprivate func comment(_ text: String) async throws {
-        try await write(ByteBuffer(string: ": \(text)\n\n"))
+    fileprivate func raw(_ text: String) async throws {
+        try await write(ByteBuffer(string: text))
     }
 }
 
@@ -35,6 +35,8 @@ struct EventSink: Sendable {
 struct EventStream: Sendable {
     /// Proxies close connections that are silent, most after 60 seconds.
     let keepAlive: Duration
+    /// What is sent when nothing else is.
+    var sign = ": alive\n\n"
     /// A client that does not read for so long is gone.
     static let stalledMax = Duration.seconds(60)
     /// What holds a place while the stream runs.
@@ -78,7 +80,7 @@ struct EventStream: Sendable {
         try await request.watchingConnection { closed in
             try await withThrowingTaskGroup(of: Void.self) { group in
                 // Sends the head at once: some clients wait for the first byte.
-                try await sink.comment("heptad")
+                try await sink.raw(": heptad\n\n")
                 group.addTask { try await produce(sink) }
                 group.addTask { for await _ in closed {} }
                 group.addTask { try? await gracefulShutdown() }
@@ -95,7 +97,7 @@ struct EventStream: Sendable {
             guard progress.pending < Self.stalledMax else {
                 throw Failure(.cancelled, "The client stopped reading.")
             }
-            if progress.pending == .zero { try await sink.comment("alive") }
+            if progress.pending == .zero { try await sink.raw(sign) }
         }
     }
 }

@@ -16,7 +16,10 @@ extension HTTPField.Name {
     static let rateLimit = named("ratelimit")
     static let rateLimitPolicy = named("ratelimit-policy")
     static let referrerPolicy = named("referrer-policy")
+    static let requestID = named("request-id")
     static let traceID = named("x-trace-id")
+
+    static let anthropicKey = named("x-api-key")
 
     private static func named(_ text: String) -> HTTPField.Name {
         guard let name = HTTPField.Name(text) else {

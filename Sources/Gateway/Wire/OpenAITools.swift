@@ -4,7 +4,7 @@ import Core
 enum OpenAITools {
     static let toolsMax = 128
 
-    private static let nameMax = 64
+    static let nameMax = 64
 
     static func tools(_ value: JSONValue?) throws -> [ToolDefinition] {
         guard let value, value != .null else { return [] }
@@ -73,8 +73,8 @@ enum OpenAITools {
 
     private static let nameRule = "has to be 1 to \(nameMax) letters, digits, `_` or `-`."
 
-    private static func isName(_ name: String) -> Bool {
-        (1...nameMax).contains(name.utf8.count)
+    static func isName(_ name: String, max: Int = nameMax) -> Bool {
+        (1...max).contains(name.utf8.count)
             && name.utf8.allSatisfy {
                 switch $0 {
                 case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),

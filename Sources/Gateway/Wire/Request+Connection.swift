@@ -1,26 +1,34 @@
 import Core
+import HTTPTypes
 import Hummingbird
 import NIOCore
 
 extension Request {
     /// Runs `work` and cancels it when the client goes away: a long answer that nobody waits for is
-    /// not worth its cost. The connection cannot be used again, so say `Connection: close`.
+    /// not worth its cost. The connection cannot be used again, so say `Connection: close`, as what is
+    /// thrown here does.
     func whileConnected<Value: Sendable>(
         _ work: @escaping @Sendable () async throws -> Value
     ) async throws -> Value {
-        try await watchingConnection { closed in
-            try await withThrowingTaskGroup(of: Value?.self) { group in
-                group.addTask { try await work() }
-                group.addTask {
-                    for await _ in closed {}
-                    return nil
+        do {
+            return try await watchingConnection { closed in
+                try await withThrowingTaskGroup(of: Value?.self) { group in
+                    group.addTask { try await work() }
+                    group.addTask {
+                        for await _ in closed {}
+                        return nil
+                    }
+                    defer { group.cancelAll() }
+                    guard let first = try await group.next(), let value = first else {
+                        throw Failure(.cancelled, "The client went away.")
+                    }
+                    return value
                 }
-                defer { group.cancelAll() }
-                guard let first = try await group.next(), let value = first else {
-                    throw Failure(.cancelled, "The client went away.")
-                }
-                return value
             }
+        } catch {
+            var refusal = Refusal(of: error)
+            refusal.headers[.connection] = "close"
+            throw refusal
         }
     }
 

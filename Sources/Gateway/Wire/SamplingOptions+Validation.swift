@@ -15,6 +15,9 @@ struct SamplingNames: Sendable {
     static let openAI = SamplingNames(
         temperature: "temperature", topK: "top_k", topP: "top_p", minP: "min_p", stop: "stop",
         outputTokensMax: "max_completion_tokens")
+    static let anthropic = SamplingNames(
+        temperature: "temperature", topK: "top_k", topP: "top_p", minP: "min_p",
+        stop: "stop_sequences", outputTokensMax: "max_tokens")
 }
 
 extension SamplingOptions {

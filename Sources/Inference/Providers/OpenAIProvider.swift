@@ -6,18 +6,10 @@ import Foundation
 struct OpenAIProvider: Provider {
     let telemetryName: String
     let isLocal = false
-    private let name: String
-    private let baseURL: String
-    private let target: String
+    private let endpoint: HostedEndpoint
     private let isOpenAI: Bool
-    private let apiKey: String
-    private let limits: HTTPLimits
-    private let client: HTTPClient
-    private let environment: Environment
+    private let authorization: [HTTPHeader]
 
-    // What is read of an error, and what of it is shown.
-    private static let errorBytesMax = 64 * 1024
-    private static let messageCharactersMax = 300
     // Rows of one call: a few hundred kilobytes of text, a few megabytes of numbers.
     private static let embeddingsPerCall = 128
     private static let embeddingBytesMax = 64 * 1024 * 1024
@@ -28,53 +20,22 @@ struct OpenAIProvider: Provider {
         _ name: String, _ configuration: ProviderConfiguration, client: HTTPClient,
         environment: Environment
     ) throws {
-        self.name = name
-        self.client = client
-        self.environment = environment
-        var base = configuration.baseUrl[...]
-        while base.hasSuffix("/") { base.removeLast() }
-        baseURL = String(base)
-        do { target = try HTTPRequest.target(of: baseURL) } catch {
-            throw Failure(
-                .invalid,
-                "inference.providers.\(name).base_url must be an http or https address without a"
-                    + " name and password.")
-        }
-        isOpenAI = target == "api.openai.com:443"
+        endpoint = try HostedEndpoint(
+            name, configuration, client: client, environment: environment)
+        isOpenAI = endpoint.target == "api.openai.com:443"
         telemetryName = isOpenAI ? "openai" : name
-        apiKey = configuration.apiKey
-        var limits = client.limits
-        limits.connect = HTTPLimits.duration(configuration.connectTimeoutSeconds)
-        limits.firstByte = HTTPLimits.duration(configuration.firstTokenTimeoutSeconds)
-        limits.idle = HTTPLimits.duration(configuration.idleTimeoutSeconds)
-        limits.total = HTTPLimits.duration(configuration.totalTimeoutSeconds)
-        self.limits = limits
+        let key = configuration.apiKey
+        authorization = key.isEmpty ? [] : [HTTPHeader("Authorization", "Bearer \(key)")]
     }
 
     func open(_ request: ProviderRequest) async throws -> ProviderCall {
-        let response = try await post(
+        let response = try await endpoint.post(
             "/chat/completions", OpenAIChatRequest.body(of: request, isOpenAI: isOpenAI),
-            accept: "text/event-stream", headers: request.headers, model: request.model)
-        var answer = OpenAIAnswer(
-            response, promptEstimate: TokenEstimate.tokens(request.messages),
-            now: environment.now)
-        do { try await answer.awaitBeginning(within: limits.firstByte) } catch {
-            answer.close()
-            throw candidateFailure(error, model: request.model, hasBegun: false)
-        }
-        let begun = answer
-        return ProviderCall(
-            run: { emit in
-                var answer = begun
-                defer { answer.close() }
-                while let event = try await next(of: &answer, model: request.model) {
-                    try await emit(event)
-                }
-                do { return try answer.outcome() } catch {
-                    throw candidateFailure(error, model: request.model, hasBegun: true)
-                }
-            },
-            abandon: { begun.close() })
+            headers: authorization + [HTTPHeader("Accept", "text/event-stream")],
+            trace: request.headers, model: request.model)
+        return try await endpoint.call(
+            response, OpenAIStream(), promptEstimate: TokenEstimate.tokens(request.messages),
+            model: request.model)
     }
 
     func embed(_ texts: [String], model: String, headers: [String: String]) async throws
@@ -100,65 +61,25 @@ struct OpenAIProvider: Provider {
     }
 
     func countTokens(_ texts: [String], model: String) throws -> [Int] {
-        texts.map { TokenEstimate.tokens(bytes: $0.utf8.count) + TokenEstimate.tokensPerMessage }
-    }
-
-    private func next(of answer: inout OpenAIAnswer, model: String) async throws -> ChatEvent? {
-        do { return try await answer.next() } catch {
-            throw candidateFailure(error, model: model, hasBegun: true)
-        }
-    }
-
-    // MARK: The wire
-
-    /// Sends the body and returns once the answer's status says that it went well.
-    private func post(
-        _ path: String, _ body: [UInt8], accept: String, headers: [String: String],
-        model: String
-    ) async throws -> HTTPResponse {
-        var lines = [
-            HTTPHeader("Content-Type", "application/json"), HTTPHeader("Accept", accept),
-        ]
-        if !apiKey.isEmpty { lines.append(HTTPHeader("Authorization", "Bearer \(apiKey)")) }
-        lines += headers.sorted { $0.key < $1.key }.map { HTTPHeader($0.key, $0.value) }
-        do {
-            let response = try await client.open(
-                HTTPRequest(
-                    "POST", baseURL + path, headers: lines,
-                    body: body, limits: limits,
-                    allowedTargets: [target]))
-            guard response.status == 200 else { throw try await error(of: response, model: model) }
-            return response
-        } catch {
-            throw candidateFailure(error, model: model, hasBegun: false)
-        }
-    }
-
-    private func error(of response: HTTPResponse, model: String) async throws -> CandidateFailure {
-        // An error whose body breaks off is still the error that its status says.
-        let body = (try? await response.body.collect(bytesMax: Self.errorBytesMax)) ?? []
-        try Task.checkCancellation()
-        let error = try? JSONDecoder().decode(OpenAIErrorBody.self, from: Data(body)).error
-        return failure(
-            ProviderError(error, status: response.status), model: model,
-            retryAfter: Self.retryAfter(response.headers))
+        TokenEstimate.tokens(texts)
     }
 
     private func postEmbeddings(_ texts: [String], model: String, headers: [String: String])
         async throws
         -> OpenAIEmbeddings
     {
-        let response = try await post(
+        let response = try await endpoint.post(
             "/embeddings",
             Array(try JSONEncoder().encode(OpenAIEmbeddingRequest(model: model, input: texts))),
-            accept: "application/json", headers: headers, model: model)
+            headers: authorization + [HTTPHeader("Accept", "application/json")], trace: headers,
+            model: model)
         do {
             let body = try await response.body.collect(bytesMax: Self.embeddingBytesMax)
             return try JSONDecoder().decode(OpenAIEmbeddings.self, from: Data(body))
         } catch is DecodingError {
             throw unreadable
         } catch {
-            throw candidateFailure(error, model: model, hasBegun: false)
+            throw endpoint.candidateFailure(error, model: model, hasBegun: false)
         }
     }
 
@@ -184,104 +105,8 @@ struct OpenAIProvider: Provider {
 
     private var unreadable: CandidateFailure {
         CandidateFailure(
-            .broken, Failure(.upstream, "The provider \(name) sent embeddings that cannot be read.")
+            .broken,
+            Failure(.upstream, "The provider \(endpoint.name) sent embeddings that cannot be read.")
         )
-    }
-
-    // MARK: Failures
-
-    /// Any error on the way, as the router wants it.
-    private func candidateFailure(_ error: any Error, model: String, hasBegun: Bool) -> any Error {
-        switch error {
-        case is CancellationError: return error
-        case let error as ProviderError:
-            let found = failure(error, model: model, retryAfter: nil)
-            return hasBegun ? CandidateFailure(.broken, found.failure) : found
-        case let error as CandidateFailure:
-            return CandidateFailure(
-                error.kind,
-                Failure(
-                    error.failure.code, "\(name): \(error.failure.message)",
-                    cause: error.failure.cause, retryAfter: error.failure.retryAfter))
-        case let error as Failure:
-            let kind: FailureClass = hasBegun ? .broken : .of(error)
-            // Too large is the user's prompt everywhere else; here it is the provider's answer.
-            let code: Failure.Code = error.code == .tooLarge ? .upstream : error.code
-            return CandidateFailure(
-                kind,
-                Failure(
-                    code, "The provider \(name) failed: \(error.message)", cause: error.cause,
-                    retryAfter: error.retryAfter))
-        default: return CandidateFailure(error)
-        }
-    }
-
-    /// The sentence for each class. The provider's own words are passed on where the user can act
-    /// on them; where they are about the account, they go to the log.
-    private func failure(_ error: ProviderError, model: String, retryAfter: Duration?)
-        -> CandidateFailure
-    {
-        let words = redacted(error.message)
-        let kind = error.kind
-        let (code, sentence): (Failure.Code, String) =
-            switch kind {
-            case .throttled: (.rateLimited, "The provider \(name) has had too many calls.")
-            case .exhausted:
-                (.unavailable, "The account at the provider \(name) has nothing left to spend.")
-            case .credential:
-                (
-                    .unavailable,
-                    "The provider \(name) refused its key. The operator can correct"
-                        + " inference.providers.\(name).api_key."
-                )
-            case .context:
-                (.tooLarge, "The prompt is longer than \(name)/\(model) reads: \(words)")
-            case .content: (.invalid, "The provider \(name) refused the content: \(words)")
-            case .caller: callerSentence(error.status, words: words, model: model)
-            default:
-                (
-                    error.status == 503 || error.status == 529 ? .unavailable : .upstream,
-                    "The provider \(name) failed with status \(error.status)."
-                )
-            }
-        let cause = ([String(error.status)] + error.codes + [words]).map(redacted)
-        return CandidateFailure(
-            kind,
-            Failure(
-                code, sentence, cause: cause.filter { !$0.isEmpty }.joined(separator: " "),
-                retryAfter: retryAfter ?? (kind == .throttled ? .seconds(10) : nil)))
-    }
-
-    private func callerSentence(_ status: Int, words: String, model: String)
-        -> (Failure.Code, String)
-    {
-        switch status {
-        case 404: (.notFound, "The provider \(name) does not know the model \(model). \(words)")
-        case 413: (.tooLarge, "The request is larger than the provider \(name) takes. \(words)")
-        case 409: (.conflict, "The provider \(name) refused the request. \(words)")
-        default: (.invalid, "The provider \(name) refused the request. \(words)")
-        }
-    }
-
-    /// The provider's words without our key, without line ends, and not too many of them.
-    private func redacted(_ text: String) -> String {
-        var text = text
-        if !apiKey.isEmpty { text = text.replacingOccurrences(of: apiKey, with: "[key]") }
-        // OpenAI repeats a refused key with stars in its middle, which is still the key's ends.
-        let words = text.split(whereSeparator: \.isWhitespace)
-            .map { $0.contains("sk-") || $0.contains("***") ? "[key]" : String($0) }
-        let safe = words.joined(separator: " ").unicodeScalars.filter {
-            $0.properties.generalCategory != .control
-        }
-        return String(String(String.UnicodeScalarView(safe)).prefix(Self.messageCharactersMax))
-    }
-
-    /// `retry-after-ms`, or `Retry-After` in seconds; a date is not read.
-    private static func retryAfter(_ headers: [HTTPHeader]) -> Duration? {
-        let seconds =
-            headers["retry-after-ms"].flatMap { Double($0) }.map { $0 / 1000 }
-            ?? headers["retry-after"].flatMap { Double($0) }
-        guard let seconds, seconds.isFinite, seconds >= 0 else { return nil }
-        return .seconds(min(seconds, 86_400))
     }
 }

@@ -3,12 +3,11 @@ import Egress
 import Foundation
 
 /// What an OpenAI-compatible stream has said so far: events in, pieces of text out. No I/O.
-struct OpenAIStream: Sendable {
+struct OpenAIStream: AnswerStream {
     private(set) var finishReason: Completion.FinishReason?
     private(set) var responseModel = ""
-    /// Nothing more comes that matters: `[DONE]` was read.
+    /// `[DONE]` was read.
     private(set) var isDone = false
-    /// The model has begun to answer, if only by thinking.
     private(set) var hasBegun = false
     private(set) var textBytes = 0
 
@@ -17,8 +16,6 @@ struct OpenAIStream: Sendable {
     // Calls in one event; a provider is not ours.
     private static let toolCallsMax = 128
 
-    /// What one event brings. Throws `CandidateFailure` for an event that
-    /// is an error, or is not the protocol.
     mutating func receive(_ event: ServerSentEvent) throws -> [ChatEvent] {
         guard !isDone else { return [] }
         let data = Data(event.data)
@@ -36,15 +33,12 @@ struct OpenAIStream: Sendable {
         return take(chunk)
     }
 
-    /// A whole answer that came where a stream was asked for.
     mutating func receive(whole body: [UInt8]) throws -> [ChatEvent] {
         let events = try receive(ServerSentEvent(data: body))
         isDone = finishReason != nil
         return events
     }
 
-    /// How the answer ended. Throws `truncated` when the stream ended without saying so, which an
-    /// answer cut in half does too.
     func outcome(promptEstimate: Int, firstTextAt: Timestamp?) throws -> ProviderOutcome {
         guard isDone || finishReason != nil else {
             throw CandidateFailure(
@@ -99,30 +93,5 @@ struct OpenAIStream: Sendable {
         case "tool_calls", "function_call": .toolCalls
         default: .stop
         }
-    }
-}
-
-/// An error in the provider's own words, before it is known what to make of them.
-struct ProviderError: Error {
-    let message: String
-    let codes: [String]
-    let status: Int
-
-    init(_ error: OpenAIError?, status: Int) {
-        message = error?.message ?? ""
-        codes = error?.codes ?? []
-        self.status = status
-    }
-
-    /// Servers that have no code for it still say it in these words (vLLM, llama.cpp, Together).
-    private var speaksOfContext: Bool {
-        let text = message.lowercased()
-        return text.contains("maximum context length") || text.contains("context size")
-            || text.contains("context window")
-    }
-
-    var kind: FailureClass {
-        let kind = FailureClass.of(status: status, codes: codes)
-        return kind == .caller && speaksOfContext ? .context : kind
     }
 }

@@ -79,6 +79,11 @@ enum TokenEstimate {
         bytes / bytesPerToken + (bytes % bytesPerToken).signum()
     }
 
+    /// Of each text as a message of its own.
+    static func tokens(_ texts: [String]) -> [Int] {
+        texts.map { tokens(bytes: $0.utf8.count) + tokensPerMessage }
+    }
+
     static func tokens(_ messages: [ChatMessage]) -> Int {
         messages.reduce(tokensPerMessage) {
             $0

@@ -49,7 +49,7 @@ enum FailureClass: String, Sendable, CaseIterable {
             .exhausted,
             codes: [
                 "insufficient_quota", "billing_hard_limit_reached", "billing_not_active",
-                "insufficient_credits",
+                "insufficient_credits", "billing_error",
             ]),
         Row(
             .context,
@@ -59,8 +59,13 @@ enum FailureClass: String, Sendable, CaseIterable {
         Row(.content, codes: ["content_filter", "content_policy_violation"]),
         Row(.credential, codes: ["invalid_api_key", "authentication_error", "permission_error"]),
         Row(.throttled, codes: ["rate_limit_exceeded", "rate_limit_error"]),
-        Row(.transient, codes: ["server_error", "overloaded_error", "api_error"]),
-        Row(.caller, codes: ["invalid_request_error", "model_not_found", "invalid_prompt"]),
+        Row(.transient, codes: ["server_error", "overloaded_error", "api_error", "timeout_error"]),
+        Row(
+            .caller,
+            codes: [
+                "invalid_request_error", "model_not_found", "invalid_prompt", "not_found_error",
+                "request_too_large",
+            ]),
         Row(.transient, [408...408, 424...424, 500...599]),
         Row(.throttled, [429...429]),
         Row(.exhausted, [402...402]),

@@ -1,26 +1,63 @@
 import Core
 import Egress
 
-/// An answer as it arrives: bytes from Egress, through the event parser, into what it says.
-struct OpenAIAnswer: Sendable {
+/// What a provider's protocol has said so far: frames in, pieces of an answer out. No I/O.
+protocol AnswerStream: Sendable {
+    associatedtype Frames: FrameParser = EventStreamParser
+
+    /// The model has begun to answer, if only by thinking.
+    var hasBegun: Bool { get }
+    /// Nothing more comes that matters.
+    var isDone: Bool { get }
+
+    /// What one frame brings. Throws `ProviderError` for one that is an error, and
+    /// `CandidateFailure` for one that is not the protocol.
+    mutating func receive(_ frame: Frames.Frame) throws -> [ChatEvent]
+
+    /// A whole answer that came where a stream was asked for.
+    mutating func receive(whole body: [UInt8]) throws -> [ChatEvent]
+
+    /// How the answer ended. Throws `truncated` when the stream ended without saying so, which an
+    /// answer cut in half does too.
+    func outcome(promptEstimate: Int, firstTextAt: Timestamp?) throws -> ProviderOutcome
+}
+
+/// Bytes in, frames out, wherever the bytes are split.
+protocol FrameParser: Sendable {
+    associatedtype Frame: Sendable
+
+    init()
+    mutating func push(_ bytes: [UInt8]) throws -> [Frame]
+    /// What the bytes ended in, where that is a frame.
+    mutating func finish() throws -> Frame?
+}
+
+extension EventStreamParser: FrameParser {
+    init() { self.init(lineBytesMax: Self.lineBytesMaxDefault) }
+}
+
+// An answer in one piece is at most as long as the longest stream we would read.
+private let wholeBytesMax = 8 * 1024 * 1024
+
+/// An answer as it arrives: bytes from Egress, through the parser of frames, into what it says.
+struct HostedAnswer<Stream: AnswerStream>: Sendable {
     private let body: HTTPBody
     private let isStream: Bool
     private let promptEstimate: Int
     private let now: @Sendable () -> Timestamp
-    private var parser = EventStreamParser()
-    private var stream = OpenAIStream()
+    private var frames = Stream.Frames()
+    private var stream: Stream
     private var pieces: [ChatEvent] = []
     private var hasEnded = false
     /// What comes after `pieces`: they were said before it.
     private var failure: (any Error)?
     private var firstTextAt: Timestamp?
 
-    // An answer in one piece is at most as long as the longest stream we would read.
-    private static let wholeBytesMax = 8 * 1024 * 1024
-
     init(
-        _ response: HTTPResponse, promptEstimate: Int, now: @escaping @Sendable () -> Timestamp
+        _ response: HTTPResponse, _ stream: Stream, promptEstimate: Int,
+        now: @escaping @Sendable () -> Timestamp
     ) {
+        self.stream = stream
         body = response.body
         isStream = response.headers["content-type"]?.lowercased().contains("json") != true
         self.promptEstimate = promptEstimate
@@ -65,17 +102,17 @@ struct OpenAIAnswer: Sendable {
 
     private mutating func read() async throws {
         guard isStream else {
-            take(try stream.receive(whole: try await body.collect(bytesMax: Self.wholeBytesMax)))
+            take(try stream.receive(whole: try await body.collect(bytesMax: wholeBytesMax)))
             hasEnded = true
             return
         }
         guard let bytes = try await body.next() else {
-            if let last = try parser.finish() { take(try stream.receive(last)) }
+            if let last = try frames.finish() { take(try stream.receive(last)) }
             hasEnded = true
             return
         }
-        for event in try parser.push(bytes) {
-            take(try stream.receive(event))
+        for frame in try frames.push(bytes) {
+            take(try stream.receive(frame))
             guard stream.isDone else { continue }
             hasEnded = true
             body.finish()

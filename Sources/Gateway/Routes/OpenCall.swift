@@ -1,0 +1,30 @@
+import Core
+import Synchronization
+
+/// A call that is given up when nobody runs it: a client may be gone before its answer begins, and
+/// then Hummingbird drops the response without a word.
+final class OpenCall: Sendable {
+    private let call: Mutex<ChatCall?>
+
+    init(_ call: ChatCall) { self.call = Mutex(call) }
+
+    deinit {
+        guard let call = take() else { return }
+        // Under nobody, since nobody is left: it gives reserved money back and ends.
+        Task { await call.abandon() }
+    }
+
+    func run(_ emit: (ChatEvent) async throws -> Void) async throws -> Completion {
+        guard let call = take() else {
+            throw Failure(.internalError, "The answer was begun twice.")
+        }
+        return try await call.run(emit)
+    }
+
+    private func take() -> ChatCall? {
+        call.withLock { held in
+            defer { held = nil }
+            return held
+        }
+    }
+}

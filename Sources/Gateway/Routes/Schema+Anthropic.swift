@@ -1,0 +1,56 @@
+extension Schema {
+    /// What Anthropic's clients send and are sent.
+    static let anthropic: [String: Schema] = [
+        "AnthropicError": .record([
+            "type": .choice(["error"]), "error": .record(["type": .string, "message": .string]),
+            "request_id": Schema(["type": ["string", "null"]]),
+        ]),
+        "AnthropicRequest": .record([
+            "model?": .string, "max_tokens?": .integer, "messages": .list("AnthropicInput"),
+            "system?": .oneOf([.string, .list("AnthropicBlock")]), "stream?": .boolean,
+            "temperature?": .number, "top_p?": .number, "top_k?": .integer,
+            "stop_sequences?": .array(.string), "tools?": .list("AnthropicTool"),
+            "tool_choice?": .record([
+                "type": .choice(["auto", "any", "tool", "none"]), "name?": .string,
+                "disable_parallel_tool_use?": .boolean,
+            ]),
+            "output_config?": .record([
+                "format?": .record(["type": .choice(["json_schema"]), "schema": anyObject])
+            ]),
+            "thinking?": .record([
+                "type": .choice(["enabled", "adaptive", "disabled"]), "display?": .string,
+            ]),
+        ]),
+        "AnthropicInput": .record([
+            "role": .choice(["user", "assistant", "system"]),
+            "content": .oneOf([.string, .list("AnthropicBlock")]),
+        ]),
+        "AnthropicBlock": .record(
+            [
+                "type": .choice([
+                    "text", "image", "tool_use", "tool_result", "thinking", "redacted_thinking",
+                ]), "text?": .string,
+                "source?": .record([
+                    "type": .choice(["base64", "url"]), "media_type?": .string, "data?": .string,
+                    "url?": .string,
+                ]), "id?": .string, "name?": .string, "input?": anyObject,
+                "tool_use_id?": .string, "is_error?": .boolean,
+                "content?": .oneOf([.string, .list("AnthropicBlock")]), "thinking?": .string,
+                "signature?": .string,
+            ], "The fields are those of its type."),
+        "AnthropicTool": .record([
+            "type?": .choice(["custom"]), "name": .string, "description?": .string,
+            "input_schema": anyObject, "strict?": .boolean,
+        ]),
+        "AnthropicMessage": .record([
+            "id": .string, "type": .choice(["message"]), "role": .choice(["assistant"]),
+            "model": .string, "content": .list("AnthropicBlock"),
+            "stop_reason": .choice(["end_turn", "max_tokens", "tool_use", "refusal"]),
+            "stop_sequence": Schema(["type": "null"]), "usage": .reference("AnthropicUsage"),
+        ]),
+        "AnthropicUsage": .record([
+            "input_tokens": .integer, "cache_creation_input_tokens": .integer,
+            "cache_read_input_tokens": .integer, "output_tokens": .integer,
+        ]),
+    ]
+}

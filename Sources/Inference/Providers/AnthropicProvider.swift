@@ -1,0 +1,53 @@
+import Core
+import Egress
+import Foundation
+
+/// Anthropic's own API, or any endpoint that speaks its messages.
+struct AnthropicProvider: Provider {
+    let telemetryName: String
+    let isLocal = false
+    private let endpoint: HostedEndpoint
+    private let headers: [HTTPHeader]
+
+    private static let version = "2023-06-01"
+
+    /// Throws `invalid` when the base address is not one.
+    init(
+        _ name: String, _ configuration: ProviderConfiguration, client: HTTPClient,
+        environment: Environment
+    ) throws {
+        endpoint = try HostedEndpoint(
+            name, configuration, client: client, environment: environment)
+        telemetryName = endpoint.target == "api.anthropic.com:443" ? "anthropic" : name
+        let key = configuration.apiKey
+        headers =
+            (key.isEmpty ? [] : [HTTPHeader("x-api-key", key)])
+            + [
+                HTTPHeader("anthropic-version", Self.version),
+                HTTPHeader("Accept", "text/event-stream"),
+            ]
+    }
+
+    func open(_ request: ProviderRequest) async throws -> ProviderCall {
+        let body = AnthropicRequest(request)
+        let response = try await endpoint.post(
+            "/messages", body.bytes, headers: headers, trace: request.headers,
+            model: request.model)
+        return try await endpoint.call(
+            response, AnthropicStream(answerTool: body.answerTool),
+            promptEstimate: TokenEstimate.tokens(request.messages), model: request.model)
+    }
+
+    func embed(_ texts: [String], model: String, headers: [String: String]) async throws
+        -> ProviderEmbeddings
+    {
+        throw Failure(
+            .unavailable,
+            "The provider \(endpoint.name) makes no embeddings. The operator can name another as"
+                + " inference.embedding_model.")
+    }
+
+    func countTokens(_ texts: [String], model: String) throws -> [Int] {
+        TokenEstimate.tokens(texts)
+    }
+}

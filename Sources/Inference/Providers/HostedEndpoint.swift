@@ -1,0 +1,125 @@
+import Core
+import Egress
+import Foundation
+
+/// Where a hosted provider is, and how it is posted to and read, whatever protocol it speaks.
+struct HostedEndpoint: Sendable {
+    let name: String
+    /// Up to and including the version, without a slash at its end.
+    let baseURL: String
+    /// `host:port`.
+    let target: String
+    let limits: HTTPLimits
+    /// What must never be shown, though the provider repeats it.
+    var secrets: [String]
+    private let client: HTTPClient
+    private let now: @Sendable () -> Timestamp
+
+    // What is read of an error.
+    private static let errorBytesMax = 64 * 1024
+
+    /// Throws `invalid` when the base address is not one.
+    init(
+        _ name: String, _ configuration: ProviderConfiguration, client: HTTPClient,
+        environment: Environment
+    ) throws {
+        self.name = name
+        self.client = client
+        now = environment.now
+        secrets = [configuration.apiKey]
+        var base = configuration.address[...]
+        while base.hasSuffix("/") { base.removeLast() }
+        baseURL = String(base)
+        do { target = try HTTPRequest.target(of: baseURL) } catch {
+            throw Failure(
+                .invalid,
+                "inference.providers.\(name).base_url must be an http or https address without a"
+                    + " name and password.")
+        }
+        var limits = client.limits
+        limits.connect = HTTPLimits.duration(configuration.connectTimeoutSeconds)
+        limits.firstByte = HTTPLimits.duration(configuration.firstTokenTimeoutSeconds)
+        limits.idle = HTTPLimits.duration(configuration.idleTimeoutSeconds)
+        limits.total = HTTPLimits.duration(configuration.totalTimeoutSeconds)
+        self.limits = limits
+    }
+
+    /// Sends JSON and returns once the answer's status says that it went well.
+    /// - Parameters:
+    ///   - headers: what the protocol wants beside the type of the body, the key among it.
+    ///   - trace: what carries the trace to another server.
+    ///   - readError: what the body of an answer says that is an error.
+    func post(
+        _ path: String, _ body: [UInt8], headers: [HTTPHeader], trace: [String: String],
+        model: String,
+        readError: (HTTPResponse, [UInt8]) -> ProviderError = Self.usualError
+    ) async throws -> HTTPResponse {
+        let lines =
+            [HTTPHeader("Content-Type", "application/json")] + headers
+            + trace.sorted { $0.key < $1.key }.map { HTTPHeader($0.key, $0.value) }
+        do {
+            let response = try await client.open(
+                HTTPRequest(
+                    "POST", baseURL + path, headers: lines, body: body, limits: limits,
+                    allowedTargets: [target]))
+            guard response.status == 200 else {
+                // An error whose body breaks off is still the error that its status says.
+                let body = (try? await response.body.collect(bytesMax: Self.errorBytesMax)) ?? []
+                try Task.checkCancellation()
+                throw failure(
+                    readError(response, body), model: model,
+                    retryAfter: Self.retryAfter(response.headers))
+            }
+            return response
+        } catch {
+            throw candidateFailure(error, model: model, hasBegun: false)
+        }
+    }
+
+    /// Reads until the model has begun to answer; the call reads the rest.
+    func call(
+        _ response: HTTPResponse, _ stream: some AnswerStream, promptEstimate: Int, model: String
+    ) async throws -> ProviderCall {
+        var answer = HostedAnswer(response, stream, promptEstimate: promptEstimate, now: now)
+        do { try await answer.awaitBeginning(within: limits.firstByte) } catch {
+            answer.close()
+            throw candidateFailure(error, model: model, hasBegun: false)
+        }
+        let begun = answer
+        return ProviderCall(
+            run: { emit in
+                var answer = begun
+                defer { answer.close() }
+                while let event = try await next(of: &answer, model: model) {
+                    try await emit(event)
+                }
+                do { return try answer.outcome() } catch {
+                    throw candidateFailure(error, model: model, hasBegun: true)
+                }
+            },
+            abandon: { begun.close() })
+    }
+
+    private func next(of answer: inout HostedAnswer<some AnswerStream>, model: String)
+        async throws -> ChatEvent?
+    {
+        do { return try await answer.next() } catch {
+            throw candidateFailure(error, model: model, hasBegun: true)
+        }
+    }
+
+    /// `{"error": {...}}` as nearly everyone writes it.
+    static func usualError(_ response: HTTPResponse, _ body: [UInt8]) -> ProviderError {
+        let error = try? JSONDecoder().decode(OpenAIErrorBody.self, from: Data(body)).error
+        return ProviderError(error, status: response.status)
+    }
+
+    /// `retry-after-ms`, or `Retry-After` in seconds; a date is not read.
+    private static func retryAfter(_ headers: [HTTPHeader]) -> Duration? {
+        let seconds =
+            headers["retry-after-ms"].flatMap { Double($0) }.map { $0 / 1000 }
+            ?? headers["retry-after"].flatMap { Double($0) }
+        guard let seconds, seconds.isFinite, seconds >= 0 else { return nil }
+        return .seconds(min(seconds, 86_400))
+    }
+}
