@@ -43,7 +43,7 @@ struct OpenAIRoutes: Sendable {
         let principal = try call.principal
         let bytes = try await call.body()
         let body = try JSON.decode(OpenAIChatRequest.self, from: bytes)
-        let name = try await modelName(body.model)
+        let name = try await model.name(asked: body.model)
         let request = try body.call(
             of: principal, model: name, body: try JSONValue(parsing: bytes.readableBytesView),
             purpose: Self.purpose)
@@ -72,7 +72,7 @@ struct OpenAIRoutes: Sendable {
         return opened
     }
 
-    private static func refusal(_ failure: Failure) -> Refusal {
+    static func refusal(_ failure: Failure) -> Refusal {
         switch failure.code {
         case .tooLarge:
             // The surface says 413 of bodies only.
@@ -85,7 +85,7 @@ struct OpenAIRoutes: Sendable {
             // What only the model can tell is told by the name of the field.
             var refusal = Refusal(failure)
             let named = failure.message.split(separator: "`").first { text in
-                ["response_format", "tools["].contains { text.hasPrefix($0) }
+                ["response_format", "text.format", "tools["].contains { text.hasPrefix($0) }
             }
             refusal.parameter =
                 failure.message.hasPrefix("logit_bias")
@@ -176,14 +176,6 @@ struct OpenAIRoutes: Sendable {
         return try .json(OpenAIModel(card))
     }
 
-    private func modelName(_ asked: String?) async throws -> String {
-        if let asked, !asked.isEmpty { return asked }
-        guard let name = await model.models().first?.name else {
-            throw Failure(.unavailable, "No model is configured.")
-        }
-        return name
-    }
-
     private static func unknownModel(_ failure: Failure) -> Refusal {
         var refusal = Refusal(failure)
         refusal.parameter = "model"
@@ -248,9 +240,20 @@ private struct OpenCalls: Sendable {
     }
 }
 
+extension ChatModel {
+    /// The name that was asked for, or the default.
+    func name(asked: String?) async throws -> String {
+        if let asked, !asked.isEmpty { return asked }
+        guard let name = await models().first?.name else {
+            throw Failure(.unavailable, "No model is configured.")
+        }
+        return name
+    }
+}
+
 /// A call that is given up when nobody runs it: a client may be gone before its answer begins, and
 /// then Hummingbird drops the response without a word.
-private final class OpenCall: Sendable {
+final class OpenCall: Sendable {
     private let call: Mutex<ChatCall?>
 
     init(_ call: ChatCall) { self.call = Mutex(call) }

@@ -4,6 +4,7 @@ extension Schema {
     /// The named schemas. A test encodes a value of each and holds it against its schema.
     static let components: [String: Schema] = account.merging(conversation) { $1 }
         .merging(knowledge) { $1 }.merging(telemetry) { $1 }.merging(openAI) { $1 }
+        .merging(responses) { $1 }
 
     private static let account: [String: Schema] = [
         "Problem": .record(
