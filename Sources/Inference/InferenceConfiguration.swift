@@ -16,6 +16,8 @@ package struct InferenceConfiguration: Codable, Sendable, Equatable {
     package var embeddingModel = ""
     /// The models that run in this process.
     package var local = LocalConfiguration()
+    /// Answers that are given again. Off unless it says otherwise.
+    package var cache = CacheConfiguration()
 
     package init() {}
 
@@ -32,6 +34,7 @@ package struct InferenceConfiguration: Codable, Sendable, Equatable {
                 embeddingModel, key: "inference.embedding_model", providers: providers)
         }
         try local.validate()
+        try cache.validate()
     }
 }
 
@@ -79,7 +82,9 @@ package struct ProviderConfiguration: Codable, Sendable, Equatable {
                 "\(key).kind: \"\(kind)\" is none of"
                     + " \(ProviderFactory.kinds.joined(separator: ", ")).")
         }
-        if kind != CandidateName.local, !baseUrl.hasPrefix("http://"), !baseUrl.hasPrefix("https://") {
+        if kind != CandidateName.local, !baseUrl.hasPrefix("http://"),
+            !baseUrl.hasPrefix("https://")
+        {
             throw Failure(.invalid, "\(key).base_url must begin with https:// or http://.")
         }
         guard !apiKey.contains(where: { $0.isNewline || $0.isWhitespace }) else {

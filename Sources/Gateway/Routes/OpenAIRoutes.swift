@@ -21,7 +21,9 @@ struct OpenAIRoutes: Sendable {
                 answers: [
                     .ok(
                         .reference("OpenAIChatAnswer"),
-                        "The answer; `x-heptad-cost` has its cost in picodollars."),
+                        "The answer; `x-heptad-cost` has its cost in picodollars. Where a cache is"
+                            + " asked, `x-heptad-cache` says hit, miss or joined, and"
+                            + " `x-heptad-saved` what an answer that was there would have cost."),
                     .events("Chunks of the answer, then `[DONE]`, with `stream`."),
                 ], handler: complete),
             Route(
@@ -63,6 +65,7 @@ struct OpenAIRoutes: Sendable {
         for index in 0..<count {
             var request = request
             request.sampling.seed = request.sampling.seed.map { $0 &+ UInt64(index) }
+            request.choice = index
             do {
                 opened.append(OpenCall(try await model.open(request)))
             } catch let failure as Failure {
@@ -109,6 +112,11 @@ struct OpenAIRoutes: Sendable {
                 usage: OpenAIUsage(ended.map(\.completion.usage))))
         let cost = ended.reduce(Int64(0)) { $0 &+ $1.completion.cost.rawValue }
         response.headers[.callCost] = "\(cost)"
+        let saved = ended.compactMap(\.completion.saved)
+        if !saved.isEmpty {
+            response.headers[.callSaved] = "\(saved.reduce(Int64(0)) { $0 &+ $1.rawValue })"
+        }
+        response.headers[.cacheUse] = calls.cache?.rawValue
         response.headers[.connection] = "close"
         return response
     }
@@ -117,7 +125,7 @@ struct OpenAIRoutes: Sendable {
         _ calls: OpenCalls, _ header: ChunkHeader, _ call: Call, _ events: EventStream,
         withUsage: Bool
     ) -> Response {
-        events.response(to: call.request) { sink in
+        var response = events.response(to: call.request) { sink in
             do {
                 for index in 0..<calls.count {
                     let role = OpenAIChatAnswer.Message(role: "assistant", content: "")
@@ -136,6 +144,8 @@ struct OpenAIRoutes: Sendable {
             }
             try await sink.send(text: "[DONE]")
         }
+        response.headers[.cacheUse] = calls.cache?.rawValue
+        return response
     }
 
     @Sendable private func embed(_ call: Call) async throws -> Response {
@@ -211,6 +221,12 @@ private struct OpenCalls: Sendable {
 
     var count: Int { calls.count }
 
+    /// Of all choices together: a hit where every one was there.
+    var cache: CacheUse? {
+        let uses = Set(calls.map(\.cache))
+        return uses.count == 1 ? calls[0].cache : uses.contains(.miss) ? .miss : .joined
+    }
+
     /// Runs all at once, and hands `send` what a stream says of them as it comes. When one fails,
     /// the others end with it.
     func run(
@@ -254,9 +270,13 @@ extension ChatModel {
 /// A call that is given up when nobody runs it: a client may be gone before its answer begins, and
 /// then Hummingbird drops the response without a word.
 final class OpenCall: Sendable {
+    let cache: CacheUse?
     private let call: Mutex<ChatCall?>
 
-    init(_ call: ChatCall) { self.call = Mutex(call) }
+    init(_ call: ChatCall) {
+        cache = call.cache
+        self.call = Mutex(call)
+    }
 
     deinit {
         guard let call = take() else { return }

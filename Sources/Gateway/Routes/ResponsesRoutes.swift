@@ -18,7 +18,8 @@ struct ResponsesRoutes: Sendable {
                 answers: [
                     .ok(
                         .reference("ResponsesAnswer"),
-                        "The answer; `x-heptad-cost` has its cost in picodollars."),
+                        "The answer; `x-heptad-cost` has its cost in picodollars, and the headers of"
+                            + " the cache are those of `/v1/chat/completions`."),
                     .events("`response.created` to `response.completed`, with `stream`."),
                 ], handler: respond)
         ]
@@ -62,6 +63,8 @@ struct ResponsesRoutes: Sendable {
         }
         var response = Response.text(object.text, type: "application/json")
         response.headers[.callCost] = "\(completion.cost.rawValue)"
+        response.headers[.callSaved] = completion.saved.map { "\($0.rawValue)" }
+        response.headers[.cacheUse] = running.cache?.rawValue
         response.headers[.connection] = "close"
         return response
     }
@@ -69,7 +72,7 @@ struct ResponsesRoutes: Sendable {
     private func stream(
         _ answer: ResponsesAnswer, _ running: OpenCall, _ call: Call, _ events: EventStream
     ) -> Response {
-        events.response(to: call.request) { sink in
+        var response = events.response(to: call.request) { sink in
             var stream = ResponsesStream(answer)
             func send(_ events: [JSONValue]) async throws {
                 for event in events {
@@ -85,6 +88,8 @@ struct ResponsesRoutes: Sendable {
                 try await send(stream.fail(Self.refusal(Failure(error))))
             }
         }
+        response.headers[.cacheUse] = running.cache?.rawValue
+        return response
     }
 
     /// As on the chat surface, with the names that the fields have on this one.

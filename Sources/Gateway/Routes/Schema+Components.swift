@@ -85,6 +85,7 @@ extension Schema {
             ]),
             "usage": .reference("TokenUsage"), "cost": .picodollars,
             "firstTokenMilliseconds?": .number, "totalMilliseconds": .number,
+            "cache?": .choice(["miss", "hit", "joined"]), "saved?": .picodollars,
         ]),
         "TokenUsage": .record([
             "freshInput": .integer, "cacheRead": .integer, "cacheWrite": .integer,

@@ -22,6 +22,7 @@ final class ScriptedLayers: Sendable {
         /// What a call emits before its pieces of text.
         var events: [ChatEvent] = []
         var finishReason = Completion.FinishReason.stop
+        var cache: CacheUse?
         var stallsRun = false
         var keepsTurnOpen = false
         var refusedUploads: Set<String> = []
@@ -240,7 +241,7 @@ extension ScriptedLayers: ChatModel, Embedder {
             throw Failure(.notFound, "There is no model \(request.model).")
         }
         return ChatCall(
-            candidate: "local/tiny",
+            candidate: "local/tiny", cache: state.withLock { $0.cache },
             run: { emit in
                 let (events, pieces, failure, stalls) = self.state.withLock {
                     ($0.events, $0.pieces, $0.runFailure, $0.stallsRun)
