@@ -49,11 +49,19 @@ final class CallMeter: Sendable {
         case .success(var completion):
             let isSilent = completion.usage.input <= 0 && completion.usage.output <= 0
             let usage = isSilent ? await estimate(text) : completion.usage
-            completion = Completion(completion, usage: usage)
-            completion.cost = await settle(completion.candidate, usage)
+            completion.usage = usage
+            if inner.isCharged {
+                completion.cost = await settle(completion.candidate, usage)
+            } else {
+                completion.saved = await settleNothing(completion.candidate, instead: usage)
+            }
             return completion
         case .failure(let error):
-            _ = await settle(inner.candidate, await estimate(text))
+            if inner.isCharged {
+                _ = await settle(inner.candidate, await estimate(text))
+            } else {
+                _ = await settleNothing(inner.candidate, instead: TokenUsage())
+            }
             throw error
         }
     }
@@ -75,6 +83,16 @@ final class CallMeter: Sendable {
         await withSettlementSpan(candidate) {
             await ledger.settle(call, hold: hold, candidate: candidate, usage: usage)
         }
+    }
+
+    /// Books a call that used nothing, and returns what it would have cost.
+    private func settleNothing(
+        _ candidate: String, instead usage: TokenUsage
+    ) async -> Picodollars {
+        let saved = ledger.worth(of: usage, candidate: candidate)
+        _ = await settle(candidate, TokenUsage())
+        noteSaved(saved, candidate)
+        return saved
     }
 
     /// What was used as far as we can see: the prompt, and the text that came.
@@ -100,13 +118,4 @@ final class CallMeter: Sendable {
 
     // No tokenizer of today makes more tokens than this of ordinary text.
     private static func tokens(bytes: Int) -> Int { (bytes + 2) / 3 }
-}
-
-extension Completion {
-    fileprivate init(_ completion: Completion, usage: TokenUsage) {
-        self.init(
-            candidate: completion.candidate, finishReason: completion.finishReason, usage: usage,
-            cost: completion.cost, firstTokenMilliseconds: completion.firstTokenMilliseconds,
-            totalMilliseconds: completion.totalMilliseconds)
-    }
 }

@@ -28,7 +28,8 @@ package struct MeteredModel: ChatModel {
             let meter = CallMeter(
                 inner, request: request, call: call, hold: hold, model: model, ledger: ledger)
             return ChatCall(
-                candidate: inner.candidate, run: { try await meter.run($0) },
+                candidate: inner.candidate, cache: inner.cache,
+                isCharged: { inner.isCharged }, run: { try await meter.run($0) },
                 abandon: { await meter.abandon() })
         } catch {
             if let hold { await ledger.void(hold, call) }

@@ -19,6 +19,14 @@ func withSettlementSpan(
     return cost
 }
 
+/// Puts what a cache saved on the current span, and counts it.
+func noteSaved(_ saved: Picodollars, _ candidate: String) {
+    let around = ServiceContext.current.flatMap(activeSpan)
+    around?.attributes["heptad.saved.picodollars"] = saved.rawValue
+    FloatingPointCounter(label: "heptad.saved.usd", dimensions: [("candidate", candidate)])
+        .increment(by: Double(saved.rawValue) / Double(Picodollars.perDollar))
+}
+
 private func activeSpan(_ context: ServiceContext) -> (any Span)? {
     InstrumentationSystem.tracer.activeSpan(identifiedBy: context)
 }

@@ -122,6 +122,12 @@ package final class SpendLedger: Ledger {
         return cost
     }
 
+    /// What this usage costs today, with nothing booked.
+    func worth(of usage: TokenUsage, candidate: String) -> Picodollars {
+        let price = prices.bookedPrice(of: candidate, now: environment.now())
+        return (try? price.cost(of: usage.bounded)) ?? .zero
+    }
+
     /// Gives a hold back. Where the disk refuses it expires by itself.
     func void(_ hold: Hold, _ call: CallDetails) async {
         let environment = environment

@@ -37,7 +37,9 @@ struct Appliance: Sendable {
             configuration.inference, modelsFolder: models, client: client,
             environment: environment)
         // Layers are handed metered models only, so none can forget to account.
-        let model = MeteredModel(router, ledger: ledger)
+        let model = MeteredModel(
+            CachedModel(router, configuration.inference.cache, environment: environment),
+            ledger: ledger)
         let embedder = MeteredEmbedder(router, ledger: ledger)
 
         let conversations = try OrchestrationStore(folder: data)

@@ -144,6 +144,10 @@ package struct GatewayServer: Service {
                 model: layers.model, environment: environment, streams: streams
             ).routes
         routes +=
+            ResponsesRoutes(
+                model: layers.model, environment: environment, streams: streams
+            ).routes
+        routes +=
             HealthRoutes(
                 identity: identity, traces: layers.traces,
                 isMetricsOpen: configuration.metricsOpenOnLoopback, isReady: isReady

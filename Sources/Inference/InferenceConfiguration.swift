@@ -16,6 +16,8 @@ package struct InferenceConfiguration: Codable, Sendable, Equatable {
     package var embeddingModel = ""
     /// The models that run in this process.
     package var local = LocalConfiguration()
+    /// Answers that are given again. Off unless it says otherwise.
+    package var cache = CacheConfiguration()
 
     package init() {}
 
@@ -32,6 +34,7 @@ package struct InferenceConfiguration: Codable, Sendable, Equatable {
                 embeddingModel, key: "inference.embedding_model", providers: providers)
         }
         try local.validate()
+        try cache.validate()
     }
 }
 

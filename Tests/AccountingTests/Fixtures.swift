@@ -15,13 +15,15 @@ final class StagedModel: ChatModel {
     private let pieces: [String]
     private let ending: Ending
     private let refusal: Failure?
+    /// Set where the answer was there, and nothing is to be paid.
+    private let cache: CacheUse?
     let requests = Mutex<[ChatRequest]>([])
     let abandoned = Mutex(0)
 
     init(
         candidates: [String] = ["hosted/m"], pieces: [String] = ["Hello", " there"],
         ending: Ending = .completes(TokenUsage(freshInput: 10, output: 2)),
-        refusal: Failure? = nil, outputTokensMax: Int = 1000
+        refusal: Failure? = nil, outputTokensMax: Int = 1000, cache: CacheUse? = nil
     ) {
         cards = [
             ModelCard(
@@ -31,6 +33,7 @@ final class StagedModel: ChatModel {
         self.pieces = pieces
         self.ending = ending
         self.refusal = refusal
+        self.cache = cache
     }
 
     func open(_ request: ChatRequest) async throws -> ChatCall {
@@ -38,7 +41,7 @@ final class StagedModel: ChatModel {
         if let refusal { throw refusal }
         let candidate = cards[0].candidates.last ?? ""
         return ChatCall(
-            candidate: candidate,
+            candidate: candidate, cache: cache, isCharged: { self.cache == nil },
             run: { emit in
                 for piece in self.pieces { try await emit(.text(piece)) }
                 switch self.ending {

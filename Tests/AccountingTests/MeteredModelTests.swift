@@ -33,6 +33,34 @@ import Testing
         try LedgerTests.expectBalanced(bench.ledger)
     }
 
+    @Test("An answer that was there costs nothing, says what it saved, and is booked as a call")
+    func cached() async throws {
+        let bench = try Bench()
+        let call = try await MeteredModel(StagedModel(cache: .hit), ledger: bench.ledger)
+            .open(.asking())
+        #expect(call.cache == .hit && !call.isCharged)
+        let completion = try await call.run { _ in }
+        #expect(completion.cost == .zero && completion.saved == Self.cost)
+        #expect(completion.usage == TokenUsage(freshInput: 10, output: 2))
+        let spend = try await bench.ledger.spend(of: .alice)
+        #expect(spend.total == .zero && spend.reserved == .zero)
+        #expect(spend.lines.map(\.calls) == [1])
+        #expect(spend.lines.map(\.inputTokens) == [0] && spend.lines.map(\.outputTokens) == [0])
+        try LedgerTests.expectBalanced(bench.ledger)
+    }
+
+    @Test("A call that somebody else pays for costs nothing when it breaks off, either")
+    func joined() async throws {
+        let bench = try Bench()
+        let model = MeteredModel(
+            StagedModel(ending: .fails, cache: .joined), ledger: bench.ledger)
+        let call = try await model.open(.asking())
+        await #expect(throws: Failure.self) { try await call.run { _ in } }
+        let spend = try await bench.ledger.spend(of: .alice)
+        #expect(spend.total == .zero && spend.reserved == .zero)
+        try LedgerTests.expectBalanced(bench.ledger)
+    }
+
     @Test("Funds are held for the dearest candidate, and booked for the one that answered")
     func dearest() async throws {
         let bench = try Bench()

@@ -296,6 +296,27 @@ extension ServerTests {
             }
         }
 
+        @Test("Whether an answer was there is in a header", arguments: [CacheUse.hit, .miss, nil])
+        func cached(use: CacheUse?) async throws {
+            try await TestServer.run { server in
+                server.layers.with { $0.cache = use }
+                for path in [Self.path, "/v1/responses"] {
+                    for isStreamed in [true, false] {
+                        let question =
+                            path == Self.path
+                            ? #""messages":[{"role":"user","content":"Hi"}],"n":2"#
+                            : #""input":"Hi""#
+                        let response = try await server.asAlice(
+                            "POST", path,
+                            json: "{\(question),\"stream\":\(isStreamed)}")
+                        #expect(response.status == 200)
+                        #expect(response.headers["x-heptad-cache"] == use?.rawValue)
+                    }
+                }
+                #expect(server.layers.with { $0.chatRequests.map(\.choice) } == [0, 1, 0, 1, 0, 0])
+            }
+        }
+
         @Test("Embeddings come as numbers or as base64, and tokens are refused")
         func embeddings() async throws {
             try await TestServer.run { server in

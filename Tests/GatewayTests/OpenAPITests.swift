@@ -55,7 +55,7 @@ import Testing
             "GET /api/jobs/{id}", "GET /api/jobs/{id}/events", "POST /api/jobs/{id}/cancel",
             "GET /api/traces", "GET /api/traces/{traceID}", "GET /api/spend", "GET /api/keys",
             "POST /api/keys", "DELETE /api/keys/{id}", "GET /api/openapi.json", "GET /healthz",
-            "GET /readyz", "GET /metrics", "POST /v1/chat/completions", "POST /v1/embeddings",
+            "GET /readyz", "GET /metrics", "POST /v1/chat/completions", "POST /v1/responses", "POST /v1/embeddings",
             "GET /v1/models", "GET /v1/models/{name}", "POST /v1/messages",
             "POST /v1/messages/count_tokens",
             "GET /{file*}",

@@ -21,15 +21,21 @@ package struct ChatCall: Sendable {
 
     /// Who will answer, as `provider/model`.
     package let candidate: String
+    /// What a cache had of the answer; nil where none was asked.
+    package var cache: CacheUse?
+    private let charges: @Sendable () -> Bool
     private let runner: @Sendable (_ emit: Emit) async throws -> Completion
     private let abandoner: @Sendable () async -> Void
 
     package init(
-        candidate: String,
+        candidate: String, cache: CacheUse? = nil,
+        isCharged: @escaping @Sendable () -> Bool = { true },
         run: @escaping @Sendable (_ emit: Emit) async throws -> Completion,
         abandon: @escaping @Sendable () async -> Void = {}
     ) {
         self.candidate = candidate
+        self.cache = cache
+        charges = isCharged
         runner = run
         abandoner = abandon
     }
@@ -38,6 +44,10 @@ package struct ChatCall: Sendable {
     /// returns, which is all the back-pressure there is. Cancelling the task, or throwing from
     /// `emit`, ends the call upstream; what it used until then is settled all the same.
     package func run(_ emit: Emit) async throws -> Completion { try await runner(emit) }
+
+    /// Whether what was used is this call's to pay, once it has ended: not where the answer was there
+    /// already, or is on its way to somebody else who pays for it.
+    package var isCharged: Bool { charges() }
 
     /// Gives the call up before it runs.
     package func abandon() async { await abandoner() }

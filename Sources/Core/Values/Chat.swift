@@ -115,6 +115,8 @@ package struct ChatRequest: Codable, Sendable {
     package var responseFormat = ResponseFormat.text
     /// Leaves the oldest messages out where the conversation is too long, instead of refusing it.
     package var truncates = false
+    /// Which of several answers to the same question this is; each may say something else.
+    package var choice = 0
     /// What the call is for, in the ledger and the trace: `turn`, `api`, `title`.
     package let purpose: String
     package let conversationID: Identifier?
@@ -153,9 +155,14 @@ package struct Completion: Hashable, Codable, Sendable {
     /// The candidate that answered, as `provider/model`.
     package let candidate: String
     package let finishReason: FinishReason
-    package let usage: TokenUsage
+    package var usage: TokenUsage
     /// What was booked for the call. Zero until Accounting has settled it.
     package var cost: Picodollars
+    /// What a cache had of the answer; nil where none was asked. The usage of an answer that was
+    /// there is that of the call that made it.
+    package var cache: CacheUse?
+    /// What the call would have cost, had its answer not been there.
+    package var saved: Picodollars?
     /// Open to first piece of text; nil when there was none.
     package let firstTokenMilliseconds: Double?
     package let totalMilliseconds: Double

@@ -2,26 +2,26 @@ import COpenSSL
 import Core
 
 /// SHA-256 of bytes that come in pieces.
-final class SHA256 {
+package final class SHA256 {
     private let state: UnsafeMutableRawPointer
 
     /// Throws `unavailable` when there is no memory for it.
-    init() throws {
+    package init() throws {
         guard let state = heptad_digest_create() else {
-            throw Failure(.unavailable, "There is not enough memory to check a file's sum.")
+            throw Failure(.unavailable, "There is not enough memory to compute a sum.")
         }
         self.state = state
     }
 
     deinit { heptad_digest_free(state) }
 
-    func update(_ bytes: UnsafeRawBufferPointer) {
+    package func update(_ bytes: UnsafeRawBufferPointer) {
         let isDone = heptad_digest_update(state, bytes.baseAddress, bytes.count)
         precondition(isDone == 1, "SHA-256 of bytes in memory cannot fail")
     }
 
     /// The sum of all bytes so far, in lower-case hexadecimal. More may follow.
-    var hexadecimal: String {
+    package var hexadecimal: String {
         var digest = [UInt8](repeating: 0, count: Int(HEPTAD_SHA256_BYTES))
         let isDone = heptad_digest_read(state, &digest)
         precondition(isDone == 1, "SHA-256 of bytes in memory cannot fail")

@@ -45,6 +45,7 @@ struct AnthropicRoutes: Sendable {
             response = try await answer(open, reply, call)
         }
         response.headers[.requestID] = call.context.traceID
+        response.headers[.cacheUse] = open.cache?.rawValue
         return response
     }
 
@@ -59,12 +60,7 @@ struct AnthropicRoutes: Sendable {
         let body = try JSONValue(parsing: try await call.body().readableBytesView)
         var chat = try AnthropicChat(
             body, of: try call.principal, purpose: OpenAIRoutes.purpose, isAnswered: isAnswered)
-        if chat.request.model.isEmpty {
-            guard let name = await model.models().first?.name else {
-                throw Failure(.unavailable, "No model is configured.")
-            }
-            chat.request.model = name
-        }
+        chat.request.model = try await model.name(asked: chat.request.model)
         return chat
     }
 

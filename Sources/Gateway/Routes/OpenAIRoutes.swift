@@ -20,7 +20,9 @@ struct OpenAIRoutes: Sendable {
                 answers: [
                     .ok(
                         .reference("OpenAIChatAnswer"),
-                        "The answer; `x-heptad-cost` has its cost in picodollars."),
+                        "The answer; `x-heptad-cost` has its cost in picodollars. Where a cache is"
+                            + " asked, `x-heptad-cache` says hit, miss or joined, and"
+                            + " `x-heptad-saved` what an answer that was there would have cost."),
                     .events("Chunks of the answer, then `[DONE]`, with `stream`."),
                 ], handler: complete),
             Route(
@@ -42,7 +44,7 @@ struct OpenAIRoutes: Sendable {
         let principal = try call.principal
         let bytes = try await call.body()
         let body = try JSON.decode(OpenAIChatRequest.self, from: bytes)
-        let name = try await modelName(body.model)
+        let name = try await model.name(asked: body.model)
         let request = try body.call(
             of: principal, model: name, body: try JSONValue(parsing: bytes.readableBytesView),
             purpose: Self.purpose)
@@ -62,6 +64,7 @@ struct OpenAIRoutes: Sendable {
         for index in 0..<count {
             var request = request
             request.sampling.seed = request.sampling.seed.map { $0 &+ UInt64(index) }
+            request.choice = index
             do {
                 opened.append(OpenCall(try await model.open(request)))
             } catch let failure as Failure {
@@ -71,7 +74,7 @@ struct OpenAIRoutes: Sendable {
         return opened
     }
 
-    private static func refusal(_ failure: Failure) -> Refusal {
+    static func refusal(_ failure: Failure) -> Refusal {
         switch failure.code {
         case .tooLarge:
             // The surface says 413 of bodies only.
@@ -84,7 +87,7 @@ struct OpenAIRoutes: Sendable {
             // What only the model can tell is told by the name of the field.
             var refusal = Refusal(failure)
             let named = failure.message.split(separator: "`").first { text in
-                ["response_format", "tools["].contains { text.hasPrefix($0) }
+                ["response_format", "text.format", "tools["].contains { text.hasPrefix($0) }
             }
             refusal.parameter =
                 failure.message.hasPrefix("logit_bias")
@@ -108,6 +111,11 @@ struct OpenAIRoutes: Sendable {
                 usage: OpenAIUsage(ended.map(\.completion.usage))))
         let cost = ended.reduce(Int64(0)) { $0 &+ $1.completion.cost.rawValue }
         response.headers[.callCost] = "\(cost)"
+        let saved = ended.compactMap(\.completion.saved)
+        if !saved.isEmpty {
+            response.headers[.callSaved] = "\(saved.reduce(Int64(0)) { $0 &+ $1.rawValue })"
+        }
+        response.headers[.cacheUse] = calls.cache?.rawValue
         response.headers[.connection] = "close"
         return response
     }
@@ -116,7 +124,7 @@ struct OpenAIRoutes: Sendable {
         _ calls: OpenCalls, _ header: ChunkHeader, _ call: Call, _ events: EventStream,
         withUsage: Bool
     ) -> Response {
-        events.response(to: call.request) { sink in
+        var response = events.response(to: call.request) { sink in
             do {
                 for index in 0..<calls.count {
                     let role = OpenAIChatAnswer.Message(role: "assistant", content: "")
@@ -135,6 +143,8 @@ struct OpenAIRoutes: Sendable {
             }
             try await sink.send(text: "[DONE]")
         }
+        response.headers[.cacheUse] = calls.cache?.rawValue
+        return response
     }
 
     @Sendable private func embed(_ call: Call) async throws -> Response {
@@ -175,14 +185,6 @@ struct OpenAIRoutes: Sendable {
         return try .json(OpenAIModel(card))
     }
 
-    private func modelName(_ asked: String?) async throws -> String {
-        if let asked, !asked.isEmpty { return asked }
-        guard let name = await model.models().first?.name else {
-            throw Failure(.unavailable, "No model is configured.")
-        }
-        return name
-    }
-
     private static func unknownModel(_ failure: Failure) -> Refusal {
         var refusal = Refusal(failure)
         refusal.parameter = "model"
@@ -217,6 +219,12 @@ private struct OpenCalls: Sendable {
     init(_ calls: [OpenCall]) { self.calls = calls }
 
     var count: Int { calls.count }
+
+    /// Of all choices together: a hit where every one was there.
+    var cache: CacheUse? {
+        let uses = Set(calls.map(\.cache))
+        return uses.count == 1 ? calls[0].cache : uses.contains(.miss) ? .miss : .joined
+    }
 
     /// Runs all at once, and hands `send` what a stream says of them as it comes. When one fails,
     /// the others end with it.

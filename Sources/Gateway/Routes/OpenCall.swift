@@ -4,9 +4,13 @@ import Synchronization
 /// A call that is given up when nobody runs it: a client may be gone before its answer begins, and
 /// then Hummingbird drops the response without a word.
 final class OpenCall: Sendable {
+    let cache: CacheUse?
     private let call: Mutex<ChatCall?>
 
-    init(_ call: ChatCall) { self.call = Mutex(call) }
+    init(_ call: ChatCall) {
+        cache = call.cache
+        self.call = Mutex(call)
+    }
 
     deinit {
         guard let call = take() else { return }
@@ -26,5 +30,16 @@ final class OpenCall: Sendable {
             defer { held = nil }
             return held
         }
+    }
+}
+
+extension ChatModel {
+    /// The name that was asked for, or the default.
+    func name(asked: String?) async throws -> String {
+        if let asked, !asked.isEmpty { return asked }
+        guard let name = await models().first?.name else {
+            throw Failure(.unavailable, "No model is configured.")
+        }
+        return name
     }
 }

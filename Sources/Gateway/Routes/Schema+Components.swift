@@ -5,6 +5,7 @@ extension Schema {
     static let components: [String: Schema] = account.merging(conversation) { $1 }
         .merging(knowledge) { $1 }.merging(telemetry) { $1 }.merging(openAI) { $1 }
         .merging(anthropic) { $1 }
+        .merging(responses) { $1 }
 
     private static let account: [String: Schema] = [
         "Problem": .record(
@@ -85,6 +86,7 @@ extension Schema {
             ]),
             "usage": .reference("TokenUsage"), "cost": .picodollars,
             "firstTokenMilliseconds?": .number, "totalMilliseconds": .number,
+            "cache?": .choice(["miss", "hit", "joined"]), "saved?": .picodollars,
         ]),
         "TokenUsage": .record([
             "freshInput": .integer, "cacheRead": .integer, "cacheWrite": .integer,

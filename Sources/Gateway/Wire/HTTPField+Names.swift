@@ -2,7 +2,9 @@ import HTTPTypes
 
 extension HTTPField.Name {
     static let actingAs = named("x-heptad-as")
+    static let cacheUse = named("x-heptad-cache")
     static let callCost = named("x-heptad-cost")
+    static let callSaved = named("x-heptad-saved")
     static let crossOriginOpenerPolicy = named("cross-origin-opener-policy")
     static let crossOriginResourcePolicy = named("cross-origin-resource-policy")
     static let csrfToken = named("x-csrf-token")

@@ -2,31 +2,39 @@ import Core
 
 /// What of a request is read in the order of its keys: tools, and the form of the answer.
 enum OpenAITools {
+    /// How deep the two APIs put what they say of a function or a schema.
+    enum Shape {
+        /// Chat Completions: `{"type": "function", "function": {"name": ...}}`.
+        case nested
+        /// Responses: `{"type": "function", "name": ...}`.
+        case flat
+    }
+
     static let toolsMax = 128
 
     static let nameMax = 64
 
-    static func tools(_ value: JSONValue?) throws -> [ToolDefinition] {
+    static func tools(_ value: JSONValue?, _ shape: Shape = .nested) throws -> [ToolDefinition] {
         guard let value, value != .null else { return [] }
         guard let entries = value.array, entries.count <= toolsMax else {
             throw refusal("tools", "has to be an array of at most \(toolsMax) tools.")
         }
         var names: Set<String> = []
         return try entries.enumerated().map { index, entry in
-            let field = "tools[\(index)]"
-            guard entry["type"]?.string == "function", let function = entry["function"] else {
+            guard entry["type"]?.string == "function", let function = body(of: entry, shape) else {
                 throw OpenAIChatRequest.unsupported(
-                    "\(field).type", "Only tools of type function are supported.")
+                    "tools[\(index)].type", "Only tools of type function are supported.")
             }
+            let field = shape == .nested ? "tools[\(index)].function" : "tools[\(index)]"
             guard let name = function["name"]?.string, isName(name) else {
-                throw refusal("\(field).function.name", nameRule)
+                throw refusal("\(field).name", nameRule)
             }
             guard names.insert(name).inserted else {
-                throw refusal("\(field).function.name", "is the name of another tool too.")
+                throw refusal("\(field).name", "is the name of another tool too.")
             }
             let parameters = present(function["parameters"])
             guard parameters.map({ $0.members != nil }) ?? true else {
-                throw refusal("\(field).function.parameters", "has to be a JSON Schema.")
+                throw refusal("\(field).parameters", "has to be a JSON Schema.")
             }
             return ToolDefinition(
                 name: name, description: function["description"]?.string ?? "",
@@ -34,7 +42,9 @@ enum OpenAITools {
         }
     }
 
-    static func choice(_ value: JSONValue?, of tools: [ToolDefinition]) throws -> ToolChoice {
+    static func choice(
+        _ value: JSONValue?, of tools: [ToolDefinition], _ shape: Shape = .nested
+    ) throws -> ToolChoice {
         guard let value = present(value) else { return .auto }
         switch value.string {
         case "none"?: return .none
@@ -44,7 +54,8 @@ enum OpenAITools {
             return .required
         default: break
         }
-        guard value["type"]?.string == "function", let name = value["function"]?["name"]?.string
+        guard value["type"]?.string == "function",
+            let name = body(of: value, shape)?["name"]?.string
         else {
             throw refusal("tool_choice", "has to be none, auto, required or a function.")
         }
@@ -54,19 +65,24 @@ enum OpenAITools {
         return .named(name)
     }
 
-    static func format(_ value: JSONValue?) throws -> ResponseFormat {
+    /// - Parameter field: what holds the form, as a refusal names it.
+    static func format(
+        _ value: JSONValue?, _ shape: Shape = .nested, field: String = "response_format"
+    ) throws -> ResponseFormat {
         guard let value = present(value) else { return .text }
         switch value["type"]?.string {
         case "text"?: return .text
         case "json_object"?: return .jsonObject
         case "json_schema"?: break
         default:
-            throw refusal("response_format.type", "has to be text, json_object or json_schema.")
+            throw refusal("\(field).type", "has to be text, json_object or json_schema.")
         }
-        guard let format = value["json_schema"], let name = format["name"]?.string, isName(name)
-        else { throw refusal("response_format.json_schema.name", nameRule) }
+        let format = shape == .nested ? value["json_schema"] : value
+        let field = shape == .nested ? "\(field).json_schema" : field
+        guard let format, let name = format["name"]?.string, isName(name)
+        else { throw refusal("\(field).name", nameRule) }
         guard let schema = format["schema"], schema.members != nil else {
-            throw refusal("response_format.json_schema.schema", "has to be a JSON Schema.")
+            throw refusal("\(field).schema", "has to be a JSON Schema.")
         }
         return .jsonSchema(name: name, schema: schema, isStrict: format["strict"]?.bool ?? false)
     }
@@ -83,6 +99,10 @@ enum OpenAITools {
                 default: false
                 }
             }
+    }
+
+    private static func body(of value: JSONValue, _ shape: Shape) -> JSONValue? {
+        shape == .nested ? value["function"] : value
     }
 
     private static func present(_ value: JSONValue?) -> JSONValue? { value == .null ? nil : value }

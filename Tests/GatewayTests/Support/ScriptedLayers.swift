@@ -19,6 +19,10 @@ final class ScriptedLayers: Sendable {
         var openFailure: Failure?
         var runFailure: Failure?
         var pieces = ["Hello", ", ", "world"]
+        /// What a call emits before its pieces of text.
+        var events: [ChatEvent] = []
+        var finishReason = Completion.FinishReason.stop
+        var cache: CacheUse?
         var stallsRun = false
         var keepsTurnOpen = false
         var refusedUploads: Set<String> = []
@@ -58,9 +62,14 @@ final class ScriptedLayers: Sendable {
         id: passage, documentID: document, documentName: "a.md", headings: ["A", "B"],
         text: "Text.", start: 0, end: 5)
     static let usage = TokenUsage(freshInput: 7, cacheRead: 2, output: 3)
-    static let completion = Completion(
-        candidate: "local/tiny", finishReason: .stop, usage: usage, cost: Picodollars(1234),
-        firstTokenMilliseconds: 1.5, totalMilliseconds: 9)
+    static let completion = completion(.stop)
+
+    static func completion(_ reason: Completion.FinishReason) -> Completion {
+        Completion(
+            candidate: "local/tiny", finishReason: reason, usage: usage, cost: Picodollars(1234),
+            firstTokenMilliseconds: 1.5, totalMilliseconds: 9)
+    }
+
     static let outcome = TurnOutcome(
         state: .completed, text: "Hello, world [1]",
         citations: [Citation(number: 1, passage: samplePassage, origin: .model)],
@@ -232,11 +241,12 @@ extension ScriptedLayers: ChatModel, Embedder {
             throw Failure(.notFound, "There is no model \(request.model).")
         }
         return ChatCall(
-            candidate: "local/tiny",
+            candidate: "local/tiny", cache: state.withLock { $0.cache },
             run: { emit in
-                let (pieces, failure, stalls) = self.state.withLock {
-                    ($0.pieces, $0.runFailure, $0.stallsRun)
+                let (events, pieces, failure, stalls) = self.state.withLock {
+                    ($0.events, $0.pieces, $0.runFailure, $0.stallsRun)
                 }
+                for event in events { try await emit(event) }
                 for piece in pieces { try await emit(.text(piece)) }
                 if let failure { throw failure }
                 if stalls {
@@ -247,7 +257,7 @@ extension ScriptedLayers: ChatModel, Embedder {
                         throw error
                     }
                 }
-                return Self.completion
+                return Self.completion(self.state.withLock { $0.finishReason })
             }, abandon: { self.state.withLock { $0.abandoned += 1 } })
     }
 

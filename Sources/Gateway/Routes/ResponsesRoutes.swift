@@ -1,0 +1,107 @@
+import Core
+import HTTPTypes
+import Hummingbird
+
+/// OpenAI's Responses API. Nothing is kept between requests.
+struct ResponsesRoutes: Sendable {
+    let model: any ChatModel
+    let environment: Core.Environment
+    let streams: StreamSlots
+
+    var routes: [Route] {
+        [
+            Route(
+                .post, "/v1/responses",
+                "Answer, at once or as a stream, in the format of OpenAI's Responses. Answers are"
+                    + " not kept: each request brings its whole conversation.",
+                body: .json(.reference("ResponsesRequest")),
+                answers: [
+                    .ok(
+                        .reference("ResponsesAnswer"),
+                        "The answer; `x-heptad-cost` has its cost in picodollars, and the headers of"
+                            + " the cache are those of `/v1/chat/completions`."),
+                    .events("`response.created` to `response.completed`, with `stream`."),
+                ], handler: respond)
+        ]
+    }
+
+    @Sendable private func respond(_ call: Call) async throws -> Response {
+        let principal = try call.principal
+        let bytes = try await call.body()
+        let body = try JSON.decode(ResponsesRequest.self, from: bytes)
+        let json = try JSONValue(parsing: bytes.readableBytesView)
+        let name = try await model.name(asked: body.model)
+        let request = try body.call(
+            of: principal, model: name, body: json, purpose: OpenAIRoutes.purpose)
+        let answer = ResponsesAnswer(
+            key: environment.identifier().description.filter { $0 != "-" },
+            createdAt: environment.now(), request: request,
+            metadata: try ResponsesRequest.metadata(json["metadata"]),
+            instructions: body.instructions)
+        let events = body.stream == true ? try streams.stream(for: principal.userID) : nil
+        let opened: ChatCall
+        do {
+            opened = try await model.open(request)
+        } catch let failure as Failure {
+            throw Self.refusal(failure)
+        }
+        let running = OpenCall(opened)
+        guard let events else { return try await whole(answer, running, call) }
+        return stream(answer, running, call, events)
+    }
+
+    private func whole(
+        _ answer: ResponsesAnswer, _ running: OpenCall, _ call: Call
+    ) async throws -> Response {
+        let environment = environment
+        let (object, completion) = try await call.request.whileConnected {
+            var stream = ResponsesStream(answer)
+            let completion = try await running.run { _ = stream.receive($0) }
+            let time = environment.now()
+            _ = stream.end(completion, at: time)
+            return (stream.whole(.ended(completion, at: time)), completion)
+        }
+        var response = Response.text(object.text, type: "application/json")
+        response.headers[.callCost] = "\(completion.cost.rawValue)"
+        response.headers[.callSaved] = completion.saved.map { "\($0.rawValue)" }
+        response.headers[.cacheUse] = running.cache?.rawValue
+        response.headers[.connection] = "close"
+        return response
+    }
+
+    private func stream(
+        _ answer: ResponsesAnswer, _ running: OpenCall, _ call: Call, _ events: EventStream
+    ) -> Response {
+        var response = events.response(to: call.request) { sink in
+            var stream = ResponsesStream(answer)
+            func send(_ events: [JSONValue]) async throws {
+                for event in events {
+                    try await sink.send(event: event["type"]?.string, text: event.text)
+                }
+            }
+            try await send(stream.begin())
+            do {
+                let completion = try await running.run { try await send(stream.receive($0)) }
+                try await send(stream.end(completion, at: environment.now()))
+            } catch {
+                guard !Task.isCancelled else { throw error }
+                try await send(stream.fail(Self.refusal(Failure(error))))
+            }
+        }
+        response.headers[.cacheUse] = running.cache?.rawValue
+        return response
+    }
+
+    /// As on the chat surface, with the names that the fields have on this one.
+    private static func refusal(_ failure: Failure) -> Refusal {
+        let message = failure.message
+            .replacing("response_format.json_schema", with: "text.format")
+            .replacing("response_format", with: "text.format")
+            .replacing(".function.parameters", with: ".parameters")
+        var refusal = OpenAIRoutes.refusal(
+            Failure(
+                failure.code, message, cause: failure.cause, retryAfter: failure.retryAfter))
+        if refusal.parameter == "messages" { refusal.parameter = "input" }
+        return refusal
+    }
+}

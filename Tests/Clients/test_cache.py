@@ -1,0 +1,123 @@
+"""Answers that are given again: what they cost, who gets them, and how a trace shows it."""
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx
+import pytest
+
+from conftest import ANSWER_SECONDS, OWNER, QUICK, Client, Server
+
+SETTINGS = QUICK + """
+inference:
+  cache:
+    exact: deterministic
+accounting:
+  prices:
+    local/*:
+      input_dollars_per_million: "1"
+      output_dollars_per_million: "10"
+"""
+
+
+@pytest.fixture(scope="module")
+def owner(tmp_path_factory):
+    server = Server(tmp_path_factory.mktemp("cache"), SETTINGS).start()
+    answer = httpx.post(
+        f"{server.address}/api/setup",
+        json={"token": server.setup_token, "name": OWNER[0], "password": OWNER[1]})
+    assert answer.status_code == 201, answer.text
+    with Client(server, server.token) as client:
+        yield client
+    server.stop()
+
+
+def ask(client, question, **options):
+    answer = client.post("/v1/chat/completions", timeout=ANSWER_SECONDS, json={
+        "messages": [{"role": "user", "content": question}], "temperature": 0, "max_tokens": 16,
+        **options})
+    assert answer.status_code == 200, answer.text
+    return answer
+
+
+def text(answer):
+    return answer.json()["choices"][0]["message"]["content"]
+
+
+def spent(client):
+    return client.get("/api/spend").json()["total"]
+
+
+def test_what_is_asked_again_costs_nothing_and_says_what_it_saved(owner):
+    question = "Name the capital of France."
+    first = ask(owner, question)
+    cost = int(first.headers["x-heptad-cost"])
+    assert first.headers["x-heptad-cache"] == "miss" and cost > 0
+    assert "x-heptad-saved" not in first.headers
+    before = spent(owner)
+    second = ask(owner, question)
+    assert second.headers["x-heptad-cache"] == "hit"
+    assert second.headers["x-heptad-cost"] == "0"
+    assert int(second.headers["x-heptad-saved"]) == cost
+    assert text(second) == text(first)
+    assert second.json()["usage"]["total_tokens"] == first.json()["usage"]["total_tokens"]
+    assert spent(owner) == before
+
+    streamed = ""
+    with owner.stream("POST", "/v1/chat/completions", json={
+            "messages": [{"role": "user", "content": question}], "temperature": 0,
+            "max_tokens": 16, "stream": True}) as answer:
+        assert answer.headers["x-heptad-cache"] == "hit"
+        for line in answer.iter_lines():
+            if line.startswith("data: {"):
+                for choice in json.loads(line[6:])["choices"]:
+                    streamed += choice["delta"].get("content") or ""
+    assert streamed == text(first)
+
+
+def test_the_same_question_through_another_api_is_the_same_question(owner):
+    question = "Name the capital of Italy."
+    first = ask(owner, question)
+    second = owner.post("/v1/responses", timeout=ANSWER_SECONDS, json={
+        "input": question, "temperature": 0, "max_output_tokens": 16})
+    assert second.headers["x-heptad-cache"] == "hit"
+    assert second.json()["output"][0]["content"][0]["text"] == text(first)
+
+
+def test_what_may_be_said_otherwise_is_asked_anew(owner):
+    assert "x-heptad-cache" not in ask(owner, "Say a word.", temperature=1).headers
+    seeded = [ask(owner, "Say a word.", temperature=1, seed=seed).headers["x-heptad-cache"]
+              for seed in (1, 1, 2)]
+    assert seeded == ["miss", "hit", "miss"]
+
+
+def test_the_same_at_once_is_asked_once(owner):
+    before = spent(owner)
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(
+            lambda _: ask(owner, "Tell me about tides.", max_tokens=48), range(4)))
+    assert len({text(answer) for answer in answers}) == 1
+    uses = sorted(answer.headers["x-heptad-cache"] for answer in answers)
+    assert uses.count("miss") == 1 and set(uses) <= {"miss", "joined", "hit"}
+    costs = sorted(int(answer.headers["x-heptad-cost"]) for answer in answers)
+    assert costs[:3] == [0, 0, 0] and spent(owner) == before + costs[3]
+
+
+def test_a_trace_and_the_metrics_show_it(owner):
+    question = "Name the capital of Spain."
+    made, given = ask(owner, question), ask(owner, question)
+
+    def spans(answer):
+        for _ in range(100):
+            found = owner.get(f"/api/traces/{answer.headers['x-trace-id']}")
+            if found.status_code == 200:
+                return found.json()["spans"]
+        pytest.fail("No trace")
+
+    span = next(each for each in spans(given) if each["name"].startswith("cached "))
+    assert span["attributes"]["heptad.cache"] == "hit"
+    assert span["attributes"]["heptad.cache.trace_id"] == made.headers["x-trace-id"]
+    assert not any(each["name"].startswith("chat ") for each in spans(given))
+    metrics = owner.get("/metrics").text
+    assert 'heptad_cache_lookups' in metrics and 'result="hit"' in metrics
+    assert "heptad_cache_bytes" in metrics
