@@ -29,17 +29,12 @@ final class CallMeter: Sendable {
         guard takeOver() else {
             throw Failure(.internalError, "A call was run twice, or after it was given up.")
         }
-        var text = ""
+        var parts = CallParts(candidate: inner.candidate)
         let outcome: Result<Completion, any Error>
         do {
             outcome = .success(
                 try await inner.run { event in
-                    switch event {
-                    case .text(let piece): text += piece
-                    case .toolCall(let piece): text += (piece.name ?? "") + piece.arguments
-                    case .reasoning(let piece): text += piece
-                    case .logprobs: break
-                    }
+                    parts.receive(event)
                     try await emit(event)
                 })
         } catch {
@@ -48,12 +43,14 @@ final class CallMeter: Sendable {
         switch outcome {
         case .success(var completion):
             let isSilent = completion.usage.input <= 0 && completion.usage.output <= 0
-            let usage = isSilent ? await estimate(text) : completion.usage
-            completion = Completion(completion, usage: usage)
-            completion.cost = await settle(completion.candidate, usage)
+            let usage = isSilent ? await estimate(parts) : completion.usage
+            let taken = parts.ended + [CallParts.Part(completion.candidate, usage)]
+            completion = Completion(completion, usage: CallParts.total(taken))
+            completion.cost = await settle(taken)
             return completion
         case .failure(let error):
-            _ = await settle(inner.candidate, await estimate(text))
+            _ = await settle(
+                parts.ended + [CallParts.Part(parts.candidate, await estimate(parts))])
             throw error
         }
     }
@@ -71,15 +68,18 @@ final class CallMeter: Sendable {
         }
     }
 
-    private func settle(_ candidate: String, _ usage: TokenUsage) async -> Picodollars {
-        await withSettlementSpan(candidate) {
-            await ledger.settle(call, hold: hold, candidate: candidate, usage: usage)
+    private func settle(_ parts: [CallParts.Part]) async -> Picodollars {
+        await withSettlementSpan(parts.map(\.candidate)) {
+            await ledger.settle(call, hold: hold, parts)
         }
     }
 
-    /// What was used as far as we can see: the prompt, and the text that came.
-    private func estimate(_ text: String) async -> TokenUsage {
-        let (model, request, texts) = (model, request, request.countedTexts)
+    /// What the last candidate used as far as we can see: the prompt, with what others had written
+    /// before it, and the text that came.
+    private func estimate(_ parts: CallParts) async -> TokenUsage {
+        let text = parts.text
+        let (model, request) = (model, request)
+        let texts = request.countedTexts + (parts.shown.isEmpty ? [] : [parts.shown])
         // A task of its own, because this one may be cancelled, which the count must not notice.
         let counting = Task {
             try await model.countTokens(

@@ -21,15 +21,21 @@ package struct ChatCall: Sendable {
 
     /// Who will answer, as `provider/model`.
     package let candidate: String
+    /// By which policy it was chosen, and why others were not, in one line for a header.
+    package let decision: String
+    /// What the reader should know of the choice, in a sentence; nil for nothing.
+    package let notice: String?
     private let runner: @Sendable (_ emit: Emit) async throws -> Completion
     private let abandoner: @Sendable () async -> Void
 
     package init(
-        candidate: String,
+        candidate: String, decision: String = "", notice: String? = nil,
         run: @escaping @Sendable (_ emit: Emit) async throws -> Completion,
         abandon: @escaping @Sendable () async -> Void = {}
     ) {
         self.candidate = candidate
+        self.decision = decision
+        self.notice = notice
         runner = run
         abandoner = abandon
     }

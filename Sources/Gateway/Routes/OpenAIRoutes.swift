@@ -21,7 +21,8 @@ struct OpenAIRoutes: Sendable {
                 answers: [
                     .ok(
                         .reference("OpenAIChatAnswer"),
-                        "The answer; `x-heptad-cost` has its cost in picodollars."),
+                        "The answer; `x-heptad-cost` has its cost in picodollars, `x-heptad-route` who"
+                            + " answered and why."),
                     .events("Chunks of the answer, then `[DONE]`, with `stream`."),
                 ], handler: complete),
             Route(
@@ -109,6 +110,7 @@ struct OpenAIRoutes: Sendable {
                 usage: OpenAIUsage(ended.map(\.completion.usage))))
         let cost = ended.reduce(Int64(0)) { $0 &+ $1.completion.cost.rawValue }
         response.headers[.callCost] = "\(cost)"
+        response.headers[.route] = calls.decision
         response.headers[.connection] = "close"
         return response
     }
@@ -117,7 +119,7 @@ struct OpenAIRoutes: Sendable {
         _ calls: OpenCalls, _ header: ChunkHeader, _ call: Call, _ events: EventStream,
         withUsage: Bool
     ) -> Response {
-        events.response(to: call.request) { sink in
+        var response = events.response(to: call.request) { sink in
             do {
                 for index in 0..<calls.count {
                     let role = OpenAIChatAnswer.Message(role: "assistant", content: "")
@@ -136,6 +138,8 @@ struct OpenAIRoutes: Sendable {
             }
             try await sink.send(text: "[DONE]")
         }
+        response.headers[.route] = calls.decision
+        return response
     }
 
     @Sendable private func embed(_ call: Call) async throws -> Response {
@@ -219,6 +223,9 @@ private struct OpenCalls: Sendable {
 
     var count: Int { calls.count }
 
+    /// Who answers and why, of the first call; nil where a header cannot carry it.
+    var decision: String? { calls.first.flatMap(\.decision) }
+
     /// Runs all at once, and hands `send` what a stream says of them as it comes. When one fails,
     /// the others end with it.
     func run(
@@ -251,9 +258,19 @@ private struct OpenCalls: Sendable {
 /// A call that is given up when nobody runs it: a client may be gone before its answer begins, and
 /// then Hummingbird drops the response without a word.
 private final class OpenCall: Sendable {
+    let decision: String?
     private let call: Mutex<ChatCall?>
 
-    init(_ call: ChatCall) { self.call = Mutex(call) }
+    // Proxies cut or refuse what is much longer.
+    private static let decisionBytesMax = 500
+
+    init(_ call: ChatCall) {
+        // Names of models are the operator's, and may have letters that a header may not.
+        let safe = call.decision.unicodeScalars.map { (32..<127).contains($0.value) ? $0 : "?" }
+        let text = String(String.UnicodeScalarView(safe.prefix(Self.decisionBytesMax)))
+        decision = text.isEmpty ? nil : text
+        self.call = Mutex(call)
+    }
 
     deinit {
         guard let call = take() else { return }

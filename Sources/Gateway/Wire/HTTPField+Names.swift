@@ -16,6 +16,8 @@ extension HTTPField.Name {
     static let rateLimit = named("ratelimit")
     static let rateLimitPolicy = named("ratelimit-policy")
     static let referrerPolicy = named("referrer-policy")
+    static let route = named("x-heptad-route")
+    static let shouldRetry = named("x-should-retry")
     static let traceID = named("x-trace-id")
 
     private static func named(_ text: String) -> HTTPField.Name {

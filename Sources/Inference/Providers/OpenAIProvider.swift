@@ -10,7 +10,7 @@ struct OpenAIProvider: Provider {
     private let baseURL: String
     private let target: String
     private let isOpenAI: Bool
-    private let apiKey: String
+    private let keys: ProviderKeys
     private let limits: HTTPLimits
     private let client: HTTPClient
     private let environment: Environment
@@ -42,7 +42,7 @@ struct OpenAIProvider: Provider {
         }
         isOpenAI = target == "api.openai.com:443"
         telemetryName = isOpenAI ? "openai" : name
-        apiKey = configuration.apiKey
+        keys = ProviderKeys(name, configuration, environment: environment)
         var limits = client.limits
         limits.connect = HTTPLimits.duration(configuration.connectTimeoutSeconds)
         limits.firstByte = HTTPLimits.duration(configuration.firstTokenTimeoutSeconds)
@@ -54,7 +54,8 @@ struct OpenAIProvider: Provider {
     func open(_ request: ProviderRequest) async throws -> ProviderCall {
         let response = try await post(
             "/chat/completions", OpenAIChatRequest.body(of: request, isOpenAI: isOpenAI),
-            accept: "text/event-stream", headers: request.headers, model: request.model)
+            accept: "text/event-stream", headers: request.headers, model: request.model,
+            tokens: TokenEstimate.tokens(request.messages))
         var answer = OpenAIAnswer(
             response, promptEstimate: TokenEstimate.tokens(request.messages),
             now: environment.now)
@@ -103,6 +104,8 @@ struct OpenAIProvider: Provider {
         texts.map { TokenEstimate.tokens(bytes: $0.utf8.count) + TokenEstimate.tokensPerMessage }
     }
 
+    func wait(model: String, tokens: Int) -> Duration? { keys.wait(model: model, tokens: tokens) }
+
     private func next(of answer: inout OpenAIAnswer, model: String) async throws -> ChatEvent? {
         do { return try await answer.next() } catch {
             throw candidateFailure(error, model: model, hasBegun: true)
@@ -114,12 +117,21 @@ struct OpenAIProvider: Provider {
     /// Sends the body and returns once the answer's status says that it went well.
     private func post(
         _ path: String, _ body: [UInt8], accept: String, headers: [String: String],
-        model: String
+        model: String, tokens: Int
+    ) async throws -> HTTPResponse {
+        try await keys.send(model: model, tokens: tokens) { key in
+            try await post(path, body, accept: accept, headers: headers, model: model, key: key)
+        }
+    }
+
+    private func post(
+        _ path: String, _ body: [UInt8], accept: String, headers: [String: String],
+        model: String, key: String
     ) async throws -> HTTPResponse {
         var lines = [
             HTTPHeader("Content-Type", "application/json"), HTTPHeader("Accept", accept),
         ]
-        if !apiKey.isEmpty { lines.append(HTTPHeader("Authorization", "Bearer \(apiKey)")) }
+        if !key.isEmpty { lines.append(HTTPHeader("Authorization", "Bearer \(key)")) }
         lines += headers.sorted { $0.key < $1.key }.map { HTTPHeader($0.key, $0.value) }
         do {
             let response = try await client.open(
@@ -151,7 +163,8 @@ struct OpenAIProvider: Provider {
         let response = try await post(
             "/embeddings",
             Array(try JSONEncoder().encode(OpenAIEmbeddingRequest(model: model, input: texts))),
-            accept: "application/json", headers: headers, model: model)
+            accept: "application/json", headers: headers, model: model,
+            tokens: TokenEstimate.tokens(bytes: texts.reduce(0) { $0 + $1.utf8.count }))
         do {
             let body = try await response.body.collect(bytesMax: Self.embeddingBytesMax)
             return try JSONDecoder().decode(OpenAIEmbeddings.self, from: Data(body))
@@ -266,7 +279,7 @@ struct OpenAIProvider: Provider {
     /// The provider's words without our key, without line ends, and not too many of them.
     private func redacted(_ text: String) -> String {
         var text = text
-        if !apiKey.isEmpty { text = text.replacingOccurrences(of: apiKey, with: "[key]") }
+        for key in keys.all { text = text.replacingOccurrences(of: key, with: "[key]") }
         // OpenAI repeats a refused key with stars in its middle, which is still the key's ends.
         let words = text.split(whereSeparator: \.isWhitespace)
             .map { $0.contains("sk-") || $0.contains("***") ? "[key]" : String($0) }

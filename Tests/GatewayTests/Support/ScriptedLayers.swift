@@ -19,6 +19,8 @@ final class ScriptedLayers: Sendable {
         var openFailure: Failure?
         var runFailure: Failure?
         var pieces = ["Hello", ", ", "world"]
+        var decision = ""
+        var change: CandidateSwitch?
         var stallsRun = false
         var keepsTurnOpen = false
         var refusedUploads: Set<String> = []
@@ -232,12 +234,13 @@ extension ScriptedLayers: ChatModel, Embedder {
             throw Failure(.notFound, "There is no model \(request.model).")
         }
         return ChatCall(
-            candidate: "local/tiny",
+            candidate: "local/tiny", decision: state.withLock { $0.decision },
             run: { emit in
-                let (pieces, failure, stalls) = self.state.withLock {
-                    ($0.pieces, $0.runFailure, $0.stallsRun)
+                let (pieces, change, failure, stalls) = self.state.withLock {
+                    ($0.pieces, $0.change, $0.runFailure, $0.stallsRun)
                 }
                 for piece in pieces { try await emit(.text(piece)) }
+                if let change { try await emit(.switched(change)) }
                 if let failure { throw failure }
                 if stalls {
                     do {
