@@ -31,14 +31,28 @@ struct CallEstimate {
 
     var isFree: Bool { prices.allSatisfy(\.isFree) }
 
-    /// The most the call can cost with an answer of this length, whichever candidate gives it.
+    /// The most the call can cost with an answer of this length, whichever candidate gives it. Where
+    /// candidates may go on for each other, each reads the prompt and what was written, and each may
+    /// write all of the answer.
     func ceiling(outputTokens: Int) throws -> Picodollars {
-        try prices.map { try $0.ceiling(input: promptTokens, output: outputTokens) }.max() ?? .zero
+        guard card.answersMax > 1 else {
+            return try prices.map { try $0.ceiling(input: promptTokens, output: outputTokens) }
+                .max()
+                ?? .zero
+        }
+        let each = try prices.map {
+            try $0.ceiling(
+                input: min(promptTokens + outputTokens, Rates.tokensMax), output: outputTokens)
+        }
+        return try each.sorted(by: >).prefix(card.answersMax).reduce(Picodollars.zero) {
+            try $0.adding($1)
+        }
     }
 
     /// The longest answer that `funds` pay for, whichever candidate gives it.
     func outputTokens(for funds: Picodollars) throws -> Int {
         var affordable = outputTokens
+        guard card.answersMax == 1 else { return try shared(funds) }
         for price in prices {
             let each = price.rates(inputTokens: promptTokens).output.rawValue
             let prompt = try price.ceiling(input: promptTokens, output: 0).rawValue
@@ -46,6 +60,20 @@ struct CallEstimate {
             affordable = min(affordable, Int(max(0, funds.rawValue - prompt) / each))
         }
         return affordable
+    }
+
+    /// The longest answer whose ceiling the funds cover, by halving.
+    private func shared(_ funds: Picodollars) throws -> Int {
+        var (least, most) = (0, outputTokens)
+        while least < most {
+            let middle = most - (most - least) / 2
+            if try ceiling(outputTokens: middle) <= funds {
+                least = middle
+            } else {
+                most = middle - 1
+            }
+        }
+        return least
     }
 
     static func total(_ counts: [Int]) -> Int {

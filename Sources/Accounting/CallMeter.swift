@@ -29,17 +29,12 @@ final class CallMeter: Sendable {
         guard takeOver() else {
             throw Failure(.internalError, "A call was run twice, or after it was given up.")
         }
-        var text = ""
+        var parts = CallParts(candidate: inner.candidate)
         let outcome: Result<Completion, any Error>
         do {
             outcome = .success(
                 try await inner.run { event in
-                    switch event {
-                    case .text(let piece): text += piece
-                    case .toolCall(let piece): text += (piece.name ?? "") + piece.arguments
-                    case .reasoning(let piece): text += piece
-                    case .logprobs: break
-                    }
+                    parts.receive(event)
                     try await emit(event)
                 })
         } catch {
@@ -48,19 +43,21 @@ final class CallMeter: Sendable {
         switch outcome {
         case .success(var completion):
             let isSilent = completion.usage.input <= 0 && completion.usage.output <= 0
-            let usage = isSilent ? await estimate(text) : completion.usage
-            completion.usage = usage
+            let usage = isSilent ? await estimate(parts) : completion.usage
+            let taken = parts.ended + [CallParts.Part(completion.candidate, usage)]
+            completion.usage = CallParts.total(taken)
             if inner.isCharged {
-                completion.cost = await settle(completion.candidate, usage)
+                completion.cost = await settle(taken)
             } else {
-                completion.saved = await settleNothing(completion.candidate, instead: usage)
+                completion.saved = await settleNothing(instead: taken)
             }
             return completion
         case .failure(let error):
             if inner.isCharged {
-                _ = await settle(inner.candidate, await estimate(text))
+                _ = await settle(
+                    parts.ended + [CallParts.Part(parts.candidate, await estimate(parts))])
             } else {
-                _ = await settleNothing(inner.candidate, instead: TokenUsage())
+                _ = await settleNothing(instead: [CallParts.Part(parts.candidate, TokenUsage())])
             }
             throw error
         }
@@ -79,25 +76,28 @@ final class CallMeter: Sendable {
         }
     }
 
-    private func settle(_ candidate: String, _ usage: TokenUsage) async -> Picodollars {
-        await withSettlementSpan(candidate) {
-            await ledger.settle(call, hold: hold, candidate: candidate, usage: usage)
+    private func settle(_ parts: [CallParts.Part]) async -> Picodollars {
+        await withSettlementSpan(parts.map(\.candidate)) {
+            await ledger.settle(call, hold: hold, parts)
         }
     }
 
     /// Books a call that used nothing, and returns what it would have cost.
-    private func settleNothing(
-        _ candidate: String, instead usage: TokenUsage
-    ) async -> Picodollars {
-        let saved = ledger.worth(of: usage, candidate: candidate)
-        _ = await settle(candidate, TokenUsage())
-        noteSaved(saved, candidate)
+    private func settleNothing(instead parts: [CallParts.Part]) async -> Picodollars {
+        let saved = parts.reduce(Picodollars.zero) {
+            $0 + ledger.worth(of: $1.usage, candidate: $1.candidate)
+        }
+        _ = await settle(parts.map { CallParts.Part($0.candidate, TokenUsage()) })
+        noteSaved(saved, parts.last?.candidate ?? inner.candidate)
         return saved
     }
 
-    /// What was used as far as we can see: the prompt, and the text that came.
-    private func estimate(_ text: String) async -> TokenUsage {
-        let (model, request, texts) = (model, request, request.countedTexts)
+    /// What the last candidate used as far as we can see: the prompt, with what others had written
+    /// before it, and the text that came.
+    private func estimate(_ parts: CallParts) async -> TokenUsage {
+        let text = parts.text
+        let (model, request) = (model, request)
+        let texts = request.countedTexts + (parts.shown.isEmpty ? [] : [parts.shown])
         // A task of its own, because this one may be cancelled, which the count must not notice.
         let counting = Task {
             try await model.countTokens(

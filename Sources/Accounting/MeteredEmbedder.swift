@@ -23,11 +23,11 @@ package struct MeteredEmbedder: Embedder {
         do {
             var embeddings = try await embedder.embed(request)
             answered.remember(embeddings.candidate, for: request.model)
-            embeddings.cost = await withSettlementSpan(embeddings.candidate) {
-                await ledger.settle(
-                    call, hold: hold, candidate: embeddings.candidate,
-                    usage: embeddings.usage.input > 0
-                        ? embeddings.usage : Self.usage(of: request.texts))
+            let part = CallParts.Part(
+                embeddings.candidate,
+                embeddings.usage.input > 0 ? embeddings.usage : Self.usage(of: request.texts))
+            embeddings.cost = await withSettlementSpan([part.candidate]) {
+                await ledger.settle(call, hold: hold, [part])
             }
             return embeddings
         } catch {

@@ -9,6 +9,7 @@ import Tracing
 ///   provider has read the prompt. Counts that it did not give are ours, from above, and say so.
 /// - Where the request names no longest answer and the budget's rest does not cover the model's own,
 ///   the answer is limited to what it covers, as long as that is `outputTokensMin` tokens or more.
+/// - Where candidates went on for each other, each is booked for what it took, at its own price.
 package struct MeteredModel: ChatModel {
     private let model: any ChatModel
     private let ledger: SpendLedger
@@ -28,9 +29,9 @@ package struct MeteredModel: ChatModel {
             let meter = CallMeter(
                 inner, request: request, call: call, hold: hold, model: model, ledger: ledger)
             return ChatCall(
-                candidate: inner.candidate, cache: inner.cache,
-                isCharged: { inner.isCharged }, run: { try await meter.run($0) },
-                abandon: { await meter.abandon() })
+                candidate: inner.candidate, decision: inner.decision, notice: inner.notice,
+                cache: inner.cache, isCharged: { inner.isCharged },
+                run: { try await meter.run($0) }, abandon: { await meter.abandon() })
         } catch {
             if let hold { await ledger.void(hold, call) }
             throw error

@@ -2,21 +2,35 @@ import Core
 import Metrics
 import Tracing
 
-/// Runs a settlement in its own span, puts what it cost on the span around it too, and counts it.
+/// Runs a settlement in its own span, puts what it cost on the span around it too, and counts it for
+/// each candidate. Returns all together.
 func withSettlementSpan(
-    _ candidate: String, _ settle: () async -> Picodollars
+    _ candidates: [String], _ settle: () async -> [Picodollars]
 ) async -> Picodollars {
     let around = ServiceContext.current.flatMap(activeSpan)
-    let cost = await withSpan("account settle") { span in
-        let cost = await settle()
-        span.attributes["heptad.cost.picodollars"] = cost.rawValue
-        return cost
+    let costs = await withSpan("account settle") { span in
+        let costs = await settle()
+        span.attributes["heptad.cost.picodollars"] = costs.total.rawValue
+        return costs
     }
-    around?.attributes["heptad.cost.picodollars"] = cost.rawValue
-    // A metric is for graphs and may round; the ledger has the exact amount.
-    FloatingPointCounter(label: "heptad.cost.usd", dimensions: [("candidate", candidate)])
-        .increment(by: Double(cost.rawValue) / Double(Picodollars.perDollar))
-    return cost
+    around?.attributes["heptad.cost.picodollars"] = costs.total.rawValue
+    for (candidate, cost) in zip(candidates, costs) {
+        // A metric is for graphs and may round; the ledger has the exact amount.
+        FloatingPointCounter(label: "heptad.cost.usd", dimensions: [("candidate", candidate)])
+            .increment(by: Double(cost.rawValue) / Double(Picodollars.perDollar))
+    }
+    return costs.total
+}
+
+extension [Picodollars] {
+    /// The sum, at most what 64 bits hold: what was booked says more exactly what is wrong.
+    fileprivate var total: Picodollars {
+        Picodollars(
+            reduce(Int64(0)) { sum, cost in
+                let (next, overflow) = sum.addingReportingOverflow(cost.rawValue)
+                return overflow ? .max : next
+            })
+    }
 }
 
 /// Puts what a cache saved on the current span, and counts it.

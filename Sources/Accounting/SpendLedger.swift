@@ -92,34 +92,51 @@ package final class SpendLedger: Ledger {
     func settle(
         _ call: CallDetails, hold: Hold?, candidate: String, usage: TokenUsage
     ) async -> Picodollars {
-        let price = prices.bookedPrice(of: candidate, now: environment.now())
-        let usage = usage.bounded
-        var cost = Picodollars.zero
+        await settle(call, hold: hold, [CallParts.Part(candidate, usage)]).first ?? .zero
+    }
+
+    /// Like that for a call that several candidates took part in: all or none is booked. Returns
+    /// what each cost, at its own price.
+    func settle(_ call: CallDetails, hold: Hold?, _ parts: [CallParts.Part]) async -> [Picodollars]
+    {
+        var settlements: [Settlement] = []
+        var costs: [Picodollars] = []
         do {
-            cost = try price.cost(of: usage)
-            let settlement = Settlement(
-                candidate: candidate, usage: usage, cost: cost, priceAsOf: price.asOf)
-            let environment = environment
+            for part in parts {
+                let price = prices.bookedPrice(of: part.candidate, now: environment.now())
+                let usage = part.usage.bounded
+                let cost = try price.cost(of: usage)
+                costs.append(cost)
+                settlements.append(
+                    Settlement(
+                        candidate: part.candidate, usage: usage, cost: cost, priceAsOf: price.asOf))
+            }
+            let (environment, booked) = (environment, settlements)
             try await writer.write { database in
-                try Transfers(database, environment).settle(call, hold: hold, settlement)
+                try Transfers(database, environment).settle(call, hold: hold, booked)
             }
         } catch {
-            logger.critical(
-                "A call could not be booked; its funds stay reserved until the hold expires.",
-                metadata: [
-                    "user": "\(call.userID)", "candidate": "\(candidate)", "cost": "\(cost)",
-                    "input": "\(usage.input)", "output": "\(usage.output)",
-                    "hold": "\(hold.map(\.id.description) ?? "none")", "error": "\(error)",
-                ])
+            for part in parts {
+                logger.critical(
+                    "A call could not be booked; its funds stay reserved until the hold expires.",
+                    metadata: [
+                        "user": "\(call.userID)", "candidate": "\(part.candidate)",
+                        "costs": "\(costs)", "input": "\(part.usage.bounded.input)",
+                        "output": "\(part.usage.bounded.output)",
+                        "hold": "\(hold.map(\.id.description) ?? "none")", "error": "\(error)",
+                    ])
+            }
         }
-        if let hold, cost > hold.amount {
+        let cost = try? costs.reduce(Picodollars.zero) { try $0.adding($1) }
+        if let hold, let cost, cost > hold.amount {
             logger.warning(
                 "A call cost more than was reserved for it; the whole cost is booked.",
                 metadata: [
-                    "candidate": "\(candidate)", "cost": "\(cost)", "reserved": "\(hold.amount)",
+                    "candidates": "\(parts.map(\.candidate))", "cost": "\(cost)",
+                    "reserved": "\(hold.amount)",
                 ])
         }
-        return cost
+        return costs
     }
 
     /// What this usage costs today, with nothing booked.

@@ -69,21 +69,35 @@ struct Transfers {
 
     /// Books what a call took and gives its hold back; a call that needed no hold has none. Booking
     /// the same hold again changes nothing. A hold that expired meanwhile is still settled: the
-    /// money was spent.
-    func settle(_ call: CallDetails, hold: Hold?, _ settlement: Settlement) throws {
-        let now = environment.now()
-        let id = environment.identifier()
+    /// money was spent. Where several candidates took part, the first settlement closes the hold,
+    /// and carries what all of them together cost beyond it.
+    func settle(_ call: CallDetails, hold: Hold?, _ settlements: [Settlement]) throws {
         var closes: Identifier?
         if let hold {
             guard try !isSettled(hold.id) else { return }
             closes = try open(hold.id) == nil ? nil : hold.id
         }
+        let total = try settlements.map(\.cost).reduce(Picodollars.zero) { try $0.adding($1) }
+        let overrun = Picodollars(max(0, total.rawValue - (hold?.amount.rawValue ?? 0)))
+        for (place, settlement) in settlements.enumerated() {
+            let isFirst = place == 0
+            try settle(
+                call, settlement, settles: isFirst ? hold?.id : nil, closes: isFirst ? closes : nil,
+                overrun: isFirst && hold != nil ? overrun : .zero)
+        }
+    }
+
+    private func settle(
+        _ call: CallDetails, _ settlement: Settlement, settles: Identifier?, closes: Identifier?,
+        overrun: Picodollars
+    ) throws {
+        let now = environment.now()
+        let id = environment.identifier()
         let usage = settlement.usage
-        let overrun = max(0, settlement.cost.rawValue - (hold?.amount.rawValue ?? 0))
         try insert(
-            id, "settle", closes: closes, settles: hold?.id, call, settlement.candidate,
+            id, "settle", closes: closes, settles: settles, call, settlement.candidate,
             settlement.cost, at: now, usage: usage, priceAsOf: settlement.priceAsOf,
-            overrun: hold == nil ? .zero : Picodollars(overrun))
+            overrun: overrun)
         if let closes { try release(closes, transfer: id) }
         let provider = settlement.candidate.prefix { $0 != "/" }
         try books.move(

@@ -14,6 +14,10 @@ package struct InferenceConfiguration: Codable, Sendable, Equatable {
     /// Who makes the embeddings, as `provider/model`; empty means the models folder. Changing it
     /// makes the documents that were embedded before unfindable until they are embedded again.
     package var embeddingModel = ""
+    /// How often, and how long, one request is tried before it fails.
+    package var retries = RetryConfiguration()
+    /// When a candidate counts as ill and is left alone for a while.
+    package var breaker = BreakerConfiguration()
     /// The models that run in this process.
     package var local = LocalConfiguration()
     /// Answers that are given again. Off unless it says otherwise.
@@ -33,6 +37,8 @@ package struct InferenceConfiguration: Codable, Sendable, Equatable {
             try CandidateName.check(
                 embeddingModel, key: "inference.embedding_model", providers: providers)
         }
+        try retries.validate()
+        try breaker.validate()
         try local.validate()
         try cache.validate()
     }
@@ -51,6 +57,9 @@ package struct ProviderConfiguration: Codable, Sendable, Equatable {
     /// Sent as the kind has it, such as a bearer token; empty sends none. Write it as `${VARIABLE}`
     /// or `file:PATH`.
     package var apiKey = ""
+    /// More keys of the same account or of others. A key that is refused or throttled rests, and the
+    /// next is used.
+    package var apiKeys: [String] = []
     /// From the start of a call to a connection that is ready.
     package var connectTimeoutSeconds = 10.0
     /// From the start of a call to the first piece of an answer; a server that loads a model first
@@ -60,11 +69,19 @@ package struct ProviderConfiguration: Codable, Sendable, Equatable {
     package var idleTimeoutSeconds = 60.0
     /// A whole call.
     package var totalTimeoutSeconds = 600.0
+    /// Calls that may run at this provider at once; the next wait.
+    package var concurrencyMax = 128
+    /// Calls that may wait for it; the next is refused, or goes to another candidate.
+    package var waitingMax = 256
+    /// The longest that a call waits for its place.
+    package var waitingSecondsMax = 20.0
 
     package init() {}
 
     /// Where it is: empty when neither is set nor is the kind at one place.
     var address: String { baseUrl.isEmpty ? ProviderFactory.addresses[kind] ?? "" : baseUrl }
+    /// All keys, `api_key` first.
+    var keys: [String] { ([apiKey] + apiKeys).filter { !$0.isEmpty } }
 
     func validate(name: String) throws {
         let key = "inference.providers.\(name)"
@@ -93,14 +110,22 @@ package struct ProviderConfiguration: Codable, Sendable, Equatable {
         {
             throw Failure(.invalid, "\(key).base_url must begin with https:// or http://.")
         }
-        guard !apiKey.contains(where: { $0.isNewline || $0.isWhitespace }) else {
-            throw Failure(.invalid, "\(key).api_key must not have spaces or line ends.")
+        guard !keys.contains(where: { $0.contains { $0.isNewline || $0.isWhitespace } }) else {
+            throw Failure(
+                .invalid, "\(key).api_key and api_keys must not have spaces or line ends.")
+        }
+        guard (1...100_000).contains(concurrencyMax), (0...100_000).contains(waitingMax) else {
+            throw Failure(
+                .invalid,
+                "\(key).concurrency_max must be between 1 and 100000, and waiting_max at most that."
+            )
         }
         let timeouts = [
             ("connect_timeout_seconds", connectTimeoutSeconds),
             ("first_token_timeout_seconds", firstTokenTimeoutSeconds),
             ("idle_timeout_seconds", idleTimeoutSeconds),
             ("total_timeout_seconds", totalTimeoutSeconds),
+            ("waiting_seconds_max", waitingSecondsMax),
         ]
         for (name, seconds) in timeouts where !(0.001...86_400).contains(seconds) {
             throw Failure(.invalid, "\(key).\(name) must be between 0.001 and 86400 seconds.")
@@ -112,6 +137,27 @@ package struct ProviderConfiguration: Codable, Sendable, Equatable {
 package struct ModelConfiguration: Codable, Sendable, Equatable {
     /// Each as `provider/model`, in the order they are tried.
     package var candidates: [String] = []
+    /// Who of them is asked first: `fallback` takes them in their order; `weighted` splits
+    /// conversations by `weights`, and each stays where it began; `tiered` asks the first, which is
+    /// the cheapest, unless the question is difficult; `fastest` asks the one whose first word comes
+    /// soonest; `least_busy` the one with the fewest calls. The others follow when it fails.
+    package var policy = RoutePolicy.fallback
+    /// With `weighted`: a number for each candidate, such as `[9, 1]`.
+    package var weights: [String] = []
+    /// With `tiered`: from which difficulty on, between 0 and 1, the next candidate is asked.
+    package var difficultyThreshold = 0.35
+    /// With `tiered`: whether the next candidate is asked when a cheaper one refuses, answers in the
+    /// wrong form, or is unsure. Its answer is shown when it is complete, not as it is written.
+    package var escalates = true
+    /// With `tiered`: the mean probability of an answer's tokens below which it counts as unsure;
+    /// 0 does not ask for them.
+    package var confidenceMin = 0.0
+    /// What happens to an answer whose candidate breaks off in the middle: `error` ends it with an
+    /// error; `continue` has the next candidate write on from the text so far, and says so.
+    package var afterFirstToken = AfterFirstToken.error
+    /// A model of the models folder that answers when every candidate is down, and says so; empty
+    /// for none.
+    package var degradeTo = ""
     /// Tokens that prompt and answer may have together; 0 means the file's own for local models
     /// and 32768 for hosted ones.
     package var contextTokens = 0
@@ -131,6 +177,7 @@ package struct ModelConfiguration: Codable, Sendable, Equatable {
         guard contextTokens >= 0, outputTokensMax >= 0 else {
             throw Failure(.invalid, "\(key): counts of tokens cannot be negative.")
         }
+        try validatePolicy(key)
     }
 }
 

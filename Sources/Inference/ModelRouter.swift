@@ -1,20 +1,16 @@
 package import Core
 package import Egress
-import Logging
 import ServiceContextModule
-import Synchronization
 import Tracing
 
 /// Every model behind one door: a public name leads to candidates, and the first that begins to
-/// answer is the one that answers.
+/// answer is the one that answers. `CandidateSearch` finds it, `RoutedCall` runs it.
 package final class ModelRouter: ChatModel, Embedder {
     /// What models there are, and what is missing.
     package var inventory: Inventory { routes.inventory }
 
     private let routes: Routes
-    private let environment: Environment
-    private let tracer: @Sendable () -> any Tracer
-    private let logger = Logger(label: "heptad.inference")
+    private let around: CandidateSearch.Surroundings
 
     /// The most texts that one call embeds.
     package static let textsMax = 4096
@@ -35,11 +31,15 @@ package final class ModelRouter: ChatModel, Embedder {
     init(
         _ configuration: InferenceConfiguration, shelf: ModelShelf, client: HTTPClient,
         environment: Environment,
-        tracer: @escaping @Sendable () -> any Tracer = { InstrumentationSystem.tracer }
+        tracer: @escaping @Sendable () -> any Tracer = { InstrumentationSystem.tracer },
+        wait: @escaping @Sendable (Duration) async throws -> Void = {
+            try await Task.sleep(for: $0)
+        }
     ) throws {
         try configuration.validate()
-        self.environment = environment
-        self.tracer = tracer
+        around = CandidateSearch.Surroundings(
+            weather: Weather(configuration, now: environment.now), environment: environment,
+            limits: configuration.retries.limits, wait: wait, tracer: tracer)
         var providers: [String: any Provider] = [
             CandidateName.local: LocalProvider(shelf, environment: environment)
         ]
@@ -62,67 +62,20 @@ package final class ModelRouter: ChatModel, Embedder {
 
     // MARK: Chat
 
-    /// Asks one candidate after the other, as `FailureClass` allows, until one begins to answer.
-    /// An empty model name means the default. When nobody answers, the last failure is thrown.
+    /// Asks one candidate after the other, in the order of the model's policy and as `FailureClass`
+    /// allows, until one begins to answer. An empty model name means the default. When nobody
+    /// answers, the last failure is thrown.
     package func open(_ request: ChatRequest) async throws -> ChatCall {
         let route = try routes.route(named: request.model)
         try check(request)
-        let openedAt = environment.now()
-        var failures: [Failure] = []
-        for candidate in route.candidates {
-            try Task.checkCancellation()
-            // Retries of the same candidate, breakers and keys that are out will be asked here.
-            do {
-                return try await open(request, at: candidate, since: openedAt)
-            } catch let error as CancellationError {
-                throw error
-            } catch {
-                let failure = CandidateFailure(error)
-                failures.append(failure.failure)
-                logger.warning(
-                    "a candidate did not answer",
-                    metadata: [
-                        "candidate": "\(candidate.name)", "class": "\(failure.kind)",
-                        "failure": "\(failure.failure)",
-                    ])
-                guard failure.kind.fallsThrough else { break }
-            }
-        }
-        throw Self.summary(failures, model: route.name)
-    }
-
-    private func open(
-        _ request: ChatRequest, at candidate: Candidate, since openedAt: Timestamp
-    ) async throws -> ChatCall {
-        let span = ModelSpan(
-            .chat, candidate, purpose: request.purpose, tracer: tracer(), now: environment.now)
-        var sampling = request.sampling
-        let outputTokensMax = min(
-            sampling.outputTokensMax ?? candidate.limits.outputTokensMax,
-            candidate.limits.outputTokensMax)
-        sampling.outputTokensMax = outputTokensMax
-        span.note(request, outputTokensMax: outputTokensMax)
-        do {
-            let call = try await candidate.provider.open(
-                ProviderRequest(
-                    principal: request.principal, model: candidate.name.model,
-                    messages: request.messages, sampling: sampling,
-                    contextTokens: candidate.limits.contextTokens,
-                    headers: TraceContext.headers(of: span.context), tools: request.tools,
-                    toolChoice: request.toolChoice,
-                    allowsParallelToolCalls: request.allowsParallelToolCalls,
-                    responseFormat: request.responseFormat, truncates: request.truncates))
-            let running = RunningCall(
-                call, candidate: candidate.name, span: span, openedAt: openedAt,
-                now: environment.now)
-            return ChatCall(
-                candidate: candidate.name.description,
-                run: { emit in try await running.run(emit) },
-                abandon: { await running.abandon() })
-        } catch {
-            span.failed(error)
-            throw error
-        }
+        let openedAt = around.environment.now()
+        var search = CandidateSearch(route, request, around)
+        let leg = try await search.next(for: request)
+        let call = RoutedCall(
+            leg, search, request, openedAt: openedAt, environment: around.environment)
+        return ChatCall(
+            candidate: leg.candidate.name.description, decision: leg.decision, notice: leg.notice,
+            run: { emit in try await call.run(emit) }, abandon: { await call.abandon() })
     }
 
     private func check(_ request: ChatRequest) throws {
@@ -148,19 +101,6 @@ package final class ModelRouter: ChatModel, Embedder {
         }
     }
 
-    private static func summary(_ failures: [Failure], model: String) -> Failure {
-        guard let last = failures.last else {
-            return Failure(.unavailable, "Nobody can answer for the model \(model).")
-        }
-        guard failures.count > 1 else { return last }
-        return Failure(
-            last.code,
-            "None of the \(failures.count) candidates of \(model) could answer. The last:"
-                + " \(last.message)",
-            cause: failures.map(\.description).joined(separator: " | "),
-            retryAfter: last.retryAfter)
-    }
-
     // MARK: Embeddings
 
     package func embed(_ request: EmbeddingRequest) async throws -> Embeddings {
@@ -181,8 +121,8 @@ package final class ModelRouter: ChatModel, Embedder {
                 .tooLarge, "At most \(Self.textsMax) texts can be embedded by one call.")
         }
         let span = ModelSpan(
-            .embeddings, candidate, purpose: request.purpose, tracer: tracer(),
-            now: environment.now)
+            .embeddings, candidate, purpose: request.purpose, tracer: around.tracer(),
+            now: around.environment.now)
         do {
             let made = try await ServiceContext.withValue(span.context) {
                 try await candidate.provider.embed(
@@ -197,64 +137,5 @@ package final class ModelRouter: ChatModel, Embedder {
             span.failed(error)
             throw (error as? CandidateFailure)?.failure ?? error
         }
-    }
-}
-
-/// A candidate's call on its way to the one who asked: counted, timed, and run once.
-private final class RunningCall: Sendable {
-    private let call: ProviderCall
-    private let candidate: CandidateName
-    private let span: ModelSpan
-    private let openedAt: Timestamp
-    private let now: @Sendable () -> Timestamp
-    private let isTaken = Mutex(false)
-
-    init(
-        _ call: ProviderCall, candidate: CandidateName, span: ModelSpan, openedAt: Timestamp,
-        now: @escaping @Sendable () -> Timestamp
-    ) {
-        self.call = call
-        self.candidate = candidate
-        self.span = span
-        self.openedAt = openedAt
-        self.now = now
-    }
-
-    func run(_ emit: ChatCall.Emit) async throws -> Completion {
-        guard take() else { throw Failure(.internalError, "A call can be run only once.") }
-        do {
-            let outcome = try await ServiceContext.withValue(span.context) {
-                try await call.run(emit)
-            }
-            let completion = Completion(
-                candidate: candidate.description, finishReason: outcome.finishReason,
-                usage: outcome.usage,
-                firstTokenMilliseconds: outcome.firstTextAt.map { milliseconds(to: $0) },
-                totalMilliseconds: milliseconds(to: now()))
-            if let local = outcome.local { span.note(local) }
-            span.completed(completion, responseModel: outcome.responseModel)
-            return completion
-        } catch {
-            span.failed(error)
-            throw (error as? CandidateFailure)?.failure ?? error
-        }
-    }
-
-    func abandon() async {
-        guard take() else { return }
-        await call.abandon()
-        span.failed(CancellationError())
-    }
-
-    private func take() -> Bool {
-        isTaken.withLock { isTaken in
-            defer { isTaken = true }
-            return !isTaken
-        }
-    }
-
-    /// Never negative, though the machine's clock may be set back.
-    private func milliseconds(to time: Timestamp) -> Double {
-        max(0, (time - openedAt).milliseconds)
     }
 }

@@ -64,10 +64,12 @@ final class Gate: Sendable {
 }
 
 extension ModelRouter {
-    /// The model `m`, with one candidate for each server: `p0/model`, `p1/model`, and so on.
+    /// The model `m`, with one candidate for each server: `p0/model`, `p1/model`, and so on. Each is
+    /// asked once, as long as `change` does not say otherwise.
     static func hosted(
         _ servers: [ScriptedServer], apiKey: String = "sk-secret-key-123",
-        tracer: RecordingTracer = RecordingTracer(),
+        tracer: RecordingTracer = RecordingTracer(), shelf: ModelShelf? = nil,
+        environment: Environment = .system, waits: Waits = Waits(),
         _ change: (inout InferenceConfiguration) -> Void = { _ in }
     ) throws -> ModelRouter {
         var configuration = InferenceConfiguration()
@@ -80,10 +82,32 @@ extension ModelRouter {
             model.candidates.append("p\(number)/model")
         }
         configuration.models["m"] = model
+        configuration.retries.attemptsMax = max(1, servers.count)
         change(&configuration)
         return try ModelRouter(
-            configuration, shelf: ModelShelf(folder: "/models"),
-            client: HTTPClient(EgressConfiguration()), environment: .system, tracer: { tracer })
+            configuration, shelf: shelf ?? ModelShelf(folder: "/models"),
+            client: HTTPClient(EgressConfiguration()), environment: environment,
+            tracer: { tracer },
+            wait: { duration in
+                // Holds the servers for as long as anyone may call them.
+                _ = servers
+                try await waits.wait(duration)
+            })
+    }
+}
+
+/// What a router waited between its attempts: nothing in truth, but the clock goes on.
+final class Waits: Sendable {
+    private let clock: ManualClock?
+    private let seen = Mutex<[Duration]>([])
+
+    init(_ clock: ManualClock? = nil) { self.clock = clock }
+
+    var all: [Duration] { seen.withLock { $0 } }
+
+    @Sendable func wait(_ duration: Duration) async throws {
+        seen.withLock { $0.append(duration) }
+        clock?.advance(by: duration)
     }
 }
 

@@ -6,6 +6,7 @@ import Synchronization
 package final class ScriptedModel: ChatModel {
     package enum Step: Sendable {
         case text(String)
+        case switched(CandidateSwitch)
         case wait(Duration)
         /// Waits until the test opens the gate.
         case gate(Gate)
@@ -45,11 +46,15 @@ package final class ScriptedModel: ChatModel {
     }
 
     private let cards: [ModelCard]
+    private let notice: String?
     private let state: Mutex<State>
 
     /// - Parameter answers: given in turn; the last one again and again.
-    package init(_ answers: Answer..., cards: [ModelCard] = [.scripted()]) {
+    package init(
+        _ answers: Answer..., cards: [ModelCard] = [.scripted()], notice: String? = nil
+    ) {
         self.cards = cards
+        self.notice = notice
         state = Mutex(State(answers: answers.isEmpty ? [.says("Yes.")] : answers))
     }
 
@@ -65,7 +70,7 @@ package final class ScriptedModel: ChatModel {
         }
         if let refusal = answer.refusal { throw refusal }
         return ChatCall(
-            candidate: "scripted/\(request.model)",
+            candidate: "scripted/\(request.model)", notice: notice,
             run: { emit in
                 do {
                     return try await self.run(answer.steps, of: request, emit)
@@ -87,6 +92,7 @@ package final class ScriptedModel: ChatModel {
             case .text(let text):
                 try await emit(.text(text))
                 words += 1
+            case .switched(let change): try await emit(.switched(change))
             case .wait(let duration): try await Task.sleep(for: duration)
             case .gate(let gate): try await gate.wait()
             case .fail(let failure): throw failure

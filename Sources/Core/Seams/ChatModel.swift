@@ -23,19 +23,25 @@ package struct ChatCall: Sendable {
     package let candidate: String
     /// What a cache had of the answer; nil where none was asked.
     package var cache: CacheUse?
+    /// By which policy it was chosen, and why others were not, in one line for a header.
+    package let decision: String
+    /// What the reader should know of the choice, in a sentence; nil for nothing.
+    package let notice: String?
     private let charges: @Sendable () -> Bool
     private let runner: @Sendable (_ emit: Emit) async throws -> Completion
     private let abandoner: @Sendable () async -> Void
 
     package init(
-        candidate: String, cache: CacheUse? = nil,
-        isCharged: @escaping @Sendable () -> Bool = { true },
+        candidate: String, decision: String = "", notice: String? = nil,
+        cache: CacheUse? = nil, isCharged: @escaping @Sendable () -> Bool = { true },
         run: @escaping @Sendable (_ emit: Emit) async throws -> Completion,
         abandon: @escaping @Sendable () async -> Void = {}
     ) {
         self.candidate = candidate
         self.cache = cache
         charges = isCharged
+        self.decision = decision
+        self.notice = notice
         runner = run
         abandoner = abandon
     }

@@ -144,6 +144,22 @@ package enum ChatEvent: Hashable, Codable, Sendable {
     case toolCall(ToolCallPiece)
     /// Of the tokens that the text or call after it is made of; only where they were asked for.
     case logprobs([TokenLogprob])
+    /// Another candidate answers from here on.
+    case switched(CandidateSwitch)
+}
+
+/// One candidate in place of another, in the middle of a call.
+package struct CandidateSwitch: Hashable, Codable, Sendable {
+    /// Who answered so far, as `provider/model`, and what it took.
+    package let from: String
+    package let usage: TokenUsage
+    package let to: String
+    /// It writes on from what was shown; otherwise nothing of the first answer was.
+    package let isContinued: Bool
+
+    package init(from: String, usage: TokenUsage, to: String, isContinued: Bool) {
+        (self.from, self.usage, self.to, self.isContinued) = (from, usage, to, isContinued)
+    }
 }
 
 /// How a call ended, and what it took.
@@ -152,9 +168,10 @@ package struct Completion: Hashable, Codable, Sendable {
         case stop, length, contentFilter, toolCalls
     }
 
-    /// The candidate that answered, as `provider/model`.
+    /// The candidate that answered, as `provider/model`; the last where there was a switch.
     package let candidate: String
     package let finishReason: FinishReason
+    /// What that candidate took. Accounting adds what those before it took, as the switches say.
     package var usage: TokenUsage
     /// What was booked for the call. Zero until Accounting has settled it.
     package var cost: Picodollars
@@ -190,18 +207,21 @@ package struct ModelCard: Hashable, Codable, Sendable {
     package let contextTokens: Int
     package let outputTokensMax: Int
     package let isLocal: Bool
+    /// How many candidates one call may have to pay for: 1 unless one goes on for another.
+    package let answersMax: Int
     /// Of the first candidate; nil until Accounting has added it, or where no price is known.
     package var price: TokenPrice?
 
     package init(
         name: String, candidates: [String], contextTokens: Int, outputTokensMax: Int,
-        isLocal: Bool, price: TokenPrice? = nil
+        isLocal: Bool, answersMax: Int = 1, price: TokenPrice? = nil
     ) {
         self.name = name
         self.candidates = candidates
         self.contextTokens = contextTokens
         self.outputTokensMax = outputTokensMax
         self.isLocal = isLocal
+        self.answersMax = answersMax
         self.price = price
     }
 }

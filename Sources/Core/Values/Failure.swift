@@ -11,6 +11,8 @@ package struct Failure: Error, Sendable, CustomStringConvertible {
     package let cause: String?
     /// How long to wait before the same call may succeed, where that is known.
     package let retryAfter: Duration?
+    /// We have tried again ourselves; a client that does too multiplies the calls.
+    package var hasBeenRetried = false
 
     package init(
         _ code: Code, _ message: String, cause: Any? = nil, retryAfter: Duration? = nil

@@ -39,6 +39,8 @@ struct AnswerErrors: Middleware {
         if let wait = refusal.failure.retryAfter {
             response.headers[.retryAfter] = "\(max(1, (wait.microseconds + 999_999) / 1_000_000))"
         }
+        // The SDKs try again by themselves, and would multiply our own attempts.
+        if refusal.failure.hasBeenRetried { response.headers[.shouldRetry] = "false" }
         if refusal.status == .unauthorized {
             response.headers[.wwwAuthenticate] = "Bearer realm=\"heptad\""
         }

@@ -46,6 +46,7 @@ struct AnthropicRoutes: Sendable {
         }
         response.headers[.requestID] = call.context.traceID
         response.headers[.cacheUse] = open.cache?.rawValue
+        response.headers[.route] = open.decision
         return response
     }
 

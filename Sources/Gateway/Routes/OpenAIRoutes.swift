@@ -20,9 +20,10 @@ struct OpenAIRoutes: Sendable {
                 answers: [
                     .ok(
                         .reference("OpenAIChatAnswer"),
-                        "The answer; `x-heptad-cost` has its cost in picodollars. Where a cache is"
-                            + " asked, `x-heptad-cache` says hit, miss or joined, and"
-                            + " `x-heptad-saved` what an answer that was there would have cost."),
+                        "The answer; `x-heptad-cost` has its cost in picodollars, `x-heptad-route` who"
+                            + " answered and why. Where a cache is asked, `x-heptad-cache` says hit,"
+                            + " miss or joined, and `x-heptad-saved` what an answer that was there"
+                            + " would have cost."),
                     .events("Chunks of the answer, then `[DONE]`, with `stream`."),
                 ], handler: complete),
             Route(
@@ -116,6 +117,7 @@ struct OpenAIRoutes: Sendable {
             response.headers[.callSaved] = "\(saved.reduce(Int64(0)) { $0 &+ $1.rawValue })"
         }
         response.headers[.cacheUse] = calls.cache?.rawValue
+        response.headers[.route] = calls.decision
         response.headers[.connection] = "close"
         return response
     }
@@ -144,6 +146,7 @@ struct OpenAIRoutes: Sendable {
             try await sink.send(text: "[DONE]")
         }
         response.headers[.cacheUse] = calls.cache?.rawValue
+        response.headers[.route] = calls.decision
         return response
     }
 
@@ -225,6 +228,9 @@ private struct OpenCalls: Sendable {
         let uses = Set(calls.map(\.cache))
         return uses.count == 1 ? calls[0].cache : uses.contains(.miss) ? .miss : .joined
     }
+
+    /// Who answers and why, of the first call; nil where a header cannot carry it.
+    var decision: String? { calls.first.flatMap(\.decision) }
 
     /// Runs all at once, and hands `send` what a stream says of them as it comes. When one fails,
     /// the others end with it.

@@ -5,10 +5,19 @@ import Synchronization
 /// then Hummingbird drops the response without a word.
 final class OpenCall: Sendable {
     let cache: CacheUse?
+    /// Who answers and why; nil where a header cannot carry it.
+    let decision: String?
     private let call: Mutex<ChatCall?>
+
+    // Proxies cut or refuse what is much longer.
+    private static let decisionBytesMax = 500
 
     init(_ call: ChatCall) {
         cache = call.cache
+        // Names of models are the operator's, and may have letters that a header may not.
+        let safe = call.decision.unicodeScalars.map { (32..<127).contains($0.value) ? $0 : "?" }
+        let text = String(String.UnicodeScalarView(safe.prefix(Self.decisionBytesMax)))
+        decision = text.isEmpty ? nil : text
         self.call = Mutex(call)
     }
 

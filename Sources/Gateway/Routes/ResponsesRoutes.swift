@@ -65,6 +65,7 @@ struct ResponsesRoutes: Sendable {
         response.headers[.callCost] = "\(completion.cost.rawValue)"
         response.headers[.callSaved] = completion.saved.map { "\($0.rawValue)" }
         response.headers[.cacheUse] = running.cache?.rawValue
+        response.headers[.route] = running.decision
         response.headers[.connection] = "close"
         return response
     }
@@ -89,6 +90,7 @@ struct ResponsesRoutes: Sendable {
             }
         }
         response.headers[.cacheUse] = running.cache?.rawValue
+        response.headers[.route] = running.decision
         return response
     }
 

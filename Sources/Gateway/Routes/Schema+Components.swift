@@ -43,7 +43,8 @@ extension Schema {
     private static let conversation: [String: Schema] = [
         "ModelCard": .record([
             "name": .string, "candidates": .array(.string), "contextTokens": .integer,
-            "outputTokensMax": .integer, "isLocal": .boolean, "price?": .reference("TokenPrice"),
+            "outputTokensMax": .integer, "isLocal": .boolean, "answersMax": .integer,
+            "price?": .reference("TokenPrice"),
         ]),
         "TokenPrice": .record([
             "input": .picodollars, "cacheRead": .picodollars, "cacheWrite": .picodollars,

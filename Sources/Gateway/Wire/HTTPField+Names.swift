@@ -19,6 +19,8 @@ extension HTTPField.Name {
     static let rateLimitPolicy = named("ratelimit-policy")
     static let referrerPolicy = named("referrer-policy")
     static let requestID = named("request-id")
+    static let route = named("x-heptad-route")
+    static let shouldRetry = named("x-should-retry")
     static let traceID = named("x-trace-id")
 
     static let anthropicKey = named("x-api-key")

@@ -89,9 +89,12 @@ struct OpenAIChatAnswer: Encodable {
         var delta: Message?
         var finishReason: String?
         var logprobs: OpenAILogprobs?
+        /// Ours: another candidate answers from here on. Clients pass over what they do not know.
+        var switched: CandidateSwitch?
 
         enum CodingKeys: String, CodingKey {
             case index, message, delta, logprobs
+            case switched = "heptad_switched"
             case finishReason = "finish_reason"
         }
 
@@ -100,6 +103,7 @@ struct OpenAIChatAnswer: Encodable {
             try container.encode(index, forKey: .index)
             try container.encodeIfPresent(message, forKey: .message)
             try container.encodeIfPresent(delta, forKey: .delta)
+            try container.encodeIfPresent(switched, forKey: .switched)
             try container.encode(logprobs, forKey: .logprobs)
             try container.encode(finishReason, forKey: .finishReason)
         }

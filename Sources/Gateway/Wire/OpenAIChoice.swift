@@ -19,6 +19,10 @@ struct OpenAIChoice: Sendable {
             logprobs += tokens
             pending += tokens
             return nil
+        case .switched(let change):
+            var told = delta(OpenAIChatAnswer.Message())
+            told.switched = change
+            return told
         case .text(let piece):
             text += piece
             return delta(OpenAIChatAnswer.Message(content: piece))

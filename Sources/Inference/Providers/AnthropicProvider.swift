@@ -17,22 +17,20 @@ struct AnthropicProvider: Provider {
         environment: Environment
     ) throws {
         endpoint = try HostedEndpoint(
-            name, configuration, client: client, environment: environment)
+            name, configuration, client: client, environment: environment,
+            authorization: { [HTTPHeader("x-api-key", $0)] })
         telemetryName = endpoint.target == "api.anthropic.com:443" ? "anthropic" : name
-        let key = configuration.apiKey
-        headers =
-            (key.isEmpty ? [] : [HTTPHeader("x-api-key", key)])
-            + [
-                HTTPHeader("anthropic-version", Self.version),
-                HTTPHeader("Accept", "text/event-stream"),
-            ]
+        headers = [
+            HTTPHeader("anthropic-version", Self.version),
+            HTTPHeader("Accept", "text/event-stream"),
+        ]
     }
 
     func open(_ request: ProviderRequest) async throws -> ProviderCall {
         let body = AnthropicRequest(request)
         let response = try await endpoint.post(
             "/messages", body.bytes, headers: headers, trace: request.headers,
-            model: request.model)
+            model: request.model, tokens: TokenEstimate.tokens(request.messages))
         return try await endpoint.call(
             response, AnthropicStream(answerTool: body.answerTool),
             promptEstimate: TokenEstimate.tokens(request.messages), model: request.model)
@@ -45,6 +43,10 @@ struct AnthropicProvider: Provider {
             .unavailable,
             "The provider \(endpoint.name) makes no embeddings. The operator can name another as"
                 + " inference.embedding_model.")
+    }
+
+    func wait(model: String, tokens: Int) -> Duration? {
+        endpoint.wait(model: model, tokens: tokens)
     }
 
     func countTokens(_ texts: [String], model: String) throws -> [Int] {

@@ -12,6 +12,8 @@ struct HostedEndpoint: Sendable {
     let limits: HTTPLimits
     /// What must never be shown, though the provider repeats it.
     var secrets: [String]
+    private let keys: ProviderKeys
+    private let authorization: @Sendable (String) -> [HTTPHeader]
     private let client: HTTPClient
     private let now: @Sendable () -> Timestamp
 
@@ -19,14 +21,20 @@ struct HostedEndpoint: Sendable {
     private static let errorBytesMax = 64 * 1024
 
     /// Throws `invalid` when the base address is not one.
+    /// - Parameter authorization: how a key is shown.
     init(
         _ name: String, _ configuration: ProviderConfiguration, client: HTTPClient,
-        environment: Environment
+        environment: Environment,
+        authorization: @escaping @Sendable (String) -> [HTTPHeader] = {
+            [HTTPHeader("Authorization", "Bearer \($0)")]
+        }
     ) throws {
         self.name = name
+        self.authorization = authorization
+        keys = ProviderKeys(name, configuration, environment: environment)
         self.client = client
         now = environment.now
-        secrets = [configuration.apiKey]
+        secrets = configuration.keys
         var base = configuration.address[...]
         while base.hasSuffix("/") { base.removeLast() }
         baseURL = String(base)
@@ -46,13 +54,28 @@ struct HostedEndpoint: Sendable {
 
     /// Sends JSON and returns once the answer's status says that it went well.
     /// - Parameters:
-    ///   - headers: what the protocol wants beside the type of the body, the key among it.
+    ///   - headers: what the protocol wants beside the type of the body and the key.
     ///   - trace: what carries the trace to another server.
+    ///   - tokens: about how many the prompt has, for keys that may send so many a minute.
     ///   - readError: what the body of an answer says that is an error.
     func post(
         _ path: String, _ body: [UInt8], headers: [HTTPHeader], trace: [String: String],
-        model: String,
+        model: String, tokens: Int,
         readError: (HTTPResponse, [UInt8]) -> ProviderError = Self.usualError
+    ) async throws -> HTTPResponse {
+        try await keys.send(model: model, tokens: tokens) { key in
+            try await post(
+                path, body, headers: (key.isEmpty ? [] : authorization(key)) + headers,
+                trace: trace, model: model, readError)
+        }
+    }
+
+    /// How long until a call of so many tokens may go out; nil when it may go now.
+    func wait(model: String, tokens: Int) -> Duration? { keys.wait(model: model, tokens: tokens) }
+
+    private func post(
+        _ path: String, _ body: [UInt8], headers: [HTTPHeader], trace: [String: String],
+        model: String, _ readError: (HTTPResponse, [UInt8]) -> ProviderError
     ) async throws -> HTTPResponse {
         let lines =
             [HTTPHeader("Content-Type", "application/json")] + headers

@@ -8,7 +8,6 @@ struct OpenAIProvider: Provider {
     let isLocal = false
     private let endpoint: HostedEndpoint
     private let isOpenAI: Bool
-    private let authorization: [HTTPHeader]
 
     // Rows of one call: a few hundred kilobytes of text, a few megabytes of numbers.
     private static let embeddingsPerCall = 128
@@ -24,15 +23,14 @@ struct OpenAIProvider: Provider {
             name, configuration, client: client, environment: environment)
         isOpenAI = endpoint.target == "api.openai.com:443"
         telemetryName = isOpenAI ? "openai" : name
-        let key = configuration.apiKey
-        authorization = key.isEmpty ? [] : [HTTPHeader("Authorization", "Bearer \(key)")]
     }
 
     func open(_ request: ProviderRequest) async throws -> ProviderCall {
         let response = try await endpoint.post(
             "/chat/completions", OpenAIChatRequest.body(of: request, isOpenAI: isOpenAI),
-            headers: authorization + [HTTPHeader("Accept", "text/event-stream")],
-            trace: request.headers, model: request.model)
+            headers: [HTTPHeader("Accept", "text/event-stream")],
+            trace: request.headers, model: request.model,
+            tokens: TokenEstimate.tokens(request.messages))
         return try await endpoint.call(
             response, OpenAIStream(), promptEstimate: TokenEstimate.tokens(request.messages),
             model: request.model)
@@ -60,6 +58,10 @@ struct OpenAIProvider: Provider {
             usage: TokenUsage(freshInput: tokens, isEstimated: isEstimated))
     }
 
+    func wait(model: String, tokens: Int) -> Duration? {
+        endpoint.wait(model: model, tokens: tokens)
+    }
+
     func countTokens(_ texts: [String], model: String) throws -> [Int] {
         TokenEstimate.tokens(texts)
     }
@@ -71,8 +73,8 @@ struct OpenAIProvider: Provider {
         let response = try await endpoint.post(
             "/embeddings",
             Array(try JSONEncoder().encode(OpenAIEmbeddingRequest(model: model, input: texts))),
-            headers: authorization + [HTTPHeader("Accept", "application/json")], trace: headers,
-            model: model)
+            headers: [HTTPHeader("Accept", "application/json")], trace: headers,
+            model: model, tokens: TokenEstimate.tokens(bytes: texts.reduce(0) { $0 + $1.utf8.count }))
         do {
             let body = try await response.body.collect(bytesMax: Self.embeddingBytesMax)
             return try JSONDecoder().decode(OpenAIEmbeddings.self, from: Data(body))

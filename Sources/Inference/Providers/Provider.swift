@@ -15,6 +15,14 @@ protocol Provider: Sendable {
         -> ProviderEmbeddings
 
     func countTokens(_ texts: [String], model: String) throws -> [Int]
+
+    /// How long until a call of so many tokens may go out, as far as the endpoint has told its
+    /// limits; nil when it may go now.
+    func wait(model: String, tokens: Int) -> Duration?
+}
+
+extension Provider {
+    func wait(model: String, tokens: Int) -> Duration? { nil }
 }
 
 /// One call of one candidate, with every default filled in.

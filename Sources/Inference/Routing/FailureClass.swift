@@ -1,7 +1,7 @@
 import Core
 
 /// What went wrong at a candidate, and with it what may be done about it. The table is the only
-/// place that decides; retries, breakers and key rotation will read it too.
+/// place that decides; retries, breakers and key rotation read it too.
 enum FailureClass: String, Sendable, CaseIterable {
     /// Nothing was answered: connection, lookup, TLS, or no first token in time.
     case transport
@@ -24,16 +24,6 @@ enum FailureClass: String, Sendable, CaseIterable {
     /// The stream ended, in good order but without saying so: never an answer that is complete.
     case truncated
     case cancelled
-
-    /// Whether the next candidate is asked, as long as nothing was shown of this one's answer.
-    var fallsThrough: Bool {
-        switch self {
-        case .transport, .transient, .throttled, .exhausted, .credential, .context, .content,
-            .broken, .truncated:
-            true
-        case .caller, .cancelled: false
-        }
-    }
 
     /// The class of an answer that is an error, by its status and its code or type.
     static func of(status: Int, codes: [String] = []) -> FailureClass {

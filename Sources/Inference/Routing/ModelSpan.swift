@@ -59,6 +59,24 @@ final class ModelSpan: Sendable {
         }
     }
 
+    /// By which policy the candidate was chosen, and why others were not.
+    func decided(_ text: String) { span.attributes["heptad.route.decision"] = text }
+
+    /// The answer was not shown.
+    func rejected(_ complaint: String) { span.attributes["heptad.route.rejected"] = complaint }
+
+    /// The answer began at another candidate.
+    func goesOn(for other: CandidateName, isContinued: Bool) {
+        span.attributes["heptad.route.goes_on_for"] = other.description
+        span.addEvent(
+            SpanEvent(
+                name: "heptad.switched",
+                attributes: [
+                    "heptad.switched.from": .string(other.description),
+                    "heptad.switched.is_continued": .bool(isContinued),
+                ]))
+    }
+
     func note(_ figures: LocalFigures) {
         span.updateAttributes { attributes in
             attributes["heptad.local.wait_seconds"] = figures.waitedMilliseconds / 1000

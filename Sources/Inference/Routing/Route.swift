@@ -5,6 +5,8 @@ struct Candidate: Sendable {
     let name: CandidateName
     let provider: any Provider
     let limits: ModelLimits
+    /// Its share with the policy `weighted`.
+    var weight = 1.0
 }
 
 /// How many tokens a model takes.
@@ -14,12 +16,39 @@ struct ModelLimits: Hashable, Sendable {
     var outputTokensMax: Int
 }
 
+/// What a route does beside trying its candidates.
+struct RouteRules: Hashable, Sendable {
+    var policy = RoutePolicy.fallback
+    var difficultyThreshold = 0.35
+    var escalates = false
+    var confidenceMin = 0.0
+    var continuesBroken = false
+    /// Answers that one request may be charged for: another may have to begin anew, or go on.
+    var answersMax: Int { continuesBroken || escalates ? 1 + Self.switchesMax : 1 }
+
+    static let switchesMax = 2
+
+    init() {}
+
+    init(_ configuration: ModelConfiguration) {
+        policy = configuration.policy
+        difficultyThreshold = configuration.difficultyThreshold
+        escalates = configuration.policy == .tiered && configuration.escalates
+        confidenceMin = configuration.confidenceMin
+        continuesBroken = configuration.afterFirstToken == .continue
+    }
+}
+
 /// What a public name leads to: the candidates that are there, in the order they are tried.
 struct Route: Sendable {
     let name: String
     let candidates: [Candidate]
     /// Candidates that cannot be asked, and why, in a sentence.
-    let missing: [String]
+    var missing: [String]
+    var isLastResortMissing = false
+    var rules = RouteRules()
+    /// The local model that answers when all of them are down.
+    var lastResort: Candidate?
 
     /// Nil when nobody can answer.
     var card: ModelCard? {
@@ -29,6 +58,7 @@ struct Route: Sendable {
         return ModelCard(
             name: name, candidates: candidates.map { $0.name.description },
             contextTokens: contextTokens, outputTokensMax: outputTokensMax,
-            isLocal: candidates.allSatisfy { $0.provider.isLocal })
+            isLocal: candidates.allSatisfy { $0.provider.isLocal },
+            answersMax: min(candidates.count, rules.answersMax))
     }
 }

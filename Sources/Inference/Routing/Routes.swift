@@ -48,7 +48,8 @@ struct Routes: Sendable {
         }
         let cards = ordered.compactMap(\.card)
         var problems = shelf.problems
-        problems += ordered.filter { $0.candidates.isEmpty }.flatMap(\.missing)
+        problems += ordered.filter { $0.candidates.isEmpty || $0.isLastResortMissing }
+            .flatMap(\.missing)
         if cards.isEmpty, problems.isEmpty { problems.append(shelf.chatAdvice(nil)) }
         if embedding == nil {
             problems.append(shelf.embedderAdvice(configuration.embeddingModel))
@@ -77,7 +78,7 @@ struct Routes: Sendable {
     ) -> Route {
         var candidates: [Candidate] = []
         var missing: [String] = []
-        for text in entry.candidates {
+        for (text, weight) in zip(entry.candidates, entry.weightNumbers) {
             guard let candidate = CandidateName(text), let provider = providers[candidate.provider]
             else { continue }
             guard provider.isLocal else {
@@ -86,26 +87,45 @@ struct Routes: Sendable {
                         ? entry.contextTokens : hostedContextTokens,
                     outputTokensMax: entry.outputTokensMax > 0
                         ? entry.outputTokensMax : hostedOutputTokens)
-                candidates.append(Candidate(name: candidate, provider: provider, limits: limits))
+                candidates.append(
+                    Candidate(name: candidate, provider: provider, limits: limits, weight: weight))
                 continue
             }
             guard let model = shelf.chatModels[candidate.model] else {
                 missing.append(shelf.chatAdvice(candidate.model))
                 continue
             }
-            let context =
-                entry.contextTokens > 0
-                ? min(entry.contextTokens, model.contextTokens) : model.contextTokens
-            let output =
-                entry.outputTokensMax > 0
-                ? entry.outputTokensMax : configuration.local.outputTokensMax
             candidates.append(
                 Candidate(
                     name: candidate, provider: provider,
-                    limits: ModelLimits(
-                        contextTokens: context, outputTokensMax: min(output, context))))
+                    limits: localLimits(entry, model, configuration), weight: weight))
         }
-        return Route(name: name, candidates: candidates, missing: missing)
+        var route = Route(
+            name: name, candidates: candidates, missing: missing, rules: RouteRules(entry))
+        if !entry.degradeTo.isEmpty, let provider = providers[CandidateName.local] {
+            let candidate = CandidateName(provider: CandidateName.local, model: entry.degradeTo)
+            if let model = shelf.chatModels[entry.degradeTo] {
+                route.lastResort = Candidate(
+                    name: candidate, provider: provider,
+                    limits: localLimits(entry, model, configuration))
+            } else {
+                route.missing.append(shelf.chatAdvice(entry.degradeTo))
+                route.isLastResortMissing = true
+            }
+        }
+        return route
+    }
+
+    private static func localLimits(
+        _ entry: ModelConfiguration, _ model: LocalEngine, _ configuration: InferenceConfiguration
+    ) -> ModelLimits {
+        let context =
+            entry.contextTokens > 0
+            ? min(entry.contextTokens, model.contextTokens) : model.contextTokens
+        let output =
+            entry.outputTokensMax > 0
+            ? entry.outputTokensMax : configuration.local.outputTokensMax
+        return ModelLimits(contextTokens: context, outputTokensMax: min(output, context))
     }
 
     // A prompt that is trimmed for less than a hosted model reads is an answer; one that is refused

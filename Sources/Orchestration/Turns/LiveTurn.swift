@@ -42,6 +42,12 @@ final class LiveTurn: Sendable {
     }
 
     var text: String { state.withLock { $0.text } }
+    /// The sentences of all notices so far.
+    var notices: [String] {
+        state.withLock { state in
+            state.events.compactMap { if case .notice(let text) = $0 { text } else { nil } }
+        }
+    }
     var stopReason: StopReason? { state.withLock { $0.stop } }
 
     /// Adds one event and wakes the followers. Returns how many are not saved yet.

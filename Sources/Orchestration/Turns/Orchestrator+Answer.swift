@@ -62,6 +62,9 @@ extension Orchestrator {
         var firstTextAt: Timestamp?
         do {
             let completion = try await begun.call.run { event in
+                if case .switched(let change) = event, change.isContinued {
+                    turn.append(.notice(Self.notice(of: change)))
+                }
                 guard case .text(let piece) = event, !piece.isEmpty else { return }
                 guard turn.stopReason == nil else { throw CancellationError() }
                 firstTextAt = firstTextAt ?? environment.now()
@@ -173,10 +176,14 @@ extension Orchestrator {
             state: end.state, text: review?.text ?? partial,
             citations: review?.citations
                 ?? CitationMarks.citations(in: partial, of: prepared.passages),
-            notices: prepared.notices + [review?.notice].compactMap { $0 },
+            notices: begun.turn.notices,
             completion: completion, failure: end.failure,
             traceID: TraceContext.traceID(of: begun.span.context),
             totalMilliseconds: (environment.now() - begun.startedAt).milliseconds)
+    }
+
+    private static func notice(of change: CandidateSwitch) -> String {
+        "\(change.from) broke off in the middle of the answer; \(change.to) wrote on from there."
     }
 
     /// Makes the end durable, then lets the followers see it, and gives the turn's place back.

@@ -10,7 +10,7 @@ struct PreparedTurn: Sendable {
     let passages: [Passage]
     let historyCount: Int
     let promptTokens: Int
-    let notices: [String]
+    var notices: [String]
 
     /// The first events of the turn.
     var events: [TurnEventKind] {

@@ -84,7 +84,7 @@ extension Orchestrator: Assistant {
         async throws -> TurnStarted
     {
         let startedAt = environment.now()
-        let prepared: PreparedTurn
+        var prepared: PreparedTurn
         let call: ChatCall
         let history = try await store.history(
             of: request.chatID, limit: historyRead, for: request.principal)
@@ -95,6 +95,7 @@ extension Orchestrator: Assistant {
             span.attributes["heptad.passages.count"] = prepared.passages.count
             span.attributes["heptad.history.count"] = prepared.historyCount
             call = try await model.open(prepared.chat)
+            if let notice = call.notice { prepared.notices.append(notice) }
         } catch {
             turns.release(id)
             throw error

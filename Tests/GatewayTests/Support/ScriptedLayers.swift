@@ -23,6 +23,8 @@ final class ScriptedLayers: Sendable {
         var events: [ChatEvent] = []
         var finishReason = Completion.FinishReason.stop
         var cache: CacheUse?
+        var decision = ""
+        var change: CandidateSwitch?
         var stallsRun = false
         var keepsTurnOpen = false
         var refusedUploads: Set<String> = []
@@ -241,13 +243,15 @@ extension ScriptedLayers: ChatModel, Embedder {
             throw Failure(.notFound, "There is no model \(request.model).")
         }
         return ChatCall(
-            candidate: "local/tiny", cache: state.withLock { $0.cache },
+            candidate: "local/tiny", decision: state.withLock { $0.decision },
+            cache: state.withLock { $0.cache },
             run: { emit in
-                let (events, pieces, failure, stalls) = self.state.withLock {
-                    ($0.events, $0.pieces, $0.runFailure, $0.stallsRun)
+                let (events, pieces, change, failure, stalls) = self.state.withLock {
+                    ($0.events, $0.pieces, $0.change, $0.runFailure, $0.stallsRun)
                 }
                 for event in events { try await emit(event) }
                 for piece in pieces { try await emit(.text(piece)) }
+                if let change { try await emit(.switched(change)) }
                 if let failure { throw failure }
                 if stalls {
                     do {

@@ -1,0 +1,222 @@
+import Core
+import Logging
+import Metrics
+import Tracing
+
+/// The search for a candidate that begins to answer one request: in the plan's order, past those
+/// that are ill or whose limits are used up, again after a pause as long as the budget lasts, and at
+/// last this machine's own model where the route allows it.
+struct CandidateSearch: Sendable {
+    /// What all searches share.
+    struct Surroundings: Sendable {
+        let weather: Weather
+        let environment: Environment
+        let limits: AttemptBudget.Limits
+        let wait: @Sendable (Duration) async throws -> Void
+        let tracer: @Sendable () -> any Tracer
+    }
+
+    let route: Route
+    let plan: RoutePlan
+    private let around: Surroundings
+    private var budget: AttemptBudget
+    private var decision: RouteDecision
+    /// Who has begun an answer; nobody is asked again to go on with what broke off there.
+    private var given: Set<CandidateName> = []
+    private let logger = Logger(label: "heptad.inference")
+
+    init(_ route: Route, _ request: ChatRequest, _ around: Surroundings) {
+        self.route = route
+        self.around = around
+        plan = RoutePlan(
+            route, request, figures: { around.weather.figures($0.name, for: route.name) },
+            random: around.environment.random())
+        budget = AttemptBudget(around.limits)
+        decision = RouteDecision(plan)
+    }
+
+    /// Whether anyone is left who has not given an answer to this request.
+    var hasNext: Bool {
+        plan.candidates.contains { !given.contains($0.name) }
+            || route.lastResort.map { !given.contains($0.name) } == true
+    }
+
+    mutating func passOver(_ candidate: CandidateName, _ reason: String) {
+        decision.passedOver(candidate, reason)
+    }
+
+    /// The next candidate that begins to answer. Throws the last failure when nobody does.
+    mutating func next(for request: ChatRequest) async throws -> Leg {
+        var round = Round()
+        var asked = plan.candidates.filter { !given.contains($0.name) }
+        while !asked.isEmpty {
+            if let leg = try await ask(asked, request, &round) { return leg }
+            guard !round.again.isEmpty,
+                let wait = budget.nextRound(
+                    least: round.waits.min(), random: around.environment.random())
+            else { break }
+            Counter(label: "heptad_route_retries_total", dimensions: [("model", route.name)])
+                .increment()
+            try await around.wait(wait)
+            asked = round.again
+        }
+        if let candidate = route.lastResort, round.isOutage, !given.contains(candidate.name) {
+            do {
+                return try await open(request, at: candidate, round, isDegraded: true)
+            } catch let error as CancellationError {
+                throw error
+            } catch {
+                note(CandidateFailure(error), at: candidate, &round)
+            }
+        }
+        throw summary(round)
+    }
+
+    /// What came of asking, over all rounds; `again` and `waits` are of the last.
+    private struct Round {
+        var failures: [(candidate: CandidateName, failure: CandidateFailure)] = []
+        /// How long those who were not asked want to be left alone.
+        var rests: [Duration] = []
+        var again: [Candidate] = []
+        var waits: [Duration] = []
+        /// Nobody refused this very request.
+        var isOutage = true
+        var hasHostedOutage = false
+    }
+
+    private mutating func ask(
+        _ candidates: [Candidate], _ request: ChatRequest, _ round: inout Round
+    ) async throws -> Leg? {
+        round.again = []
+        round.waits = []
+        let tokens = TokenEstimate.tokens(request.messages)
+        for candidate in candidates {
+            try Task.checkCancellation()
+            if let wait = around.weather.breakerWait(candidate.name) {
+                decision.passedOver(candidate.name, "breaker open")
+                round.rests.append(wait)
+                round.hasHostedOutage = true
+                continue
+            }
+            if let wait = candidate.provider.wait(model: candidate.name.model, tokens: tokens) {
+                decision.passedOver(candidate.name, "limits used up")
+                round.rests.append(wait)
+                round.hasHostedOutage = true
+                round.again.append(candidate)
+                round.waits.append(wait)
+                continue
+            }
+            guard budget.begin() else { return nil }
+            do {
+                return try await open(request, at: candidate, round, isDegraded: false)
+            } catch let error as CancellationError {
+                throw error
+            } catch {
+                let failure = CandidateFailure(error)
+                note(failure, at: candidate, &round)
+                guard failure.kind.fallsThrough else { throw summary(round) }
+                guard failure.isSafeToRepeat, !candidate.provider.isLocal else { continue }
+                round.again.append(candidate)
+                round.waits.append(failure.failure.retryAfter ?? .zero)
+            }
+        }
+        return nil
+    }
+
+    private mutating func note(
+        _ failure: CandidateFailure, at candidate: Candidate, _ round: inout Round
+    ) {
+        budget.failed(mayBeCharged: failure.mayBeCharged)
+        decision.passedOver(candidate.name, failure.kind.rawValue)
+        round.failures.append((candidate.name, failure))
+        round.isOutage = round.isOutage && failure.kind.isOutage
+        if failure.kind.isOutage, !candidate.provider.isLocal { round.hasHostedOutage = true }
+        logger.warning(
+            "a candidate did not answer",
+            metadata: [
+                "candidate": "\(candidate.name)", "class": "\(failure.kind)",
+                "failure": "\(failure.failure)",
+            ])
+    }
+
+    private mutating func open(
+        _ request: ChatRequest, at candidate: Candidate, _ round: Round, isDegraded: Bool
+    ) async throws -> Leg {
+        let environment = around.environment
+        let openedAt = environment.now()
+        let isChecked =
+            !isDegraded
+            && plan.candidates.prefix(plan.checkedCount).contains { $0.name == candidate.name }
+        let span = ModelSpan(
+            .chat, candidate, purpose: request.purpose, tracer: around.tracer(),
+            now: environment.now)
+        var sampling = request.sampling
+        let outputTokensMax = min(
+            sampling.outputTokensMax ?? candidate.limits.outputTokensMax,
+            candidate.limits.outputTokensMax)
+        sampling.outputTokensMax = outputTokensMax
+        if isChecked, route.rules.confidenceMin > 0 {
+            sampling.topLogprobs = sampling.topLogprobs ?? 0
+        }
+        span.note(request, outputTokensMax: outputTokensMax)
+        let place: Weather.Call
+        do { place = try await around.weather.begin(candidate, for: route.name) } catch {
+            span.failed(error)
+            throw error
+        }
+        do {
+            let call = try await candidate.provider.open(
+                ProviderRequest(
+                    principal: request.principal, model: candidate.name.model,
+                    messages: request.messages, sampling: sampling,
+                    contextTokens: candidate.limits.contextTokens,
+                    headers: TraceContext.headers(of: span.context), tools: request.tools,
+                    toolChoice: request.toolChoice,
+                    allowsParallelToolCalls: request.allowsParallelToolCalls,
+                    responseFormat: request.responseFormat,
+                    // A model that nobody planned for may read less than the one they did.
+                    truncates: request.truncates || isDegraded))
+            place.hasBegun()
+            given.insert(candidate.name)
+            let text = decision.text(chosen: candidate.name, isDegraded: isDegraded)
+            span.decided(text)
+            return Leg(
+                candidate: candidate, request: request, call: call, span: span, place: place,
+                openedAt: openedAt, isChecked: isChecked, decision: text,
+                notice: candidate.provider.isLocal && round.hasHostedOutage
+                    ? "No hosted model could be reached; the local model \(candidate.name.model)"
+                        + " answers instead." : nil)
+        } catch {
+            place.failed(CandidateFailure(error).kind)
+            span.failed(error)
+            throw error
+        }
+    }
+
+    private func summary(_ round: Round) -> Failure {
+        var failure: Failure
+        if let last = round.failures.last?.failure.failure {
+            let asked = Set(round.failures.map(\.candidate)).count
+            failure =
+                asked < 2
+                ? last
+                : Failure(
+                    last.code,
+                    "None of the \(asked) candidates of \(route.name) could answer. The last:"
+                        + " \(last.message)",
+                    cause: round.failures.map(\.failure.failure.description)
+                        .joined(separator: " | "), retryAfter: last.retryAfter)
+        } else if let rest = round.rests.min() {
+            failure = Failure(
+                .unavailable,
+                "Everyone who answers for the model \(route.name) has failed too often or has had"
+                    + " too many calls, and is left alone for a moment.",
+                cause: decision.notes.joined(separator: "; "), retryAfter: rest)
+        } else {
+            failure = Failure(
+                .unavailable, "Nobody can answer for the model \(route.name).")
+        }
+        failure.hasBeenRetried = budget.attempts > 1
+        return failure
+    }
+}
