@@ -1,6 +1,5 @@
 import Core
 import Egress
-import Foundation
 
 /// Where a hosted provider is, and how it is posted to and read, whatever protocol it speaks.
 struct HostedEndpoint: Sendable {
@@ -48,20 +47,22 @@ struct HostedEndpoint: Sendable {
     /// - Parameters:
     ///   - headers: what the protocol wants beside the type of the body, the key among it.
     ///   - trace: what carries the trace to another server.
+    ///   - sign: the headers that are made of all the rest.
     ///   - readError: what the body of an answer says that is an error.
     func post(
         _ path: String, _ body: [UInt8], headers: [HTTPHeader], trace: [String: String],
-        model: String,
+        model: String, sign: (HTTPRequest) throws -> [HTTPHeader] = { _ in [] },
         readError: (HTTPResponse, [UInt8]) -> ProviderError = Self.usualError
     ) async throws -> HTTPResponse {
         let lines =
             [HTTPHeader("Content-Type", "application/json")] + headers
             + trace.sorted { $0.key < $1.key }.map { HTTPHeader($0.key, $0.value) }
         do {
-            let response = try await client.open(
-                HTTPRequest(
-                    "POST", baseURL + path, headers: lines, body: body, limits: limits,
-                    allowedTargets: [target]))
+            var request = HTTPRequest(
+                "POST", baseURL + path, headers: lines, body: body, limits: limits,
+                allowedTargets: [target])
+            request.headers += try sign(request)
+            let response = try await client.open(request)
             guard response.status == 200 else {
                 // An error whose body breaks off is still the error that its status says.
                 let body = (try? await response.body.collect(bytesMax: Self.errorBytesMax)) ?? []
@@ -110,8 +111,7 @@ struct HostedEndpoint: Sendable {
 
     /// `{"error": {...}}` as nearly everyone writes it.
     static func usualError(_ response: HTTPResponse, _ body: [UInt8]) -> ProviderError {
-        let error = try? JSONDecoder().decode(OpenAIErrorBody.self, from: Data(body)).error
-        return ProviderError(error, status: response.status)
+        ProviderError(OpenAIError(body: body), status: response.status)
     }
 
     /// `retry-after-ms`, or `Retry-After` in seconds; a date is not read.

@@ -21,7 +21,7 @@ protocol Provider: Sendable {
 struct ProviderRequest: Sendable {
     let principal: Principal
     let model: String
-    let messages: [ChatMessage]
+    var messages: [ChatMessage]
     /// `outputTokensMax` is set.
     let sampling: SamplingOptions
     let contextTokens: Int
