@@ -46,10 +46,14 @@ package struct InferenceConfiguration: Codable, Sendable, Equatable {
 
 /// An endpoint that answers for models.
 package struct ProviderConfiguration: Codable, Sendable, Equatable {
-    /// `openai` for everything that speaks OpenAI's chat completions (OpenAI, OpenRouter, Groq,
-    /// Mistral, vLLM, llama.cpp, Ollama, another Heptad); `anthropic` for what speaks Anthropic's
-    /// messages; `local` only for the name `local`.
+    /// `openai`, or `openai-compatible`, for everything that speaks OpenAI's chat completions
+    /// (OpenAI, OpenRouter, Groq, Mistral, vLLM, llama.cpp, Ollama, another Heptad); `azure-openai`,
+    /// `anthropic`, `gemini` and `bedrock`; `local` only for the name `local`.
     package var kind = "openai"
+    /// Whose server it is, of the kinds `openai` and `openai-compatible`: `ollama`, `vllm`,
+    /// `llama.cpp`, `mistral`, `deepseek`, `groq`, `openrouter`, `together` or `heptad`. It says
+    /// where the server is and what it understands; empty goes by `base_url`.
+    package var preset = ""
     /// Up to and including the version, such as `https://api.openai.com/v1` or
     /// `http://127.0.0.1:11434/v1`; empty means the kind's own. What stands here may be reached even
     /// if it is private.
@@ -60,6 +64,16 @@ package struct ProviderConfiguration: Codable, Sendable, Equatable {
     /// More keys of the same account or of others. A key that is refused or throttled rests, and the
     /// next is used.
     package var apiKeys: [String] = []
+    /// Of Azure's interface; not used where `base_url` ends in `/openai/v1`.
+    package var apiVersion = "2024-10-21"
+    /// Of AWS, such as `eu-central-1`.
+    package var region = ""
+    /// Of the AWS keys that sign calls of Bedrock where there is no `api_key`.
+    package var accessKeyId = ""
+    /// Belongs to `access_key_id`. Write it as `${VARIABLE}` or `file:PATH`.
+    package var secretAccessKey = ""
+    /// Only of temporary keys. Write it as `${VARIABLE}` or `file:PATH`.
+    package var sessionToken = ""
     /// From the start of a call to a connection that is ready.
     package var connectTimeoutSeconds = 10.0
     /// From the start of a call to the first piece of an answer; a server that loads a model first
@@ -79,7 +93,7 @@ package struct ProviderConfiguration: Codable, Sendable, Equatable {
     package init() {}
 
     /// Where it is: empty when neither is set nor is the kind at one place.
-    var address: String { baseUrl.isEmpty ? ProviderFactory.addresses[kind] ?? "" : baseUrl }
+    var address: String { baseUrl.isEmpty ? ProviderFactory.address(of: self) : baseUrl }
     /// All keys, `api_key` first.
     var keys: [String] { ([apiKey] + apiKeys).filter { !$0.isEmpty } }
 
@@ -105,14 +119,19 @@ package struct ProviderConfiguration: Codable, Sendable, Equatable {
                 "\(key).kind: \"\(kind)\" is none of"
                     + " \(ProviderFactory.kinds.joined(separator: ", ")).")
         }
+        try validateKind(key)
         if kind != CandidateName.local, !address.hasPrefix("http://"),
             !address.hasPrefix("https://")
         {
             throw Failure(.invalid, "\(key).base_url must begin with https:// or http://.")
         }
-        guard !keys.contains(where: { $0.contains { $0.isNewline || $0.isWhitespace } }) else {
-            throw Failure(
-                .invalid, "\(key).api_key and api_keys must not have spaces or line ends.")
+        let words =
+            keys.map { ("api_key", $0) } + [
+                ("access_key_id", accessKeyId), ("secret_access_key", secretAccessKey),
+                ("session_token", sessionToken), ("api_version", apiVersion),
+            ]
+        for (name, text) in words where text.contains(where: { $0.isNewline || $0.isWhitespace }) {
+            throw Failure(.invalid, "\(key).\(name) must not have spaces or line ends.")
         }
         guard (1...100_000).contains(concurrencyMax), (0...100_000).contains(waitingMax) else {
             throw Failure(
@@ -129,6 +148,41 @@ package struct ProviderConfiguration: Codable, Sendable, Equatable {
         ]
         for (name, seconds) in timeouts where !(0.001...86_400).contains(seconds) {
             throw Failure(.invalid, "\(key).\(name) must be between 0.001 and 86400 seconds.")
+        }
+    }
+}
+
+extension ProviderConfiguration {
+    /// What one kind needs and others do not have.
+    private func validateKind(_ key: String) throws {
+        let speaksOpenAI = [ProviderFactory.openAI, ProviderFactory.compatible].contains(kind)
+        let presets = OpenAIDialect.presets.keys.sorted()
+        guard preset.isEmpty || speaksOpenAI && presets.contains(preset) else {
+            throw Failure(
+                .invalid,
+                "\(key).preset: \"\(preset)\" is none of \(presets.joined(separator: ", ")), or the"
+                    + " kind is not openai.")
+        }
+        guard region.allSatisfy({ $0.isASCII && ($0.isLetter || $0.isNumber || $0 == "-") }) else {
+            throw Failure(.invalid, "\(key).region has letters, digits and dashes only.")
+        }
+        guard kind == ProviderFactory.bedrock else {
+            guard accessKeyId.isEmpty, secretAccessKey.isEmpty, sessionToken.isEmpty else {
+                throw Failure(
+                    .invalid, "\(key).access_key_id: only the kind bedrock signs its calls.")
+            }
+            return
+        }
+        guard !region.isEmpty || !apiKey.isEmpty && !baseUrl.isEmpty else {
+            throw Failure(.invalid, "\(key).region: the kind bedrock needs one.")
+        }
+        guard apiKey.isEmpty != (accessKeyId.isEmpty && secretAccessKey.isEmpty),
+            accessKeyId.isEmpty == secretAccessKey.isEmpty
+        else {
+            throw Failure(
+                .invalid,
+                "\(key): the kind bedrock needs either api_key, or access_key_id and"
+                    + " secret_access_key.")
         }
     }
 }

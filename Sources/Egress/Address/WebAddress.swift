@@ -12,6 +12,9 @@ struct WebAddress: Hashable, Sendable {
     /// The host as it stands in `url`, which is how libcurl looks a pinned name up.
     let rawHost: String
     let port: Int
+    /// As it goes over the wire, and so is the query, which is without its question mark.
+    let path: String
+    let query: String
 
     private static let bytesMax = 8192
 
@@ -28,6 +31,11 @@ struct WebAddress: Hashable, Sendable {
     var authority: String { host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)" }
 
     var origin: String { "\(scheme)://\(authority)" }
+
+    /// The `Host` header as libcurl sends it: without the port where that is the scheme's own.
+    var hostHeader: String {
+        port == (scheme == "https" ? 443 : 80) ? rawHost : "\(rawHost):\(port)"
+    }
 
     static func normalized(_ host: String) -> String {
         var name = host.lowercased()
@@ -62,6 +70,8 @@ struct WebAddress: Hashable, Sendable {
         self.host = host
         self.rawHost = rawHost
         self.port = port
+        path = Self.part(CURLUPART_PATH, of: handle) ?? "/"
+        query = Self.part(CURLUPART_QUERY, of: handle) ?? ""
     }
 
     private static let refusal = Failure(

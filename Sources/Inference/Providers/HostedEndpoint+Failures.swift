@@ -64,7 +64,8 @@ extension HostedEndpoint {
             kind,
             Failure(
                 code, sentence, cause: cause.filter { !$0.isEmpty }.joined(separator: " "),
-                retryAfter: retryAfter ?? (kind == .throttled ? .seconds(10) : nil)))
+                retryAfter: error.retryAfter ?? retryAfter
+                    ?? (kind == .throttled ? .seconds(10) : nil)))
     }
 
     private func callerSentence(_ status: Int, words: String, model: String)

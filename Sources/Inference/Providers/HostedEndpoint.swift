@@ -1,6 +1,5 @@
 import Core
 import Egress
-import Foundation
 
 /// Where a hosted provider is, and how it is posted to and read, whatever protocol it speaks.
 struct HostedEndpoint: Sendable {
@@ -57,16 +56,17 @@ struct HostedEndpoint: Sendable {
     ///   - headers: what the protocol wants beside the type of the body and the key.
     ///   - trace: what carries the trace to another server.
     ///   - tokens: about how many the prompt has, for keys that may send so many a minute.
+    ///   - sign: the headers that are made of all the rest.
     ///   - readError: what the body of an answer says that is an error.
     func post(
         _ path: String, _ body: [UInt8], headers: [HTTPHeader], trace: [String: String],
-        model: String, tokens: Int,
+        model: String, tokens: Int, sign: (HTTPRequest) throws -> [HTTPHeader] = { _ in [] },
         readError: (HTTPResponse, [UInt8]) -> ProviderError = Self.usualError
     ) async throws -> HTTPResponse {
         try await keys.send(model: model, tokens: tokens) { key in
             try await post(
                 path, body, headers: (key.isEmpty ? [] : authorization(key)) + headers,
-                trace: trace, model: model, readError)
+                trace: trace, model: model, sign, readError)
         }
     }
 
@@ -75,16 +75,18 @@ struct HostedEndpoint: Sendable {
 
     private func post(
         _ path: String, _ body: [UInt8], headers: [HTTPHeader], trace: [String: String],
-        model: String, _ readError: (HTTPResponse, [UInt8]) -> ProviderError
+        model: String, _ sign: (HTTPRequest) throws -> [HTTPHeader],
+        _ readError: (HTTPResponse, [UInt8]) -> ProviderError
     ) async throws -> HTTPResponse {
         let lines =
             [HTTPHeader("Content-Type", "application/json")] + headers
             + trace.sorted { $0.key < $1.key }.map { HTTPHeader($0.key, $0.value) }
         do {
-            let response = try await client.open(
-                HTTPRequest(
-                    "POST", baseURL + path, headers: lines, body: body, limits: limits,
-                    allowedTargets: [target]))
+            var request = HTTPRequest(
+                "POST", baseURL + path, headers: lines, body: body, limits: limits,
+                allowedTargets: [target])
+            request.headers += try sign(request)
+            let response = try await client.open(request)
             guard response.status == 200 else {
                 // An error whose body breaks off is still the error that its status says.
                 let body = (try? await response.body.collect(bytesMax: Self.errorBytesMax)) ?? []
@@ -133,8 +135,7 @@ struct HostedEndpoint: Sendable {
 
     /// `{"error": {...}}` as nearly everyone writes it.
     static func usualError(_ response: HTTPResponse, _ body: [UInt8]) -> ProviderError {
-        let error = try? JSONDecoder().decode(OpenAIErrorBody.self, from: Data(body)).error
-        return ProviderError(error, status: response.status)
+        ProviderError(OpenAIError(body: body), status: response.status)
     }
 
     /// `retry-after-ms`, or `Retry-After` in seconds; a date is not read.

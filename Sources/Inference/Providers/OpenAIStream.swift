@@ -27,10 +27,11 @@ struct OpenAIStream: AnswerStream {
             throw CandidateFailure(
                 .broken, Failure(.upstream, "The provider sent an event that cannot be read."))
         }
-        if let error = chunk.error {
-            throw ProviderError(error, status: error.status ?? 0)
+        if chunk.hasError {
+            let error = OpenAIError(body: event.data)
+            throw ProviderError(error, status: error?.status ?? 0)
         }
-        return take(chunk)
+        return try take(chunk)
     }
 
     mutating func receive(whole body: [UInt8]) throws -> [ChatEvent] {
@@ -53,7 +54,7 @@ struct OpenAIStream: AnswerStream {
             responseModel: responseModel, firstTextAt: firstTextAt)
     }
 
-    private mutating func take(_ chunk: OpenAIChunk) -> [ChatEvent] {
+    private mutating func take(_ chunk: OpenAIChunk) throws -> [ChatEvent] {
         if let model = chunk.model, !model.isEmpty { responseModel = String(model.prefix(200)) }
         if let usage = chunk.usage {
             tally.overwrite(
@@ -81,17 +82,22 @@ struct OpenAIStream: AnswerStream {
                 events.append(.toolCall(piece))
             }
         }
-        if let reason = choice.finishReason { finishReason = Self.reason(reason) }
+        if let reason = choice.finishReason { finishReason = try Self.reason(reason) }
         if !events.isEmpty || finishReason != nil { hasBegun = true }
         return events
     }
 
-    private static func reason(_ text: String) -> Completion.FinishReason {
+    /// Throws for an answer that the server could not bring to its end (Mistral, OpenRouter,
+    /// DeepSeek).
+    private static func reason(_ text: String) throws -> Completion.FinishReason {
         switch text {
-        case "length", "max_tokens", "model_length": .length
-        case "content_filter": .contentFilter
-        case "tool_calls", "function_call": .toolCalls
-        default: .stop
+        case "length", "max_tokens", "model_length": return .length
+        case "content_filter": return .contentFilter
+        case "tool_calls", "function_call": return .toolCalls
+        case "error", "insufficient_system_resource":
+            throw ProviderError(
+                message: "The answer ended in an error.", codes: ["server_error"], status: 0)
+        default: return .stop
         }
     }
 }

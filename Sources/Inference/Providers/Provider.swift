@@ -29,7 +29,7 @@ extension Provider {
 struct ProviderRequest: Sendable {
     let principal: Principal
     let model: String
-    let messages: [ChatMessage]
+    var messages: [ChatMessage]
     /// `outputTokensMax` is set.
     let sampling: SamplingOptions
     let contextTokens: Int

@@ -3,12 +3,8 @@ struct ProviderError: Error {
     let message: String
     let codes: [String]
     let status: Int
-
-    init(_ error: OpenAIError?, status: Int) {
-        message = error?.message ?? ""
-        codes = error?.codes ?? []
-        self.status = status
-    }
+    /// How long to wait, where the error itself says so.
+    var retryAfter: Duration?
 
     init(message: String, codes: [String], status: Int) {
         self.message = message
@@ -16,11 +12,18 @@ struct ProviderError: Error {
         self.status = status
     }
 
+    init(_ error: OpenAIError?, status: Int) {
+        message = error?.message ?? ""
+        codes = error?.codes ?? []
+        self.status = status
+    }
+
     var kind: FailureClass {
         let kind = FailureClass.of(status: status, codes: codes)
-        guard kind == .caller else { return kind }
-        if speaks(of: Self.contextWords) { return .context }
-        return speaks(of: Self.moneyWords) ? .exhausted : .caller
+        // Together says it with a 403.
+        let mayBeCaller = kind == .caller || kind == .credential && status == 403
+        if mayBeCaller, speaks(of: Self.contextWords) { return .context }
+        return kind == .caller && speaks(of: Self.moneyWords) ? .exhausted : kind
     }
 
     private func speaks(of words: [String]) -> Bool {
@@ -28,12 +31,12 @@ struct ProviderError: Error {
         return words.contains(where: text.contains)
     }
 
-    // Providers that have no code for it say it in these words.
+    // Providers that have no code for it say it in these words: vLLM, llama.cpp, Together, Gemini,
+    // Bedrock, Anthropic.
     private static let contextWords = [
-        // vLLM, llama.cpp, Together
-        "maximum context length", "context size", "context window",
-        // Anthropic
-        "prompt is too long", "exceed context limit",
+        "context length", "context size", "context window", "max_new_tokens",
+        "exceeds the maximum number of tokens", "input is too long", "prompt is too long",
+        "exceed context limit",
     ]
     // Anthropic calls it an invalid request.
     private static let moneyWords = ["credit balance is too low"]

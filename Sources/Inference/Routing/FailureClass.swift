@@ -39,27 +39,54 @@ enum FailureClass: String, Sendable, CaseIterable {
             .exhausted,
             codes: [
                 "insufficient_quota", "billing_hard_limit_reached", "billing_not_active",
-                "insufficient_credits", "billing_error",
+                "insufficient_credits", "billing_error", "quota_per_day", "ServiceQuotaExceededException",
             ]),
         Row(
             .context,
             codes: [
                 "context_length_exceeded", "exceed_context_size_error", "string_above_max_length",
             ]),
-        Row(.content, codes: ["content_filter", "content_policy_violation"]),
-        Row(.credential, codes: ["invalid_api_key", "authentication_error", "permission_error"]),
-        Row(.throttled, codes: ["rate_limit_exceeded", "rate_limit_error"]),
-        Row(.transient, codes: ["server_error", "overloaded_error", "api_error", "timeout_error"]),
+        Row(
+            .content,
+            codes: ["content_filter", "content_policy_violation", "ResponsibleAIPolicyViolation"]),
+        Row(
+            .credential,
+            codes: [
+                "invalid_api_key", "authentication_error", "permission_error",
+                // Google answers some of these with 400; the last when the account may not be here.
+                "API_KEY_INVALID", "UNAUTHENTICATED", "PERMISSION_DENIED", "FAILED_PRECONDITION",
+                "AccessDeniedException", "UnrecognizedClientException", "ExpiredTokenException",
+                "InvalidSignatureException", "IncompleteSignatureException",
+                "MissingAuthenticationTokenException",
+            ]),
+        Row(
+            .throttled,
+            codes: [
+                "rate_limit_exceeded", "rate_limit_error", "RESOURCE_EXHAUSTED",
+                "ThrottlingException",
+            ]),
+        Row(
+            .transient,
+            codes: [
+                "server_error", "overloaded_error", "api_error", "unavailable_error", "timeout_error", "INTERNAL",
+                "UNAVAILABLE", "DEADLINE_EXCEEDED", "InternalServerException",
+                "ServiceUnavailableException", "ModelErrorException", "ModelStreamErrorException",
+                "ModelTimeoutException", "ModelNotReadyException",
+            ]),
+        // The model wrote what is no call or no JSON (Groq): another may do better.
+        Row(.broken, codes: ["tool_use_failed", "json_validate_failed"]),
+        // Some say `invalid_request_error` to everything: what these statuses say is more.
+        Row(.exhausted, [402...402]),
+        Row(.credential, [401...401, 403...403]),
+        Row(.throttled, [429...429]),
         Row(
             .caller,
             codes: [
                 "invalid_request_error", "model_not_found", "invalid_prompt", "not_found_error",
-                "request_too_large",
+                "request_too_large", "INVALID_ARGUMENT", "NOT_FOUND", "ValidationException", "ResourceNotFoundException",
             ]),
-        Row(.transient, [408...408, 424...424, 500...599]),
-        Row(.throttled, [429...429]),
-        Row(.exhausted, [402...402]),
-        Row(.credential, [401...401, 403...403]),
+        // 498 is Groq's: no capacity left.
+        Row(.transient, [408...408, 424...424, 498...498, 500...599]),
         Row(.caller, [400...499]),
     ]
 
