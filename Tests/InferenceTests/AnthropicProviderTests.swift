@@ -60,6 +60,57 @@ struct AnthropicProviderTests {
                 + #""stop_sequences":["END"]}"#)
     }
 
+    struct Sampling: Sendable, CustomTestStringConvertible {
+        let words: String
+        /// Temperature, top_p and top_k of each request that two calls make.
+        let sent: [String]
+
+        var testDescription: String { words }
+    }
+
+    @Test(
+        "A model that refuses sampling options is asked again without, and not with them again",
+        arguments: [
+            Sampling(
+                words: "`temperature` is deprecated for this model.",
+                sent: ["0.0 0.5 3", "- - -", "- - -"]),
+            Sampling(
+                words: "`temperature` and `top_p` cannot both be specified for this model.",
+                sent: ["0.0 0.5 3", "0.0 - 3", "0.0 - 3"]),
+            Sampling(words: "messages: too many", sent: ["0.0 0.5 3"]),
+        ])
+    func sampling(row: Sampling) async throws {
+        let server = try ScriptedServer(
+            Messages.failure(400, "invalid_request_error", row.words),
+            Wire.stream(Messages.hello))
+        let router = try ModelRouter.anthropic([server])
+        var request = ChatRequest.hello()
+        request.sampling = SamplingOptions(temperature: 0, topK: 3, topP: 0.5)
+        if row.sent.count > 1 {
+            for _ in 0..<2 { #expect(try await router.answer(request).0 == ["Hel", "lo"]) }
+        } else {
+            await #expect(throws: Failure.self) { try await router.answer(request) }
+        }
+        let sent = try server.requests.map { seen in
+            let body = try JSONValue(parsing: seen.body)
+            return ["temperature", "top_p", "top_k"].map { body[$0]?.text ?? "-" }
+                .joined(separator: " ")
+        }
+        #expect(sent == row.sent)
+    }
+
+    @Test("A model that refuses sampling options to the last is not asked for ever")
+    func samplingRefused() async throws {
+        let server = try ScriptedServer(
+            Messages.failure(400, "invalid_request_error", "temperature, both or not: no"))
+        var request = ChatRequest.hello()
+        request.sampling = SamplingOptions(temperature: 0, topP: 0.5)
+        let failure = await #expect(throws: Failure.self) {
+            try await ModelRouter.anthropic([server]).answer(request)
+        }
+        #expect(failure?.code == .invalid && server.requests.count == 3)
+    }
+
     @Test("The longest answer is always said, since the API has no default for it")
     func outputTokensMax() async throws {
         #expect(try await body(.hello())["max_tokens"]?.int == 4096)

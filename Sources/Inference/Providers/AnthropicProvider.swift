@@ -8,6 +8,7 @@ struct AnthropicProvider: Provider {
     let isLocal = false
     private let endpoint: HostedEndpoint
     private let headers: [HTTPHeader]
+    private let sampling = AnthropicSampling()
 
     private static let version = "2023-06-01"
 
@@ -27,13 +28,25 @@ struct AnthropicProvider: Provider {
     }
 
     func open(_ request: ProviderRequest) async throws -> ProviderCall {
-        let body = AnthropicRequest(request)
-        let response = try await endpoint.post(
-            "/messages", body.bytes, headers: headers, trace: request.headers,
-            model: request.model, tokens: TokenEstimate.tokens(request.messages))
-        return try await endpoint.call(
-            response, AnthropicStream(answerTool: body.answerTool),
-            promptEstimate: TokenEstimate.tokens(request.messages), model: request.model)
+        var taken = sampling.taken(by: request.model)
+        while true {
+            let body = AnthropicRequest(request, sampling: taken.options(of: request.sampling))
+            do {
+                let response = try await endpoint.post(
+                    "/messages", body.bytes, headers: headers, trace: request.headers,
+                    model: request.model, tokens: TokenEstimate.tokens(request.messages))
+                return try await endpoint.call(
+                    response, AnthropicStream(answerTool: body.answerTool),
+                    promptEstimate: TokenEstimate.tokens(request.messages), model: request.model)
+            } catch let failure as CandidateFailure {
+                // Each time less is sent, so that this ends.
+                guard
+                    let less = sampling.taken(
+                        by: request.model, after: failure, of: request.sampling, with: taken)
+                else { throw failure }
+                taken = less
+            }
+        }
     }
 
     func embed(_ texts: [String], model: String, headers: [String: String]) async throws

@@ -11,13 +11,12 @@ struct AnthropicRequest {
     private static let answerToolName = "answer_in_json"
     private static let outputTokensMaxDefault = 4096
 
-    init(_ request: ProviderRequest) {
+    init(_ request: ProviderRequest, sampling: SamplingOptions) {
         // A call that has to be made is no answer, and has no format.
         let mustCall = request.toolChoice != .auto && request.toolChoice != .none
         let format = mustCall && !request.tools.isEmpty ? .text : request.responseFormat
         let answerSchema = Self.answerSchema(format)
         answerTool = answerSchema.map { _ in Self.answerToolName }
-        let sampling = request.sampling
         var members: [JSONValue.Member] = [
             .init("model", .string(request.model)),
             .init(
