@@ -20,7 +20,8 @@ package struct InferenceConfiguration: Codable, Sendable, Equatable {
     package var breaker = BreakerConfiguration()
     /// The models that run in this process.
     package var local = LocalConfiguration()
-    /// Answers that are given again. Off unless it says otherwise.
+    /// Answers that are given again where the same user asks the same. Calls of tools are never
+    /// kept, nor is anything over a restart.
     package var cache = CacheConfiguration()
 
     package init() {}

@@ -83,10 +83,10 @@ package final class CachedModel: ChatModel {
         _ call: SharedCall, _ seat: Int, _ use: CacheUse, _ request: ChatRequest,
         since openedAt: Timestamp
     ) async throws -> ChatCall {
-        let candidate = try await call.candidate(seat)
+        let opened = try await call.opening(seat)
         let source = Once(Source.shared(call, seat: seat))
         return ChatCall(
-            candidate: candidate, cache: use, isCharged: { call.isCharged(seat) },
+            candidate: opened.candidate, cache: use, isCharged: { call.isCharged(seat) },
             run: { emit in
                 try await self.run(try source.take(), use, request, since: openedAt, emit)
             },

@@ -15,7 +15,8 @@ final class SharedCall: Sendable {
 
     private struct State {
         var stage = Stage.opening
-        var candidate = ""
+        /// Set once the call is open.
+        var call: ChatCall?
         var events: [ChatEvent] = []
         /// How far each has read, of those who are still there.
         var readers: [Int: Int] = [:]
@@ -67,7 +68,7 @@ final class SharedCall: Sendable {
     /// Told by the one who opened it.
     func opened(_ call: ChatCall) {
         state.withLock { state in
-            state.candidate = call.candidate
+            state.call = call
             state.stage = .ready(call)
         }
         news.ring()
@@ -75,21 +76,16 @@ final class SharedCall: Sendable {
 
     func failedToOpen(_ error: any Error) { end(.failure(error)) }
 
-    /// Waits until the call is open, and returns who answers. Throws what its opener was thrown; the
-    /// seat is given up then.
-    func candidate(_ seat: Int) async throws -> String {
+    /// Waits until the call is open, and returns it: for what it says of who answers, not to be run.
+    /// Throws what its opener was thrown; the seat is given up then.
+    func opening(_ seat: Int) async throws -> ChatCall {
         while true {
             let version = news.version
-            let found: Result<String, any Error>? = state.withLock { state in
-                switch state.stage {
-                case .opening: nil
-                case .ready, .running: .success(state.candidate)
-                case .ended(let result): result.map(\.candidate)
-                }
-            }
-            if let found {
-                if case .failure = found { finish(seat) }
-                return try found.get()
+            let (call, result) = state.withLock { ($0.call, $0.result) }
+            if let call { return call }
+            if case .failure(let error)? = result {
+                finish(seat)
+                throw error
             }
             await news.wait(after: version)
             guard !Task.isCancelled else {
