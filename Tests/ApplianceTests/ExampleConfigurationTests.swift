@@ -41,6 +41,28 @@ import Testing
     @Test("The defaults are values that the layers accept")
     func defaults() throws { try Configuration().validate() }
 
+    @Test("Keys of providers are never printed, be it one or many; a policy that only sounds so is")
+    func secrets() throws {
+        let yaml = """
+            inference:
+              providers:
+                far:
+                  api_key: s3cret-a
+                  api_keys: [s3cret-b, s3cret-c]
+              models:
+                m:
+                  candidates: [far/x]
+                  after_first_token: continue
+            """
+        let settings = try SettingsReader().read(Configuration.self, yaml: yaml)
+        #expect(settings.root.inference.providers["far"]?.apiKeys == ["s3cret-b", "s3cret-c"])
+        let text = SettingsText(
+            schema: settings.schema, tree: settings.tree, origins: settings.origins
+        ).text
+        #expect(!text.contains("s3cret"))
+        #expect(text.contains("after_first_token: \"continue\""))
+    }
+
     private static func leaves(of schema: Schema, path: [String]) -> Set<String> {
         switch schema {
         case .leaf: [path.joined(separator: ".")]

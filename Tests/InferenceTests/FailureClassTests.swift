@@ -87,6 +87,22 @@ struct FailureClassTests {
         #expect(second.requests.count == (row.fallsThrough ? 1 : 0))
     }
 
+    @Test("Each class says what may be done about it: next, again, health, outage")
+    func rules() {
+        let rows = FailureClass.allCases.map {
+            "\($0) \($0.fallsThrough) \($0.mayPass) \($0.health) \($0.isOutage)"
+        }
+        #expect(
+            rows == [
+                "transport true true ill true", "transient true true ill true",
+                "throttled true true unknown true", "exhausted true false unknown true",
+                "credential true false unknown true", "caller false false well false",
+                "context true false well false", "content true false well false",
+                "broken true false ill true", "truncated true false ill true",
+                "cancelled false false unknown false",
+            ])
+    }
+
     struct Death: Sendable, CustomTestStringConvertible {
         let testDescription: String
         let steps: [ScriptedServer.Step]

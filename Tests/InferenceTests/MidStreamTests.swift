@@ -176,6 +176,56 @@ struct MidStreamTests {
         #expect(second.requests.count == count)
     }
 
+    @Test("The broken call's place is free before the next is asked, so one provider may do both")
+    func placeIsFree() async throws {
+        let server = try ScriptedServer { request in
+            request.text.contains("\"model\":\"other\"")
+                ? Wire.stream(Self.rest) : Wire.stream(Wire.text("Hel"))
+        }
+        let router = try continuing([server]) { configuration in
+            configuration.models["m"]?.candidates.append("p0/other")
+            configuration.providers["p0"]?.concurrencyMax = 1
+            configuration.providers["p0"]?.waitingMax = 0
+        }
+        #expect(try await router.answer().0.joined() == "Hello there")
+    }
+
+    @Test("A failure after another candidate was asked says that we tried again")
+    func triedAgain() async throws {
+        let servers = try (0..<2).map { _ in try ScriptedServer(Wire.stream(Wire.text("Hel"))) }
+        let failure = await #expect(throws: Failure.self) {
+            _ = try await continuing(servers).answer()
+        }
+        #expect(failure?.hasBeenRetried == true)
+        let once = await #expect(throws: Failure.self) {
+            _ = try await ModelRouter.hosted([servers[0]]).answer()
+        }
+        #expect(once?.hasBeenRetried == false)
+    }
+
+    @Test(
+        "The local model goes on where nobody else is left, and never for an answer that is there")
+    func lastResort() async throws {
+        let server = try ScriptedServer(Wire.stream(Wire.text("Well, ")))
+        let router = try ModelRouter.hosted([server], shelf: .scripted(["small"])) {
+            $0.models["m"]?.afterFirstToken = .continue
+            $0.models["m"]?.degradeTo = "small"
+        }
+        let (pieces, completion) = try await router.answer()
+        #expect(pieces.joined() == "Well, Hello")
+        #expect(completion.candidate == "local/small")
+
+        let servers = [
+            try ScriptedServer(Self.answer("I'm sorry, but I can't.")),
+            try ScriptedServer(Wire.failure(503)),
+        ]
+        let thrifty = try ModelRouter.hosted(servers, shelf: .scripted(["small"])) {
+            $0.models["m"]?.policy = .tiered
+            $0.models["m"]?.degradeTo = "small"
+        }
+        #expect(try await thrifty.answer().0 == ["I'm sorry, but I can't."])
+    }
+
     // MARK: Tiers
 
     private func tiered(

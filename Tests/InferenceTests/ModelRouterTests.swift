@@ -8,6 +8,16 @@ import Tracing
 
 @testable import Inference
 
+extension ModelConfiguration {
+    fileprivate static func weighted(_ weights: [String]) -> ModelConfiguration {
+        var model = ModelConfiguration()
+        model.candidates = ["local/x", "local/y"]
+        model.policy = .weighted
+        model.weights = weights
+        return model
+    }
+}
+
 struct ModelRouterTests {
     private func router(
         _ shelf: ModelShelf, tracer: RecordingTracer = RecordingTracer(),
@@ -331,6 +341,33 @@ struct ModelRouterTests {
         Mistake(key: "local.cache_seconds") { $0.local.cacheSeconds = .nan },
         Mistake(key: "local") { $0.local.contextTokensMax = 0 },
         Mistake(key: "local.memory") { $0.local.memory = "plenty" },
+        Mistake(key: "providers.x.api_key") {
+            $0.providers["x", default: .init()].apiKeys = ["fine", "hush hush"]
+        },
+        Mistake(key: "providers.x.concurrency_max") {
+            $0.providers["x", default: .init()].concurrencyMax = 0
+        },
+        Mistake(key: "providers.x.waiting_seconds_max") {
+            $0.providers["x", default: .init()].waitingSecondsMax = .infinity
+        },
+        Mistake(key: "models.m.weights") { $0.models["m"] = .weighted(["1"]) },
+        Mistake(key: "models.m.weights") { $0.models["m"] = .weighted(["1", "many"]) },
+        Mistake(key: "models.m.weights") { $0.models["m"] = .weighted(["0", "0"]) },
+        Mistake(key: "models.m.weights") {
+            $0.models["m"] = .weighted(["1", "2"])
+            $0.models["m"]?.policy = .fallback
+        },
+        Mistake(key: "difficulty_threshold") {
+            $0.models["m"] = .weighted([])
+            $0.models["m"]?.difficultyThreshold = 1.5
+        },
+        Mistake(key: "models.m.degrade_to") {
+            $0.models["m"] = .weighted([])
+            $0.models["m"]?.degradeTo = "local/x"
+        },
+        Mistake(key: "retries") { $0.retries.attemptsMax = 0 },
+        Mistake(key: "retries") { $0.retries.waitingSecondsMax = .nan },
+        Mistake(key: "breaker") { $0.breaker.failureRatio = 2 },
     ]
 
     @Test(

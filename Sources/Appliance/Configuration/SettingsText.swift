@@ -40,9 +40,13 @@ struct SettingsText {
         }
     }
 
-    /// A setting that ends in one of these words is a secret wherever it is.
+    /// A setting that ends in one of these words is a secret wherever it is; only the first token of
+    /// an answer is none.
     private func isSecret(_ key: String) -> Bool {
-        ["key", "secret", "password", "token"].contains { key == $0 || key.hasSuffix("_\($0)") }
+        key != "after_first_token"
+            && ["key", "keys", "secret", "password", "token"].contains {
+                key == $0 || key.hasSuffix("_\($0)")
+            }
     }
 
     private func isEmpty(_ value: Tree) -> Bool {

@@ -78,7 +78,6 @@ extension Schema {
             "mode?": .choice(["auto", "required"]), "tools?": .array(anyObject),
         ]),
     ])
-    private static let anyObject = Schema(["type": "object"])
     private static let null = Schema(["type": "null"])
 
     private static func orNull(_ type: String) -> Schema {

@@ -51,7 +51,8 @@ struct AnthropicReply {
         case .text(let piece): return say(piece, as: .text)
         case .reasoning(let piece): return showsThoughts ? say(piece, as: .thinking) : []
         case .toolCall(let piece): return try receive(piece)
-        case .logprobs: return []
+        // Its events have no place for who answers; the trace says it.
+        case .logprobs, .switched: return []
         }
     }
 

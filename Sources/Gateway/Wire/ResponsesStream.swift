@@ -53,6 +53,8 @@ struct ResponsesStream {
                 }
             say(piece, at: place)
         case .toolCall(let piece): receive(piece)
+        // Its events have no place for who answers; the trace says it.
+        case .switched: break
         case .logprobs(let tokens): pending += tokens.map { Self.logprob($0) }
         }
         return take()

@@ -86,7 +86,8 @@ package final class CachedModel: ChatModel {
         let opened = try await call.opening(seat)
         let source = Once(Source.shared(call, seat: seat))
         return ChatCall(
-            candidate: opened.candidate, cache: use, isCharged: { call.isCharged(seat) },
+            candidate: opened.candidate, decision: opened.decision, notice: opened.notice,
+            cache: use, isCharged: { call.isCharged(seat) },
             run: { emit in
                 try await self.run(try source.take(), use, request, since: openedAt, emit)
             },
@@ -101,7 +102,8 @@ package final class CachedModel: ChatModel {
     ) -> ChatCall {
         let source = Once(Source.kept(answer))
         return ChatCall(
-            candidate: answer.completion.candidate, cache: .hit, isCharged: { false },
+            candidate: answer.completion.candidate, decision: "cache \(answer.completion.candidate)",
+            cache: .hit, isCharged: { false },
             run: { emit in
                 try await self.run(try source.take(), .hit, request, since: openedAt, emit)
             }, abandon: { _ = try? source.take() })

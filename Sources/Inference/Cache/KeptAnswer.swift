@@ -12,14 +12,17 @@ struct KeptAnswer: Sendable {
 
     private static let overheadBytes = 512
 
-    /// Nil for an answer that may not be given again: one that calls tools has effects, and one that
-    /// a filter cut is not the model's.
+    /// Nil for an answer that may not be given again: one that calls tools has effects, one that a
+    /// filter cut is not the model's, and one that several candidates wrote was an emergency's.
     init?(_ events: [ChatEvent], _ completion: Completion, at time: Timestamp, traceID: String?) {
         guard [.stop, .length].contains(completion.finishReason) else { return nil }
-        let callsTools = events.contains { event in
-            if case .toolCall = event { true } else { false }
+        let isOnce = events.contains { event in
+            switch event {
+            case .toolCall, .switched: true
+            case .text, .reasoning, .logprobs: false
+            }
         }
-        guard !callsTools else { return nil }
+        guard !isOnce else { return nil }
         self.events = events
         self.completion = completion
         keptAt = time
@@ -36,6 +39,7 @@ extension ChatEvent {
         case .text(let text), .reasoning(let text): return own + text.utf8.count
         case .toolCall(let piece):
             return own + piece.arguments.utf8.count + (piece.name ?? "").utf8.count
+        case .switched: return own
         case .logprobs(let tokens):
             return tokens.reduce(own) { sum, token in
                 sum + (1 + token.top.count) * 2 * MemoryLayout<TokenLogprob>.stride

@@ -35,18 +35,22 @@ struct CandidateSearch: Sendable {
         decision = RouteDecision(plan)
     }
 
-    /// Whether anyone is left who has not given an answer to this request.
-    var hasNext: Bool {
-        plan.candidates.contains { !given.contains($0.name) }
-            || route.lastResort.map { !given.contains($0.name) } == true
-    }
+    /// Whether anyone of the plan is left who has not given an answer to this request.
+    var hasNext: Bool { plan.candidates.contains { !given.contains($0.name) } }
+
+    /// Whether the local model is left that answers when all others are down.
+    var hasLastResort: Bool { route.lastResort.map { !given.contains($0.name) } == true }
+
+    var attempts: Int { budget.attempts }
 
     mutating func passOver(_ candidate: CandidateName, _ reason: String) {
         decision.passedOver(candidate, reason)
     }
 
     /// The next candidate that begins to answer. Throws the last failure when nobody does.
-    mutating func next(for request: ChatRequest) async throws -> Leg {
+    mutating func next(
+        for request: ChatRequest, allowsLastResort: Bool = true
+    ) async throws -> Leg {
         var round = Round()
         var asked = plan.candidates.filter { !given.contains($0.name) }
         while !asked.isEmpty {
@@ -60,7 +64,7 @@ struct CandidateSearch: Sendable {
             try await around.wait(wait)
             asked = round.again
         }
-        if let candidate = route.lastResort, round.isOutage, !given.contains(candidate.name) {
+        if let candidate = route.lastResort, allowsLastResort, hasLastResort, round.isOutage {
             do {
                 return try await open(request, at: candidate, round, isDegraded: true)
             } catch let error as CancellationError {

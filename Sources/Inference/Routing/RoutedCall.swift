@@ -40,7 +40,11 @@ final class RoutedCall: Sendable {
                 throw error
             case .rejected(let outcome, let complaint):
                 let completed = completion(leg, outcome, run, complaint: complaint)
-                guard let next = try await another(after: leg, complaint.rawValue, &run) else {
+                leg.place.leave()
+                guard
+                    let next = try await another(
+                        after: leg, complaint.rawValue, &run, allowsLastResort: false)
+                else {
                     // Nobody does better: the answer that is there is shown after all.
                     for event in run.held { try await emit(event) }
                     return completed
@@ -50,10 +54,15 @@ final class RoutedCall: Sendable {
             case .failed(let error):
                 let failure = CandidateFailure(error)
                 leg.place.failed(failure.kind)
+                leg.place.leave()
                 leg.span.failed(error)
                 guard mayGoOn(after: failure, leg, run),
                     let next = try await another(after: leg, failure.kind.rawValue, &run)
-                else { throw failure.failure }
+                else {
+                    var failure = failure.failure
+                    failure.hasBeenRetried = run.search.attempts > 1
+                    throw failure
+                }
                 try await hand(over: leg, to: next, taking: estimate(leg, run), &run, emit)
                 leg = next
             }
@@ -93,23 +102,29 @@ final class RoutedCall: Sendable {
         run.written = AnswerSoFar()
         run.held = []
         var continuation = Continuation(of: run.shown.text)
-        let isChecked =
-            leg.isChecked && run.switches < RouteRules.switchesMax && run.search.hasNext
+        var isHeld = leg.isChecked && run.switches < RouteRules.switchesMax && run.search.hasNext
         let hidesLogprobs =
             leg.isChecked && run.search.route.rules.confidenceMin > 0
             && request.sampling.topLogprobs == nil
         var readerError: (any Error)?
         func show(_ event: ChatEvent) async throws {
             if case .logprobs = event, hidesLogprobs { return }
-            if isChecked, run.held.count < Self.heldEventsMax {
-                run.held.append(event)
-                return
-            }
+            guard isHeld else { return try await pass(on: event) }
+            run.held.append(event)
+            guard run.held.count > Self.heldEventsMax else { return }
+            isHeld = false
+            try await showHeld()
+        }
+        func pass(on event: ChatEvent) async throws {
             run.shown.receive(event)
             do { try await emit(event) } catch {
                 readerError = error
                 throw error
             }
+        }
+        func showHeld() async throws {
+            for event in run.held { try await pass(on: event) }
+            run.held = []
         }
         do {
             let outcome = try await ServiceContext.withValue(leg.span.context) {
@@ -123,16 +138,13 @@ final class RoutedCall: Sendable {
             let rest = continuation.finish()
             if !rest.isEmpty { try await show(.text(rest)) }
             if run.firstTextAt == nil { run.firstTextAt = outcome.firstTextAt }
-            if isChecked {
+            if isHeld {
                 let check = AnswerCheck(
                     request: request, confidenceMin: run.search.route.rules.confidenceMin)
                 if let complaint = check.complaint(run.written, outcome.finishReason) {
                     return .rejected(outcome, complaint)
                 }
-                for event in run.held {
-                    run.shown.receive(event)
-                    do { try await emit(event) } catch { return .readerLeft(error) }
-                }
+                try await showHeld()
             }
             return .ended(outcome)
         } catch {
@@ -166,7 +178,7 @@ final class RoutedCall: Sendable {
 
     private func mayGoOn(after failure: CandidateFailure, _ leg: Leg, _ run: Run) -> Bool {
         guard run.switches < RouteRules.switchesMax, failure.kind.fallsThrough,
-            run.search.hasNext, !Task.isCancelled
+            run.search.hasNext || run.search.hasLastResort, !Task.isCancelled
         else { return false }
         // Nothing was shown, so this is no different from a candidate that never began.
         guard run.shown.bytes > 0 else { return true }
@@ -174,10 +186,13 @@ final class RoutedCall: Sendable {
     }
 
     /// The next who answers; nil when nobody does.
-    private func another(after leg: Leg, _ reason: String, _ run: inout Run) async throws -> Leg? {
+    private func another(
+        after leg: Leg, _ reason: String, _ run: inout Run, allowsLastResort: Bool = true
+    ) async throws -> Leg? {
         run.search.passOver(leg.candidate.name, reason)
         do {
-            return try await run.search.next(for: continued(run))
+            return try await run.search.next(
+                for: continued(run), allowsLastResort: allowsLastResort)
         } catch let error as CancellationError {
             throw error
         } catch {

@@ -186,7 +186,7 @@ extension Orchestrator {
         "\(change.from) broke off in the middle of the answer; \(change.to) wrote on from there."
     }
 
-    /// Makes the end durable, then lets the followers see it, and gives the turn's place back.
+    /// Makes the end durable, then gives the turn's place back and lets the followers see the end.
     func close(_ begun: BegunTurn, _ outcome: TurnOutcome) async {
         let turn = begun.turn
         for attempt in 1...Self.saveAttemptsMax {
@@ -208,8 +208,9 @@ extension Orchestrator {
                 try? await Task.sleep(for: Self.saveRetryDelay)
             }
         }
-        turn.append(.ended(outcome))
+        // First the place: who sees the end may ask the next question at once.
         turns.release(turn.id)
+        turn.append(.ended(outcome))
         finish(begun.span, outcome)
     }
 

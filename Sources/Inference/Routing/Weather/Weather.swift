@@ -9,7 +9,7 @@ final class Weather: Sendable {
     final class Call: Sendable {
         let candidate: CandidateName
         private let weather: Weather
-        private let place: ProviderGate.Place?
+        private let place: Mutex<ProviderGate.Place?>
         private let arm: Arm
         private let isJudged = Mutex(false)
 
@@ -18,7 +18,7 @@ final class Weather: Sendable {
         ) {
             self.candidate = candidate
             self.weather = weather
-            self.place = place
+            self.place = Mutex(place)
             self.arm = arm
         }
 
@@ -33,6 +33,9 @@ final class Weather: Sendable {
         func answered(firstToken: Double?, total: Double, isRejected: Bool) {
             judge { weather.answered(arm, firstToken: firstToken, total: total, isRejected) }
         }
+
+        /// Nothing runs there any more, though the answer goes on elsewhere.
+        func leave() { place.withLock { $0 = nil } }
 
         func failed(_ kind: FailureClass) { judge { weather.failed(arm, kind) } }
 
