@@ -84,8 +84,9 @@ final class CallMeter: Sendable {
 
     /// Books a call that used nothing, and returns what it would have cost.
     private func settleNothing(instead parts: [CallParts.Part]) async -> Picodollars {
-        let saved = parts.reduce(Picodollars.zero) {
-            $0 + ledger.worth(of: $1.usage, candidate: $1.candidate)
+        let saved = parts.reduce(Picodollars.zero) { sum, part in
+            // Past what can be counted it is as much as can be counted.
+            (try? sum.adding(ledger.worth(of: part.usage, candidate: part.candidate))) ?? sum
         }
         _ = await settle(parts.map { CallParts.Part($0.candidate, TokenUsage()) })
         noteSaved(saved, parts.last?.candidate ?? inner.candidate)

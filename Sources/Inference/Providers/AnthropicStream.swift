@@ -154,7 +154,7 @@ struct AnthropicStream: AnswerStream {
             case .reasoning(let piece): textBytes += piece.utf8.count
             case .toolCall(let piece):
                 textBytes += piece.arguments.utf8.count + (piece.name?.utf8.count ?? 0)
-            case .logprobs: break
+            case .logprobs, .switched: break
             }
         }
         return events

@@ -35,8 +35,10 @@ struct OpenAIProvider: Provider {
     private static func authorization(of configuration: ProviderConfiguration)
         -> @Sendable (String) -> [HTTPHeader]
     {
-        configuration.kind == ProviderFactory.azure
-            ? { [HTTPHeader("api-key", $0)] } : { [HTTPHeader("Authorization", "Bearer \($0)")] }
+        let isAzure = configuration.kind == ProviderFactory.azure
+        return { key in
+            [isAzure ? HTTPHeader("api-key", key) : HTTPHeader("Authorization", "Bearer \(key)")]
+        }
     }
 
     func open(_ request: ProviderRequest) async throws -> ProviderCall {

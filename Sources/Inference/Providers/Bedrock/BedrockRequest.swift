@@ -81,13 +81,11 @@ enum BedrockRequest {
 
     private static func calls(_ message: ChatMessage, ids: CallIDs) -> [JSONValue] {
         message.toolCalls.map { call in
-            let input = try? JSONValue(parsing: call.arguments.utf8)
-            let isObject = input?.members != nil
-            return .of(
+            .of(
                 "toolUse",
                 .object([
                     .init("toolUseId", .string(ids[call.id])), .init("name", .string(call.name)),
-                    .init("input", (isObject ? input : nil) ?? .object([])),
+                    .init("input", .arguments(call.arguments)),
                 ]))
         }
     }

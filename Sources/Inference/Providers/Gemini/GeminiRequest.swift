@@ -89,7 +89,7 @@ enum GeminiRequest {
             var function: [JSONValue.Member] = []
             if let theirs = id.theirs { function.append(.init("id", .string(theirs))) }
             function.append(.init("name", .string(call.name)))
-            function.append(.init("args", object(call.arguments)))
+            function.append(.init("args", .arguments(call.arguments)))
             var part: [JSONValue.Member] = [.init("functionCall", .object(function))]
             if let signature = id.signature {
                 part.append(.init("thoughtSignature", .string(signature)))
@@ -112,13 +112,6 @@ enum GeminiRequest {
         function.append(
             .init("response", (isObject ? said : nil) ?? .of("output", message.text)))
         return .of("functionResponse", .object(function))
-    }
-
-    /// Arguments as the object that the protocol wants; what is none is kept as text.
-    private static func object(_ arguments: String) -> JSONValue {
-        if arguments.isEmpty { return .object([]) }
-        let value = try? JSONValue(parsing: arguments.utf8)
-        return (value?.members == nil ? nil : value) ?? .of("arguments", arguments)
     }
 
     // MARK: Tools and sampling
