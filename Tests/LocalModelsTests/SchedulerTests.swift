@@ -62,9 +62,10 @@ struct SchedulerTests {
     @Test("A prompt alone is read in the largest parts, and beside answers in smaller ones")
     func chunks() throws {
         var scheduler = scheduler()
-        try scheduler.submit(call(1, prompt: 600))
-        #expect(step(&scheduler).tokenCount == 256)
-        #expect(step(&scheduler).tokenCount == 256)
+        let most = Transformer.tokensMax
+        try scheduler.submit(call(1, prompt: 2 * most + 88))
+        #expect(step(&scheduler).tokenCount == most)
+        #expect(step(&scheduler).tokenCount == most)
         let last = step(&scheduler)
         #expect(last.tokenCount == 88)
         #expect(last.parts[0].isAnswered)
@@ -94,7 +95,8 @@ struct SchedulerTests {
         try scheduler.submit(call(2, prompt: 20))
         let plan = step(&scheduler)
         #expect(plan.parts.first { $0.ticket == 2 }?.isAnswered == true)
-        #expect(plan.parts.first { $0.ticket == 1 }?.step.tokens.count == 236)
+        #expect(
+            plan.parts.first { $0.ticket == 1 }?.step.tokens.count == Transformer.tokensMax - 20)
         #expect(plan.tokenCount == Transformer.tokensMax)
     }
 
@@ -256,10 +258,13 @@ struct SchedulerTests {
 
     @Test("More memory goes before what others may come back for, and that before waiting")
     func growing() throws {
+        // What one step reads, in pages of 32 tokens.
+        let prompt = Transformer.tokensMax
+        #expect(prompt == 4 * 32)
         var scheduler = Scheduler(
             EngineLimits(sequencesMax: 4, waitingMax: 10),
-            ledger: PageLedger(pagesMax: 100, limit: 10))
-        try scheduler.submit(call(1, prompt: 32 * 8, output: 1))
+            ledger: PageLedger(pagesMax: 100, limit: 5))
+        try scheduler.submit(call(1, prompt: prompt, output: 1))
         step(&scheduler)
         scheduler.end(1)
         var asked: [Int] = []
@@ -267,14 +272,14 @@ struct SchedulerTests {
             asked.append(pages)
             return need == .call
         }
-        try scheduler.submit(call(2, prompt: 32 * 8, output: 1))
+        try scheduler.submit(call(2, prompt: prompt, output: 1))
         #expect(scheduler.plan(grow: grow).admitted.map(\.ticket) == [2])
-        // Eight are cached, ten there may be: the cache had to go.
-        #expect(asked == [6])
-        try scheduler.submit(call(3, prompt: 32 * 8, output: 1))
+        // Four are cached, five there may be: the cache had to go.
+        #expect(asked == [3])
+        try scheduler.submit(call(3, prompt: prompt, output: 1))
         #expect(scheduler.plan(grow: grow).admitted.map(\.ticket) == [3])
-        #expect(asked == [6, 8, 6])
-        #expect(scheduler.pagesLimit == 16)
+        #expect(asked == [3, 4, 3])
+        #expect(scheduler.pagesLimit == 8)
     }
 
     @Test("The previous turn and a shared beginning are not read again")
@@ -313,7 +318,7 @@ struct SchedulerTests {
         #expect(scheduler.cancel(1) == .running)
         plan = step(&scheduler)
         #expect(plan.admitted.map(\.ticket) == [2])
-        #expect(plan.admitted[0].promptTokensReused > 200)
+        #expect(plan.admitted[0].promptTokensReused > Transformer.tokensMax / 2)
         for _ in 0..<100 where plan.admitted.map(\.ticket) != [3] { plan = step(&scheduler) }
         #expect((537...599).contains(plan.admitted.first?.promptTokensReused ?? 0))
     }

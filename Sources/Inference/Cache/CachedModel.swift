@@ -102,7 +102,8 @@ package final class CachedModel: ChatModel {
     ) -> ChatCall {
         let source = Once(Source.kept(answer))
         return ChatCall(
-            candidate: answer.completion.candidate, decision: "cache \(answer.completion.candidate)",
+            candidate: answer.completion.candidate,
+            decision: "cache \(answer.completion.candidate)",
             cache: .hit, isCharged: { false },
             run: { emit in
                 try await self.run(try source.take(), .hit, request, since: openedAt, emit)

@@ -25,7 +25,8 @@ struct LocalProvider: Provider {
         }
         guard !request.messages.contains(where: \.hasImages) else {
             throw Failure(
-                .unsupported, "\(request.model) reads text only, and the conversation has an image.")
+                .unsupported, "\(request.model) reads text only, and the conversation has an image."
+            )
         }
         let context = request.contextTokens
         let output = try OutputRules(

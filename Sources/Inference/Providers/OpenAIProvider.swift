@@ -86,7 +86,8 @@ struct OpenAIProvider: Provider {
             path("/embeddings", model),
             Array(try JSONEncoder().encode(OpenAIEmbeddingRequest(model: model, input: texts))),
             headers: [HTTPHeader("Accept", "application/json")], trace: headers,
-            model: model, tokens: TokenEstimate.tokens(bytes: texts.reduce(0) { $0 + $1.utf8.count }))
+            model: model,
+            tokens: TokenEstimate.tokens(bytes: texts.reduce(0) { $0 + $1.utf8.count }))
         do {
             let body = try await response.body.collect(bytesMax: Self.embeddingBytesMax)
             return try JSONDecoder().decode(OpenAIEmbeddings.self, from: Data(body))

@@ -39,7 +39,8 @@ enum FailureClass: String, Sendable, CaseIterable {
             .exhausted,
             codes: [
                 "insufficient_quota", "billing_hard_limit_reached", "billing_not_active",
-                "insufficient_credits", "billing_error", "quota_per_day", "ServiceQuotaExceededException",
+                "insufficient_credits", "billing_error", "quota_per_day",
+                "ServiceQuotaExceededException",
             ]),
         Row(
             .context,
@@ -68,7 +69,8 @@ enum FailureClass: String, Sendable, CaseIterable {
         Row(
             .transient,
             codes: [
-                "server_error", "overloaded_error", "api_error", "unavailable_error", "timeout_error", "INTERNAL",
+                "server_error", "overloaded_error", "api_error", "unavailable_error",
+                "timeout_error", "INTERNAL",
                 "UNAVAILABLE", "DEADLINE_EXCEEDED", "InternalServerException",
                 "ServiceUnavailableException", "ModelErrorException", "ModelStreamErrorException",
                 "ModelTimeoutException", "ModelNotReadyException",
@@ -83,7 +85,8 @@ enum FailureClass: String, Sendable, CaseIterable {
             .caller,
             codes: [
                 "invalid_request_error", "model_not_found", "invalid_prompt", "not_found_error",
-                "request_too_large", "INVALID_ARGUMENT", "NOT_FOUND", "ValidationException", "ResourceNotFoundException",
+                "request_too_large", "INVALID_ARGUMENT", "NOT_FOUND", "ValidationException",
+                "ResourceNotFoundException",
             ]),
         // 498 is Groq's: no capacity left.
         Row(.transient, [408...408, 424...424, 498...498, 500...599]),
