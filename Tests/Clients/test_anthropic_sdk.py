@@ -278,6 +278,9 @@ def hosted(upstream, tmp_path_factory):
     """A server whose one model is the upstream's."""
     settings = QUICK + f"""
 inference:
+  # It fails on purpose, test after test, and shall not be left alone for that.
+  breaker:
+    failures_min: 200
   providers:
     up:
       kind: anthropic
