@@ -51,6 +51,22 @@ struct ModelRouterTests {
         #expect(try await router.answer(.hello("")).1.candidate == "local/a")
     }
 
+    @Test("A local model that is shown an image says that it reads text, and counts as well")
+    func localImage() async throws {
+        let router = try router(.scripted(["a"]))
+        var request = ChatRequest.hello("a")
+        request.messages = [
+            ChatMessage(.user, [.image(ChatImage(.inline(mediaType: "image/png", base64: "AAAA")))])
+        ]
+        // More often than it takes for a candidate to be left alone.
+        for _ in 0..<10 {
+            let failure = await #expect(throws: Failure.self) { try await router.answer(request) }
+            #expect(failure?.code == .invalid)
+            #expect(failure?.message.contains("reads text only") == true)
+        }
+        #expect(try await router.answer(.hello("a")).0 == ["Hel", "lo"])
+    }
+
     @Test("A local answer is streamed and counted")
     func local() async throws {
         let tracer = RecordingTracer()

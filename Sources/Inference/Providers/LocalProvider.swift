@@ -24,9 +24,12 @@ struct LocalProvider: Provider {
             throw Failure(.unavailable, shelf.chatAdvice(request.model))
         }
         guard !request.messages.contains(where: \.hasImages) else {
-            throw Failure(
-                .unsupported, "\(request.model) reads text only, and the conversation has an image."
-            )
+            // Well as it is, it cannot take this one; another candidate may.
+            throw CandidateFailure(
+                .content,
+                Failure(
+                    .invalid,
+                    "\(request.model) reads text only, and the conversation has an image."))
         }
         let context = request.contextTokens
         let output = try OutputRules(
