@@ -25,6 +25,7 @@ static inline bool any_above(const float *logits, float floor) {
 // A heap whose root is the worst that is kept.
 long kernel_largest(const float *logits, long count, long keep, kernel_candidate *heap) {
     long size = 0;
+    if (keep <= 0) return 0;
     for (long i = 0; i < count; i++) {
         // Of equals the first is kept, so that only what is above the worst comes in.
         while (size == keep && i + RUN <= count && !any_above(logits + i, heap[0].logit)) i += RUN;
