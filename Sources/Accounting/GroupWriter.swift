@@ -1,10 +1,11 @@
 import Core
+import Dispatch
 import GRDB
 import Synchronization
 
 /// Puts what concurrent callers write into one transaction, so that they share one wait for the
-/// disk. While a commit is under way the next group gathers; a caller alone waits for nobody. What
-/// is enqueued first is written first.
+/// disk: a group gathers for a moment, and while a commit is under way the next one does. What is
+/// enqueued first is written first.
 ///
 /// It runs on the database's own queue and not in the callers' tasks, so that a cancelled caller
 /// can still settle.
@@ -16,16 +17,24 @@ final class GroupWriter: Sendable {
     }
 
     private let pool: DatabasePool
-    private let waiting = Mutex<[Job]>([])
+    private let waiting = Mutex(Waiting())
+
+    private struct Waiting {
+        var jobs: [Job] = []
+        /// A drain is under way or will be.
+        var isDraining = false
+    }
 
     /// Past this many, callers should wait for what they wrote.
     static let waitingMax = 10_000
     // A transaction of this size takes about 20 ms, which is what a newcomer may have to wait.
     private static let groupMax = 256
+    // What a power cut can cost, and no more than a person notices.
+    private static let gathering = DispatchTimeInterval.milliseconds(10)
 
     init(_ pool: DatabasePool) { self.pool = pool }
 
-    var isCrowded: Bool { waiting.withLock { $0.count >= Self.waitingMax } }
+    var isCrowded: Bool { waiting.withLock { $0.jobs.count >= Self.waitingMax } }
 
     /// Has `work` written some time soon, and waits for nothing. It may run again, after a rollback.
     func enqueue(
@@ -33,30 +42,39 @@ final class GroupWriter: Sendable {
         finish: @escaping @Sendable (Failure?) -> Void
     ) {
         let isFirst = waiting.withLock { waiting in
-            waiting.append(Job(work: work, finish: finish))
-            return waiting.count == 1
+            waiting.jobs.append(Job(work: work, finish: finish))
+            defer { waiting.isDraining = true }
+            return !waiting.isDraining
         }
-        if isFirst { pool.asyncWriteWithoutTransaction { self.drain($0) } }
+        guard isFirst else { return }
+        DispatchQueue.global().asyncAfter(deadline: .now() + Self.gathering) { self.drainSoon() }
     }
+
+    private func drainSoon() { pool.asyncWriteWithoutTransaction { self.drain($0) } }
 
     /// Returns when all that was enqueued before is written or has failed.
     func flush() async {
         await withCheckedContinuation { continuation in
             enqueue({ _ in }, finish: { _ in continuation.resume() })
+            // At once; whoever was to come in a moment finds nothing left.
+            drainSoon()
         }
     }
 
     /// The same for a thread that may wait.
     func flushNow() {
         pool.writeWithoutTransaction { database in
-            while waiting.withLock({ !$0.isEmpty }) { drain(database) }
+            while waiting.withLock({ !$0.jobs.isEmpty }) { drain(database) }
         }
     }
 
-    /// Writes one group. Its caller is whoever found the queue empty, so that one drain is under way
-    /// for as long as somebody waits.
+    /// Writes one group, and the next one later, so that others may write meanwhile.
     private func drain(_ database: Database) {
-        let group = waiting.withLock { Array($0.prefix(Self.groupMax)) }
+        let group = waiting.withLock { waiting in
+            let group = Array(waiting.jobs.prefix(Self.groupMax))
+            waiting.jobs.removeFirst(group.count)
+            return group
+        }
         if !group.isEmpty {
             let isWritten = failure(of: group, in: database) == nil
             for job in group {
@@ -64,12 +82,11 @@ final class GroupWriter: Sendable {
                 job.finish(isWritten ? nil : failure(of: [job], in: database))
             }
         }
-        // Only now, so that whoever comes meanwhile does not start a second drain.
         let isMore = waiting.withLock { waiting in
-            waiting.removeFirst(group.count)
-            return !waiting.isEmpty
+            waiting.isDraining = !waiting.jobs.isEmpty
+            return waiting.isDraining
         }
-        if isMore { pool.asyncWriteWithoutTransaction { self.drain($0) } }
+        if isMore { drainSoon() }
     }
 
     private func failure(of group: [Job], in database: Database) -> Failure? {
