@@ -5,6 +5,39 @@ import Testing
 
 @testable import LocalModels
 
+@Suite("Drafted answers of a tiny model")
+struct TinySpeculationTests {
+    @Test(
+        "Drafts change nothing, however the weights are kept",
+        arguments: [TensorType.q41, .q80, .f16, .f32], [1, 2])
+    func types(type: TensorType, threads: Int) async throws {
+        let bytes = TinyModel.writer(type: type, contextTokens: 600).bytes()
+        let model = try LocalChatModel(
+            MappedModel(name: "tiny.gguf", copying: bytes), threads: threads)
+        var accepted = 0
+        for seed in 0..<6 {
+            var random = Random(state: UInt64(seed))
+            let words = (0..<8).map { _ in Int32(random.below(250)) }
+            let prompt = Array(repeatElement(words, count: 6).joined())
+            var sampling = SamplingOptions(
+                temperature: seed < 3 ? 0 : 0.7, outputTokensMax: 200)
+            sampling.seed = UInt64(seed)
+            var answers: [[Int32]] = []
+            for isSpeculative in [false, true] {
+                let tokens = Mutex<[Int32]>([])
+                let done = try await model.generate(
+                    GenerationRequest(
+                        prompt: prompt, sampling: sampling, isSpeculative: isSpeculative)
+                ) { piece in tokens.withLock { $0 += piece.tokens.map(\.id) } }
+                answers.append(tokens.withLock { $0 })
+                accepted += done.draftTokensAccepted
+            }
+            #expect(answers[0] == answers[1])
+        }
+        #expect(accepted > 0)
+    }
+}
+
 /// Answers of the real model that are drafted, beside the same ones that are not.
 @Suite(
     "Drafted answers", .serialized,

@@ -90,7 +90,8 @@ final class Engine: Sendable {
             state = Mutex(
                 State(
                     scheduler: Scheduler(
-                        options.limits, ledger: PageLedger(pagesMax: pagesMax, limit: least))))
+                        options.limits, ledger: PageLedger(pagesMax: pagesMax, limit: least),
+                        draftRowsMax: Transformer.rowsAlikeMax(weights))))
             desk = Mutex(
                 Desk(
                     Transformer(

@@ -77,6 +77,8 @@ struct Scheduler {
     private static let draftGainMin = 1.05
 
     private let limits: EngineLimits
+    /// A step that drafts has no more rows.
+    private let draftRowsMax: Int
     private var ledger: PageLedger
     private var waiting: [Call] = []
     private var running: [Running] = []
@@ -85,8 +87,9 @@ struct Scheduler {
     private var served: [String: Int] = [:]
     private(set) var speed = Speed()
 
-    init(_ limits: EngineLimits, ledger: PageLedger) {
+    init(_ limits: EngineLimits, ledger: PageLedger, draftRowsMax: Int = Speed.rowsMax) {
         self.limits = limits
+        self.draftRowsMax = min(draftRowsMax, Speed.rowsMax)
         self.ledger = ledger
     }
 
@@ -282,7 +285,7 @@ struct Scheduler {
         for length in 1...Speculator.draftMax {
             let counts = places.map { min(length, running[$0].draftMax) }
             let rows = counts.reduce(places.count, +)
-            guard rows > places.count, rows <= Speed.rowsMax else { break }
+            guard rows > places.count, rows <= draftRowsMax else { break }
             let least = zip(places, counts).map { running[$0].draft.tokensExpected($1) }.min() ?? 1
             let gain = least * speed.cost(rows: places.count) / speed.cost(rows: rows)
             if gain > best.gain { best = (gain, length) }
