@@ -22,6 +22,8 @@ struct TinySpeculationTests {
             var sampling = SamplingOptions(
                 temperature: seed < 3 ? 0 : 0.7, outputTokensMax: 200)
             sampling.seed = UInt64(seed)
+            // What it says is chance; of three tokens it repeats itself.
+            sampling.logitBias = [10: 60, 20: 60, 30: 60]
             var answers: [[Int32]] = []
             for isSpeculative in [false, true] {
                 let tokens = Mutex<[Int32]>([])
