@@ -18,6 +18,9 @@ from common import (BINARY, CHAT_MODEL, GGUF, MODELS, ROOT, Heptad, Process, ans
 
 SUITE = "local"
 PEER, BEST_PEER = "llama.cpp", "llama.cpp Q4_0"
+LOOKUP_PEER = "llama.cpp ngram-simple"
+# How many tokens have to match, and how many are drafted: its defaults, 12 and 48, are for long texts.
+LOOKUP = (4, 8)
 ANSWER_TOKENS = 128
 PROMPT_TOKENS = 512
 STREAMS = 4
@@ -26,7 +29,13 @@ STREAMS = 4
 END_TOKENS = {"0": -100, "2": -100}
 WORDS = ("The appliance keeps a ledger of every request and answers questions about documents "
          "stored on the local disk while it waits for new work .").split()
-PARTS = ("speed", "start", "nll")
+PARTS = ("speed", "drafts", "start", "nll")
+PASSAGE = (
+    "Backups are made every night at three o'clock and are kept for fourteen days. The administrator "
+    "restores a backup with the command heptad restore, which stops the server for about a minute. "
+    "Licences are paid once a year, on the first of March, by bank transfer to the account that the "
+    "invoice names. Visitors get a badge at the gate and are fetched there by whoever invited them. The "
+    "canteen is open from half past eleven to two, and what is left is sold at half its price.")
 # Of one conversation, for both sides: it bounds what each keeps of those that have ended.
 CONTEXT_TOKENS = 2048
 
@@ -44,6 +53,8 @@ def run(rounds, threads, parts=PARTS):
             if "speed" in parts:
                 one_stream(best, rounds, count)
                 streams_together(best, rounds, count)
+            if "drafts" in parts:
+                drafts(rounds, count)
             if "start" in parts:
                 start(rounds, count)
     if "nll" in parts:
@@ -56,6 +67,8 @@ class Endpoint:
     def __init__(self, port, model, headers, extra):
         self.port, self.model, self.headers, self.extra = port, model, headers, extra
         self.words_for_prompt = None
+        # What llama.cpp says of its drafts.
+        self.drafted = self.accepted = 0
 
     def ask(self, question, tokens, seen=None):
         """(prompt tokens, answer tokens, when asked, when the first piece came, when the last).
@@ -80,6 +93,8 @@ class Endpoint:
                 if "error" in event:
                     raise RuntimeError(str(event["error"]))
                 usage = event.get("usage") or usage
+                self.drafted += event.get("timings", {}).get("draft_n", 0)
+                self.accepted += event.get("timings", {}).get("draft_n_accepted", 0)
                 if any(choice.get("delta", {}).get("content") for choice in event["choices"]):
                     first, last, pieces = first or now, now, pieces + 1
                     if seen and not seen(pieces):
@@ -100,6 +115,13 @@ class Endpoint:
 
     def decode_rate(self, round):
         _, tokens, _, first, last = self.story(round)
+        return (tokens - 1) / (last - first)
+
+    def quote_rate(self, round):
+        """The answer stands in the passage, as it mostly does with retrieval. It may end by itself."""
+        _, tokens, _, first, last = self.ask(
+            f"Round {round} of {time.time_ns()}.\n\n{PASSAGE}\n\nHow are backups made and restored? "
+            "Answer by quoting the sentences of the text above.", ANSWER_TOKENS)
         return (tokens - 1) / (last - first)
 
     def prompt_rate(self, round):
@@ -142,8 +164,9 @@ class Endpoint:
         return self.words_for_prompt
 
 
-def our_server(threads):
-    return Heptad(threads, f"    context_tokens_max: {CONTEXT_TOKENS}\n")
+def our_server(threads, speculation="auto"):
+    return Heptad(threads, f"    context_tokens_max: {CONTEXT_TOKENS}\n"
+                           f"    speculation: {speculation}\n")
 
 
 def ours_endpoint(server):
@@ -159,13 +182,14 @@ def ours_endpoint(server):
 class llama(Process):
     """llama.cpp's server with a model file."""
 
-    def __init__(self, threads, parallel=1, file=GGUF):
+    def __init__(self, threads, parallel=1, file=GGUF, lookup=(0, 0)):
         self.port = free_port()
         self.path = tempfile.mktemp(prefix="heptad-bench-llama-")
         script = os.path.join(os.path.dirname(os.path.abspath(__file__)), "llama_server.py")
         super().__init__([sys.executable, script, "--model", file, "--port", str(self.port),
                           "--threads", str(threads), "--parallel", str(parallel), "--context",
-                          str(CONTEXT_TOKENS)], log=self.path)
+                          str(CONTEXT_TOKENS), "--lookup", str(lookup[0]), "--drafted",
+                          str(lookup[1])], log=self.path)
         try:
             self.wait_until(lambda: answers(f"http://127.0.0.1:{self.port}/health"))
         except BaseException:
@@ -206,8 +230,10 @@ def one_stream(best, rounds, threads):
         compare(sides, 1, lambda side, round: side.prompt_rate(round))
         peaks = [[status_mib(process.pid, "VmHWM")] for process in (ours, peer)]
         report("peak_memory_mib", "MiB", peaks, [PEER], threads=threads)
+    # The kernels of both, each token read alone.
+    with our_server(threads, "off") as ours, llama(threads) as peer:
         with llama(threads, file=best) as best_peer:
-            sides.append(best_peer.endpoint)
+            sides = [ours_endpoint(ours), peer.endpoint, best_peer.endpoint]
             peers = [PEER, BEST_PEER]
             for side in sides:
                 side.words()
@@ -217,6 +243,41 @@ def one_stream(best, rounds, threads):
                     ("first_token_ms", "ms", Endpoint.first_token_ms)):
                 runs = compare(sides, rounds, measure)
                 report(metric, unit, runs, peers, threads=threads)
+
+
+def drafts(rounds, threads):
+    """The same story and an answer that quotes, as we are shipped, with drafts and without; beside
+    llama.cpp as it is shipped, and with drafts by n-grams."""
+    with (our_server(threads) as ours, our_server(threads, "off") as plain, llama(threads) as peer,
+          llama(threads, lookup=LOOKUP) as lookup_peer):
+        sides = [ours_endpoint(ours), ours_endpoint(plain), peer.endpoint, lookup_peer.endpoint]
+        peers = ["heptad, speculation off", PEER, LOOKUP_PEER]
+        for metric, measure in (("drafted_story_tokens_per_s", Endpoint.decode_rate),
+                                ("drafted_quote_tokens_per_s", Endpoint.quote_rate)):
+            for side in sides:
+                measure(side, -1)
+                side.drafted = side.accepted = 0
+            before = our_drafts(sides[0])
+            runs = compare(sides, rounds, measure)
+            report(metric, "tok/s", runs, peers, threads=threads)
+            drafted, accepted = (now - then for now, then in zip(our_drafts(sides[0]), before))
+            figure(SUITE, metric.replace("tokens_per_s", "accepted"), "",
+                   [accepted / max(1, drafted)], LOOKUP_PEER,
+                   [sides[-1].accepted / max(1, sides[-1].drafted)], threads=threads,
+                   drafted=drafted, peer_drafted=sides[-1].drafted)
+
+
+def our_drafts(side):
+    """(drafted, accepted) tokens since the server began."""
+    connection = http.client.HTTPConnection("127.0.0.1", side.port, timeout=30)
+    try:
+        connection.request("GET", "/metrics", headers=side.headers)
+        lines = connection.getresponse().read().decode().splitlines()
+    finally:
+        connection.close()
+    return [int(sum(float(line.split()[-1]) for line in lines
+                    if line.startswith(f"heptad_local_{kind}_tokens_total")))
+            for kind in ("drafted", "accepted")]
 
 
 def streams_together(best, rounds, threads):

@@ -259,6 +259,10 @@ package struct LocalConfiguration: Codable, Sendable, Equatable {
     /// The arithmetic of the chat models: `auto` is the fastest that gives the answers llama.cpp would,
     /// `precise` is nearly as exact as single precision, in about twice the time.
     package var chatPrecision = ChatPrecision.auto
+    /// Whether the next tokens of an answer are guessed from where its last ones stood before, in the
+    /// prompt or the answer, and verified several at a time: `auto` where that is faster, or `off`.
+    /// The answer is the same.
+    package var speculation = Speculation.auto
     /// The arithmetic of the embedding model: `auto` is the fastest that keeps vectors nearly as they
     /// are, `float32` computes them as the model was trained, in about twice the time.
     package var embeddingPrecision = EmbeddingPrecision.auto
@@ -299,6 +303,7 @@ package struct LocalConfiguration: Codable, Sendable, Equatable {
         options.limits = EngineLimits(sequencesMax: sequencesMax, waitingMax: waitingMax)
         options.cacheKept = .seconds(cacheSeconds)
         options.precision = chatPrecision
+        options.speculation = speculation
         options.embeddingPrecision = embeddingPrecision
         return options
     }

@@ -16,6 +16,7 @@ package final class LocalChatModel: Sendable {
     private let template: ChatTemplate
     private let environment: Environment
     private let engine: Engine
+    private let speculation: Speculation
     private let tokenTrie = Mutex<TokenTrie?>(nil)
 
     /// Maps the file and reads its tables; the weights are not touched yet. Throws `notFound` when
@@ -53,6 +54,7 @@ package final class LocalChatModel: Sendable {
         name = file.name.hasSuffix(".gguf") ? String(file.name.dropLast(5)) : file.name
         self.contextTokens = contextTokens
         self.tokenizer = tokenizer
+        speculation = options.speculation
         self.environment = environment
         template = try ChatTemplate(gguf, tokenizer.vocabulary)
         engine = try Engine(
@@ -98,7 +100,12 @@ package final class LocalChatModel: Sendable {
         let answer = Answer(
             promptTokens: prompt.count, promptTokensDropped: request.prompt.count - prompt.count,
             outputTokensMax: outputTokensMax, sampler: sampler, stops: request.sampling.stop,
-            endTokens: tokenizer.endTokens, tokenizer: tokenizer, environment: environment)
+            endTokens: tokenizer.endTokens, tokenizer: tokenizer,
+            speculator: speculation == .auto && request.isSpeculative
+                ? Speculator(
+                    prompt, tokensMax: prompt.count + outputTokensMax,
+                    endTokens: tokenizer.endTokens) : nil,
+            environment: environment)
         return try engine.submit(
             answer, prompt: prompt, outputTokensMax: outputTokensMax, principal: request.principal)
     }

@@ -254,7 +254,7 @@ struct ModelRouterTests {
         #expect(cancelled.current == 1)
     }
 
-    @Test("Tokens that were not read again count as cached, and the trace shows the wait and batch")
+    @Test("Tokens that were not read again count as cached; the trace shows wait, batch and drafts")
     func localFigures() async throws {
         let tracer = RecordingTracer()
         let (_, completion) = try await router(.scripted(["a"], reused: 4), tracer: tracer)
@@ -263,7 +263,8 @@ struct ModelRouterTests {
         let span = try #require(tracer.records.first)
         for (key, value) in [
             ("gen_ai.usage.cache_read.input_tokens", "4"), ("heptad.local.wait_seconds", "0.25"),
-            ("heptad.local.batch_mean", "3.5"),
+            ("heptad.local.batch_mean", "3.5"), ("heptad.local.drafted_tokens", "8"),
+            ("heptad.local.accepted_tokens", "5"),
         ] { #expect(span.attributes[key]?.contains(value) == true, "\(key)") }
     }
 

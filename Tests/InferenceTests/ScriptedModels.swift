@@ -163,12 +163,15 @@ extension ModelShelf {
                     return LocalEngine.Call(
                         run: { emit in
                             for piece in pieces { try await emit(GenerationPiece(text: piece)) }
-                            return Generation(
+                            var generation = Generation(
                                 promptTokens: request.prompt.count, promptTokensReused: reused,
                                 outputTokens: request.sampling.outputTokensMax ?? -1,
                                 finishReason: .length, waitedMilliseconds: 250,
                                 promptMilliseconds: 1, firstTokenMilliseconds: 1,
                                 totalMilliseconds: 2, batchMean: 3.5)
+                            generation.draftTokens = 8
+                            generation.draftTokensAccepted = 5
+                            return generation
                         }, cancel: cancelled)
                 })
         }

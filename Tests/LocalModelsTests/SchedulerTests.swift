@@ -322,4 +322,77 @@ struct SchedulerTests {
         for _ in 0..<100 where plan.admitted.map(\.ticket) != [3] { plan = step(&scheduler) }
         #expect((537...599).contains(plan.admitted.first?.promptTokensReused ?? 0))
     }
+
+    private static let draft = Speculator.Draft(tokens: [7, 8, 9, 10, 11, 12, 13], chance: 0.95)
+
+    @Test("A draft is read with the token before it, and what of it was wrong is taken back")
+    func drafting() throws {
+        var scheduler = scheduler()
+        try scheduler.submit(call(1, output: 40))
+        var plan = scheduler.plan()
+        scheduler.wasRead(plan, seconds: 0)
+        scheduler.picked(6, draft: Self.draft, for: 1)
+        plan = scheduler.plan()
+        #expect(Array(plan.parts[0].step.tokens.prefix(3)) == [6, 7, 8])
+        let count = plan.parts[0].draftCount
+        #expect(count > 2 && plan.tokenCount == count + 1)
+        scheduler.wasRead(plan, accepted: [1: 2], seconds: 0)
+        scheduler.picked(5, for: 1)
+        plan = scheduler.plan()
+        // The prompt's three, and what stayed.
+        #expect(plan.parts[0].step.position == 6)
+        #expect(Array(plan.parts[0].step.tokens) == [5])
+    }
+
+    @Test("No more is drafted than the answer has room for", arguments: [2, 3, 5])
+    func draftRoom(output: Int) throws {
+        var scheduler = scheduler()
+        try scheduler.submit(call(1, output: output))
+        scheduler.wasRead(scheduler.plan(), seconds: 0)
+        scheduler.picked(6, draft: Self.draft, for: 1)
+        // One was picked, and one follows the last that is read.
+        #expect(scheduler.plan().parts[0].draftCount == output - 2)
+    }
+
+    @Test("Nothing is drafted beside a prompt, or where another answer would only get slower")
+    func draftManners() throws {
+        var scheduler = scheduler(sequencesMax: 3)
+        try scheduler.submit(call(1, output: 40))
+        try scheduler.submit(call(2, output: 40))
+        scheduler.wasRead(scheduler.plan(), seconds: 0)
+        for ticket in [1, 2] { scheduler.picked(6, draft: Self.draft, for: ticket) }
+        var plan = scheduler.plan()
+        #expect(plan.parts.allSatisfy { $0.draftCount > 0 })
+        #expect(plan.tokenCount <= Speed.rowsMax)
+
+        scheduler.wasRead(plan, accepted: [1: 1, 2: 1], seconds: 0)
+        scheduler.picked(6, draft: Self.draft, for: 1)
+        scheduler.picked(6, for: 2)
+        plan = scheduler.plan()
+        #expect(plan.parts.map(\.draftCount) == [0, 0])
+
+        scheduler.wasRead(plan, seconds: 0)
+        for ticket in [1, 2] { scheduler.picked(6, draft: Self.draft, for: ticket) }
+        try scheduler.submit(call(3, prompt: 50))
+        #expect(scheduler.plan().parts.map(\.draftCount) == [0, 0, 0])
+    }
+
+    @Test(
+        "Where each row takes as long as the first, little is drafted, and less of what is unsure")
+    func dearRows() throws {
+        var scheduler = scheduler(pages: 10_000)
+        try scheduler.submit(call(1, output: 4000))
+        scheduler.wasRead(scheduler.plan(), seconds: 1)
+        var counts: [Int] = []
+        for round in 0..<300 {
+            var draft = Self.draft
+            draft.chance = 0.6
+            scheduler.picked(6, draft: round % 3 == 0 ? Speculator.Draft() : draft, for: 1)
+            let plan = scheduler.plan()
+            counts.append(plan.parts[0].draftCount)
+            scheduler.wasRead(plan, seconds: 0.01 * Double(plan.tokenCount))
+        }
+        #expect(counts.prefix(10).contains { $0 > 0 })
+        #expect(counts.suffix(200).count { $0 > 0 } < 10)
+    }
 }

@@ -15,10 +15,10 @@
 #define UNROLL _Pragma("clang loop unroll(full)")
 
 // A register holds four columns of eight rows: one side of a panel. Straight out of a panel up to
-// LINES_MAX tokens are multiplied with a side at a time; unpacked, WIDE_LINES with both sides, which
+// LINES_MAX tokens are multiplied with a side at a time, RUNS_MAX times; unpacked, WIDE_LINES with both sides, which
 // is as many as there are registers for. Weights are asked for AHEAD_BYTES ahead: a processor does
 // not see by itself that a panel goes on.
-enum { ROWS = 8, LINES_MAX = 4, WIDE_LINES = 2, AHEAD_BYTES = 4096 };
+enum { ROWS = 8, LINES_MAX = 4, RUNS_MAX = 3, WIDE_LINES = 2, AHEAD_BYTES = 4096 };
 
 INLINE __m256i codes_at(const uint8_t *from) { return _mm256_loadu_si256((const void *)from); }
 
@@ -239,11 +239,20 @@ INLINE void product_of(const int packing, const kernel_packed *weights, long fir
         float *target = out + panel * KERNEL_PANEL;
         long left = weights->rows - panel * KERNEL_PANEL;
         long rows = left < KERNEL_PANEL ? left : KERNEL_PANEL;
-        switch (count) {
-        case 1: panel_product(packing, 1, start, x, columns, target, stride, rows, adds); break;
-        case 2: panel_product(packing, 2, start, x, columns, target, stride, rows, adds); break;
-        case 3: panel_product(packing, 3, start, x, columns, target, stride, rows, adds); break;
-        case 4: panel_product(packing, 4, start, x, columns, target, stride, rows, adds); break;
+        // A panel that was just read is close by: to read it again costs less than to unpack it.
+        kernel_rows rest = *x;
+        long lines = count <= RUNS_MAX * LINES_MAX ? count : 0;
+        for (; lines > LINES_MAX; lines -= LINES_MAX) {
+            panel_product(packing, LINES_MAX, start, &rest, columns, target, stride, rows, adds);
+            rest.codes += LINES_MAX * columns;
+            rest.blocks += LINES_MAX * blocks;
+            target += LINES_MAX * stride;
+        }
+        switch (lines) {
+        case 1: panel_product(packing, 1, start, &rest, columns, target, stride, rows, adds); break;
+        case 2: panel_product(packing, 2, start, &rest, columns, target, stride, rows, adds); break;
+        case 3: panel_product(packing, 3, start, &rest, columns, target, stride, rows, adds); break;
+        case 4: panel_product(packing, 4, start, &rest, columns, target, stride, rows, adds); break;
         default: {
             unpacked_panel unpacked = unpack(packing, start, blocks, scratch);
             long t = 0;

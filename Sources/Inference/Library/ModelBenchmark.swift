@@ -22,6 +22,13 @@ package struct ModelBenchmark: Sendable {
         package var questionTokens: Int
         package var firstTokenSeconds: Double
         package var decodeTokensPerSecond: Double
+        /// The same question with drafts, as answers are given unless `speculation` is off.
+        package var draftedTokensPerSecond: Double
+        /// An answer that repeats its prompt, without drafts and with them, and which share of the
+        /// drafted tokens was right.
+        package var quoteTokensPerSecond: Double
+        package var quoteDraftedTokensPerSecond: Double
+        package var quoteDraftsAccepted: Double
         /// Weights that decoding reads in a second, which the memory's bandwidth bounds.
         package var decodeBytesPerSecond: Double
         package var streams: Int
@@ -129,18 +136,23 @@ package struct ModelBenchmark: Sendable {
         var first: [Double] = []
         var rates: [Double] = []
         var questionTokens = 0
+        var draftedRates: [Double] = []
         try await repeating(for: 0.3) { round in
             let done = try await answer(model, question(round + 1), tokens: tokens)
             questionTokens = done.promptTokens
             if let milliseconds = done.firstTokenMilliseconds { first.append(milliseconds / 1000) }
-            guard done.outputTokens > 1 else { return }
-            rates.append(Double(done.outputTokens - 1) / max(Self.decodeSeconds(done), 1e-9))
+            rates += Self.rate(done)
+            draftedRates += Self.rate(
+                try await answer(model, question(round + 1), tokens: tokens, isSpeculative: true))
         }
         let decodeRate = Self.median(rates)
 
+        report("how fast it quotes")
+        let quotes = try await measureQuotes(model, tokens: tokens)
+
         report("\(Self.streams) streams together")
         var together: [Double] = []
-        try await repeating(for: 0.3) { round in
+        try await repeating(for: 0.2) { round in
             let began = clock.now
             let answers = try await withThrowingTaskGroup(of: Int.self) { group in
                 for stream in 0..<Self.streams {
@@ -158,9 +170,41 @@ package struct ModelBenchmark: Sendable {
             promptTokens: length, promptTokensPerSecond: promptRate,
             questionTokens: questionTokens, firstTokenSeconds: Self.median(first),
             decodeTokensPerSecond: decodeRate,
+            draftedTokensPerSecond: Self.median(draftedRates),
+            quoteTokensPerSecond: quotes.alone, quoteDraftedTokensPerSecond: quotes.drafted,
+            quoteDraftsAccepted: quotes.accepted,
             decodeBytesPerSecond: decodeRate * Double(decodeBytes), streams: Self.streams,
             streamsTokensPerSecond: Self.median(together))
     }
+
+    private func measureQuotes(_ model: LocalChatModel, tokens: Int) async throws
+        -> (alone: Double, drafted: Double, accepted: Double)
+    {
+        var (alone, drafted): ([Double], [Double]) = ([], [])
+        var (guessed, right) = (0, 0)
+        try await repeating(for: 0.15) { round in
+            let question = [
+                ChatMessage(
+                    .user, "\(round): Repeat the following text word for word:\n\n\(Self.passage)")
+            ]
+            alone += Self.rate(try await answer(model, question, tokens: tokens))
+            let done = try await answer(model, question, tokens: tokens, isSpeculative: true)
+            drafted += Self.rate(done)
+            guessed += done.draftTokens
+            right += done.draftTokensAccepted
+        }
+        return (
+            Self.median(alone), Self.median(drafted), Double(right) / Double(max(1, guessed))
+        )
+    }
+
+    private static let passage = """
+        The harbour of the town lies behind a long wall of grey stone, and forty boats have their \
+        places in it. In the morning the fishermen bring what they caught to the hall at the quay, \
+        where it is weighed, sold and laid on ice before eight o'clock. The ferry to the island leaves \
+        at nine and at four; in winter it stays when the wind comes from the north. Whoever misses it \
+        finds a bed in the old customs house, which a widow keeps with her two sons.
+        """
 
     /// No two questions begin alike, so that none is known already.
     private func question(_ number: Int) -> [ChatMessage] {
@@ -185,18 +229,27 @@ package struct ModelBenchmark: Sendable {
         throw Failure(.internalError, "A prompt of \(tokens) tokens could not be made.")
     }
 
-    private func answer(_ model: LocalChatModel, _ messages: [ChatMessage], tokens: Int)
-        async throws -> Generation
-    {
-        try await generate(model, model.prompt(for: messages), tokens: tokens)
+    private func answer(
+        _ model: LocalChatModel, _ messages: [ChatMessage], tokens: Int, isSpeculative: Bool = false
+    ) async throws -> Generation {
+        try await generate(
+            model, model.prompt(for: messages), tokens: tokens, isSpeculative: isSpeculative)
     }
 
-    private func generate(_ model: LocalChatModel, _ prompt: [Int32], tokens: Int) async throws
-        -> Generation
-    {
+    private func generate(
+        _ model: LocalChatModel, _ prompt: [Int32], tokens: Int, isSpeculative: Bool = false
+    ) async throws -> Generation {
         var sampling = SamplingOptions(temperature: 0)
         sampling.outputTokensMax = tokens
-        return try await model.generate(from: prompt, sampling: sampling) { _ in }
+        return try await model.generate(
+            GenerationRequest(prompt: prompt, sampling: sampling, isSpeculative: isSpeculative)
+        ) { _ in }
+    }
+
+    /// Tokens a second after the first; nothing of an answer that has no more.
+    private static func rate(_ done: Generation) -> [Double] {
+        guard done.outputTokens > 1 else { return [] }
+        return [Double(done.outputTokens - 1) / max(decodeSeconds(done), 1e-9)]
     }
 
     private static func decodeSeconds(_ generation: Generation) -> Double {

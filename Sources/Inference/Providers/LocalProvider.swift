@@ -66,7 +66,8 @@ struct LocalProvider: Provider {
                     local: LocalFigures(
                         waitedMilliseconds: generation.waitedMilliseconds,
                         promptMilliseconds: generation.promptMilliseconds,
-                        batchMean: generation.batchMean))
+                        batchMean: generation.batchMean, draftTokens: generation.draftTokens,
+                        draftTokensAccepted: generation.draftTokensAccepted))
             },
             abandon: { call.cancel() })
     }

@@ -69,6 +69,9 @@ struct LocalFigures: Hashable, Sendable {
     let promptMilliseconds: Double
     /// How many calls ran together, on average over the steps of this one.
     let batchMean: Double
+    /// Tokens that were guessed, and how many of them were right.
+    let draftTokens: Int
+    let draftTokensAccepted: Int
 }
 
 struct ProviderEmbeddings: Sendable {

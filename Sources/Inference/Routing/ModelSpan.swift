@@ -82,7 +82,13 @@ final class ModelSpan: Sendable {
             attributes["heptad.local.wait_seconds"] = figures.waitedMilliseconds / 1000
             attributes["heptad.local.prompt_seconds"] = figures.promptMilliseconds / 1000
             attributes["heptad.local.batch_mean"] = figures.batchMean
+            attributes["heptad.local.drafted_tokens"] = figures.draftTokens
+            attributes["heptad.local.accepted_tokens"] = figures.draftTokensAccepted
         }
+        Counter(label: "heptad_local_drafted_tokens_total", dimensions: dimensions)
+            .increment(by: figures.draftTokens)
+        Counter(label: "heptad_local_accepted_tokens_total", dimensions: dimensions)
+            .increment(by: figures.draftTokensAccepted)
         Metrics.Timer(label: "heptad_local_wait_seconds", dimensions: dimensions)
             .recordMilliseconds(figures.waitedMilliseconds)
     }

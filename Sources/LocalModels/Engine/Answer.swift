@@ -4,8 +4,8 @@ import Core
 /// An answer as it grows. Belongs to whoever runs the call.
 struct Answer: Sendable {
     enum Next {
-        /// The answer goes on when this token was read.
-        case read(Int32)
+        /// The answer goes on when this token was read, perhaps with the draft.
+        case read(Int32, draft: Speculator.Draft)
         case ended(Ending)
     }
 
@@ -23,6 +23,8 @@ struct Answer: Sendable {
     private let askedAt: Timestamp
     private var sampler: Sampler
     private var text: TextAssembler
+    /// Nil where nothing is drafted.
+    private var speculator: Speculator?
     private var admittedAt: Timestamp
     private var batchTotal = 0
     private var steps = 0
@@ -31,13 +33,14 @@ struct Answer: Sendable {
     init(
         promptTokens: Int, promptTokensDropped: Int, outputTokensMax: Int, sampler: Sampler,
         stops: [String], endTokens: Set<Int32>, tokenizer: Tokenizer,
-        environment: Environment
+        speculator: Speculator? = nil, environment: Environment
     ) {
         handover = Handover()
         self.endTokens = endTokens
         self.tokenizer = tokenizer
         self.outputTokensMax = outputTokensMax
         self.sampler = sampler
+        self.speculator = speculator
         now = environment.now
         askedAt = environment.now()
         admittedAt = askedAt
@@ -61,12 +64,42 @@ struct Answer: Sendable {
         batchTotal += batch
     }
 
-    /// Picks the next token and hands over what is certain of the text. May change the logits.
-    /// `candidates` is scratch with room for as many as there are.
+    /// Picks the next token, and one more after each token of the draft that is the one picked:
+    /// `logits` has a row for the token that was picked last and for each of the draft. Says how many
+    /// of the draft stay. May change the logits; `candidates` is scratch as long as one row.
     mutating func take(
+        _ logits: UnsafeMutableBufferPointer<Float>, verifying draft: ArraySlice<Int32>,
+        _ candidates: UnsafeMutablePointer<kernel_candidate>
+    ) -> (Next, accepted: Int) {
+        let width = logits.count / (draft.count + 1)
+        figures.draftTokens += draft.count
+        var accepted = 0
+        while true {
+            let row = accepted * width..<(accepted + 1) * width
+            switch take(UnsafeMutableBufferPointer(rebasing: logits[row]), candidates) {
+            case .ended(let ending): return (.ended(ending), accepted)
+            case .token(let token):
+                speculator?.append(token)
+                if accepted < draft.count, draft[draft.startIndex + accepted] == token {
+                    accepted += 1
+                    figures.draftTokensAccepted += 1
+                    continue
+                }
+                speculator?.verified(draft.count, accepted: accepted)
+                return (.read(token, draft: speculator?.draft() ?? Speculator.Draft()), accepted)
+            }
+        }
+    }
+
+    private enum Taken {
+        case token(Int32)
+        case ended(Ending)
+    }
+
+    private mutating func take(
         _ logits: UnsafeMutableBufferPointer<Float>,
         _ candidates: UnsafeMutablePointer<kernel_candidate>
-    ) -> Next {
+    ) -> Taken {
         if figures.outputTokens == 0 {
             figures.promptMilliseconds = milliseconds(since: admittedAt)
         }
@@ -83,10 +116,10 @@ struct Answer: Sendable {
         if figures.outputTokens == outputTokensMax {
             return finish(sampler.isComplete ? .stop : .length)
         }
-        return .read(token)
+        return .token(token)
     }
 
-    private mutating func finish(_ reason: Completion.FinishReason) -> Next {
+    private mutating func finish(_ reason: Completion.FinishReason) -> Taken {
         hand(GenerationPiece(text: text.finish()))
         figures.finishReason = reason
         figures.totalMilliseconds = milliseconds(since: askedAt)

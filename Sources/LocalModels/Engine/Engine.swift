@@ -38,8 +38,13 @@ final class Engine: Sendable {
 
     private struct Choice {
         let ticket: Int
+        /// Where its rows of logits are, one after the other.
+        let rows: Range<Int>
+        let draft: ArraySlice<Int32>
         var answer: Answer
         var next: Answer.Next?
+        /// How much of the draft stays.
+        var accepted = 0
     }
 
     /// A cache past this many tokens would take longer to look through than to do without.
@@ -85,7 +90,8 @@ final class Engine: Sendable {
             state = Mutex(
                 State(
                     scheduler: Scheduler(
-                        options.limits, ledger: PageLedger(pagesMax: pagesMax, limit: least))))
+                        options.limits, ledger: PageLedger(pagesMax: pagesMax, limit: least),
+                        draftRowsMax: Transformer.rowsAlikeMax(weights))))
             desk = Mutex(
                 Desk(
                     Transformer(
@@ -245,11 +251,12 @@ final class Engine: Sendable {
 
         var endings: [(Handover, Answer.Ending)] = []
         state.withLock { state in
-            state.scheduler.wasRead(plan, seconds: seconds)
+            let accepted = choices.reduce(into: [:]) { $0[$1.ticket] = $1.accepted }
+            state.scheduler.wasRead(plan, accepted: accepted, seconds: seconds)
             for choice in choices {
                 switch choice.next {
-                case .read(let token):
-                    state.scheduler.picked(token, for: choice.ticket)
+                case .read(let token, let draft):
+                    state.scheduler.picked(token, draft: draft, for: choice.ticket)
                     desk.answers[choice.ticket] = choice.answer
                 case .ended(let ending):
                     state.scheduler.end(choice.ticket, isSpoilt: ending.isSpoilt)
@@ -274,7 +281,7 @@ final class Engine: Sendable {
         }
     }
 
-    /// The next token of every call whose part was read to where one is asked for.
+    /// The next tokens of every call whose part was read to where one is asked for.
     private func pick(_ plan: Scheduler.Plan, _ desk: Desk) -> [Choice] {
         var rows: [Int] = []
         var choices: [Choice] = []
@@ -283,8 +290,12 @@ final class Engine: Sendable {
             end += part.step.tokens.count
             desk.answers[part.ticket]?.count(batch: plan.parts.count)
             if part.isAnswered, let answer = desk.answers.removeValue(forKey: part.ticket) {
-                rows.append(end - 1)
-                choices.append(Choice(ticket: part.ticket, answer: answer))
+                let first = rows.count
+                rows += end - 1 - part.draftCount..<end
+                choices.append(
+                    Choice(
+                        ticket: part.ticket, rows: first..<rows.count, draft: part.draft,
+                        answer: answer))
             }
         }
         guard !rows.isEmpty else { return [] }
@@ -293,10 +304,13 @@ final class Engine: Sendable {
         choices.withUnsafeMutableBufferPointer { choices in
             pool.share(choices.count, grain: 1) { range, worker in
                 for number in range {
-                    let row = UnsafeMutableBufferPointer(
-                        rebasing: logits[number * vocabulary..<(number + 1) * vocabulary])
-                    choices[number].next = choices[number].answer.take(
-                        row, desk.candidates + worker * vocabulary)
+                    let rows = choices[number].rows
+                    let own = rows.lowerBound * vocabulary..<rows.upperBound * vocabulary
+                    (choices[number].next, choices[number].accepted) =
+                        choices[number].answer.take(
+                            UnsafeMutableBufferPointer(rebasing: logits[own]),
+                            verifying: choices[number].draft,
+                            desk.candidates + worker * vocabulary)
                 }
             }
         }

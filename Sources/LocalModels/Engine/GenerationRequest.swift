@@ -17,12 +17,15 @@ package struct GenerationRequest: Sendable {
     package var truncation: Truncation
     /// What the answer has to look like; nil for text as it comes.
     package var output: OutputRules?
+    /// Whether it may be drafted, where the model's options allow that. The answer is the same.
+    package var isSpeculative: Bool
 
     package init(
         prompt: [Int32], sampling: SamplingOptions, principal: String = "",
-        truncation: Truncation = .refused, output: OutputRules? = nil
+        truncation: Truncation = .refused, output: OutputRules? = nil, isSpeculative: Bool = true
     ) {
         self.output = output
+        self.isSpeculative = isSpeculative
         self.prompt = prompt
         self.sampling = sampling
         self.principal = principal
@@ -83,6 +86,10 @@ package struct Generation: Hashable, Sendable {
     package var totalMilliseconds: Double
     /// How many calls ran together, this one included, on average over its steps.
     package var batchMean: Double
+    /// Tokens that were guessed and read with those before them, and how many of them were right:
+    /// so many steps were saved.
+    package var draftTokens = 0
+    package var draftTokensAccepted = 0
 
     package init(
         promptTokens: Int, promptTokensReused: Int = 0, promptTokensDropped: Int = 0,

@@ -10,6 +10,8 @@ package struct LocalModelOptions: Sendable {
     package var cacheKept = Duration.seconds(600)
     /// The arithmetic of a chat model.
     package var precision = ChatPrecision.auto
+    /// Whether answers are drafted.
+    package var speculation = Speculation.auto
     /// The arithmetic of an embedding model.
     package var embeddingPrecision = EmbeddingPrecision.auto
     /// What all models that share it may take together.

@@ -50,6 +50,10 @@ struct Scheduler {
         let isPrompt: Bool
         /// Whether the token after the last one is to be picked.
         let isAnswered: Bool
+        /// How many tokens at the end are only guessed: what is picked says how many stay.
+        var draftCount = 0
+
+        var draft: ArraySlice<Int32> { step.tokens.suffix(draftCount) }
     }
 
     private struct Running {
@@ -57,15 +61,24 @@ struct Scheduler {
         var holding: PageLedger.Holding
         /// The token that was picked and not read yet, once the prompt was read.
         var picked: Int32?
+        /// What may come after it.
+        var draft = Speculator.Draft()
         var isCancelled = false
+
+        /// How many tokens of the draft there is room for.
+        var draftMax: Int { max(0, min(draft.tokens.count, call.tokensMax - holding.count - 1)) }
 
         var promptLeft: ArraySlice<Int32> { call.prompt.dropFirst(holding.count) }
     }
 
     /// Fewer tokens than this in common with a prompt that is being read are not waited for.
     private static let sharedTokensMin = 64
+    /// A draft that promises less is left: it is a guess.
+    private static let draftGainMin = 1.05
 
     private let limits: EngineLimits
+    /// A step that drafts has no more rows.
+    private let draftRowsMax: Int
     private var ledger: PageLedger
     private var waiting: [Call] = []
     private var running: [Running] = []
@@ -74,8 +87,9 @@ struct Scheduler {
     private var served: [String: Int] = [:]
     private(set) var speed = Speed()
 
-    init(_ limits: EngineLimits, ledger: PageLedger) {
+    init(_ limits: EngineLimits, ledger: PageLedger, draftRowsMax: Int = Speed.rowsMax) {
         self.limits = limits
+        self.draftRowsMax = min(draftRowsMax, Speed.rowsMax)
         self.ledger = ledger
     }
 
@@ -134,23 +148,33 @@ struct Scheduler {
         return plan
     }
 
-    /// What `plan` wanted was read, in so many seconds.
-    mutating func wasRead(_ plan: Plan, seconds: Double) {
+    /// What `plan` wanted was read, in so many seconds, and so many tokens of the drafts of these
+    /// calls were right. The others are as if they had not been read.
+    mutating func wasRead(_ plan: Plan, accepted: [Int: Int] = [:], seconds: Double) {
+        let answers = plan.parts.count { !$0.isPrompt }
+        let drafted = plan.parts.reduce(0) { $0 + $1.draftCount }
         speed.measured(
             promptTokens: plan.parts.reduce(0) { $0 + ($1.isPrompt ? $1.step.tokens.count : 0) },
-            answers: plan.parts.count { !$0.isPrompt }, seconds: seconds)
+            answers: answers, rows: answers + drafted,
+            tokens: answers + accepted.values.reduce(0, +), seconds: seconds)
         for part in plan.parts {
             guard let place = place(of: part.ticket) else { continue }
-            ledger.append(part.step.tokens, to: &running[place].holding)
+            let wrong = part.draftCount - (accepted[part.ticket] ?? 0)
+            let kept = part.step.tokens.dropLast(wrong)
+            ledger.append(kept, to: &running[place].holding)
             running[place].picked = nil
-            served[running[place].call.principal, default: 0] += part.step.tokens.count
+            running[place].draft = Speculator.Draft()
+            served[running[place].call.principal, default: 0] += kept.count
         }
     }
 
-    /// A token that is to be read next.
-    mutating func picked(_ token: Int32, for ticket: Int) {
+    /// A token that is to be read next, and what may come after it.
+    mutating func picked(
+        _ token: Int32, draft: Speculator.Draft = Speculator.Draft(), for ticket: Int
+    ) {
         guard let place = place(of: ticket) else { return }
         running[place].picked = token
+        running[place].draft = draft
     }
 
     /// Lets a call go. What was read for it stays for others, unless it `isSpoilt`.
@@ -229,13 +253,16 @@ struct Scheduler {
     /// for each: a short one then does not wait behind a long one.
     private mutating func parts() -> [Part] {
         var parts: [Part] = []
-        var readers: [Int] = []
-        for place in running.indices {
-            if let token = running[place].picked {
-                parts.append(part(place, [token], isPrompt: false, isAnswered: true))
-            } else {
-                readers.append(place)
-            }
+        var readers = running.indices.filter { running[$0].picked == nil }
+        let answering = running.indices.filter { running[$0].picked != nil }
+        // Beside a prompt no row is cheap.
+        let drafted = readers.isEmpty ? draftLength(answering) : 0
+        for place in answering {
+            guard let token = running[place].picked else { continue }
+            let draft = running[place].draft.tokens.prefix(min(drafted, running[place].draftMax))
+            var part = part(place, [token] + draft, isPrompt: false, isAnswered: true)
+            part.draftCount = draft.count
+            parts.append(part)
         }
         var room = speed.promptTokens(besides: parts.count)
         readers.sort { running[$0].promptLeft.count < running[$1].promptLeft.count }
@@ -249,6 +276,21 @@ struct Scheduler {
                 part(place, tokens, isPrompt: true, isAnswered: tokens.count == left.count))
         }
         return parts
+    }
+
+    /// How many tokens of each draft to read: what brings most to the answer that gains least, so
+    /// that none gets slower. 0 where that is not worth it.
+    private func draftLength(_ places: [Int]) -> Int {
+        var best = (gain: Self.draftGainMin, length: 0)
+        for length in 1...Speculator.draftMax {
+            let counts = places.map { min(length, running[$0].draftMax) }
+            let rows = counts.reduce(places.count, +)
+            guard rows > places.count, rows <= draftRowsMax else { break }
+            let least = zip(places, counts).map { running[$0].draft.tokensExpected($1) }.min() ?? 1
+            let gain = least * speed.cost(rows: places.count) / speed.cost(rows: rows)
+            if gain > best.gain { best = (gain, length) }
+        }
+        return best.length
     }
 
     private mutating func part(

@@ -39,6 +39,13 @@ final class SequenceReader {
         read([token], isCancelled)
     }
 
+    /// Reads tokens in one step. What the network makes of each, one after the other; valid until the
+    /// next call.
+    func logits(ofEach tokens: [Int32]) -> UnsafeBufferPointer<Float> {
+        guard read(tokens[...], { false }) else { return UnsafeBufferPointer(start: nil, count: 0) }
+        return UnsafeBufferPointer(transformer.logits(rows: Array(tokens.indices)))
+    }
+
     func pick(_ sampler: inout Sampler) -> Int32 {
         sampler.pick(from: UnsafeMutableBufferPointer(mutating: logits()), candidates)?.token ?? 0
     }

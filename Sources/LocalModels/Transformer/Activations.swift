@@ -32,14 +32,19 @@ final class Activations {
         self.kernels = kernels
     }
 
-    /// Makes blocks of the floats in these columns of a row, whole blocks of them. Nothing where the
-    /// rows do not divide into blocks: then no packed weights read them.
-    func quantise(row: Int, columns: Range<Int>, isPrecise: Bool = false) {
+    /// Makes blocks of the floats in these columns of a row, whole blocks of them, or of those that
+    /// are elsewhere. Nothing where the rows do not divide into blocks: then no packed weights read
+    /// them.
+    func quantise(
+        row: Int, columns: Range<Int>, of other: UnsafePointer<Float>? = nil,
+        isPrecise: Bool = false
+    ) {
         guard width % Self.block == 0 else { return }
         let start = row * width + columns.lowerBound
         let rest = isPrecise ? rest : nil
         kernels.quantise(
-            floats[start], columns.count, first.codes + start, first.blocks + start / Self.block,
+            other ?? UnsafePointer(floats[start]), columns.count, first.codes + start,
+            first.blocks + start / Self.block,
             rest.map { $0.codes + start }, rest.map { $0.blocks + start / Self.block })
     }
 

@@ -60,11 +60,20 @@ final class PackedWeights {
 
     /// What the packed weights will take.
     static func bytes(_ weights: ModelWeights) -> Int {
+        operands(weights).reduce(margin) { $0 + room($1.packedBytes) }
+    }
+
+    /// Whether all of them are packed: then a row comes out the same whatever is beside it.
+    static func isWhole(_ weights: ModelWeights) -> Bool {
+        operands(weights).allSatisfy { $0.packing >= 0 }
+    }
+
+    private static func operands(_ weights: ModelWeights) -> [Operand] {
         let matrices =
             weights.layers.flatMap {
                 [$0.query, $0.key, $0.value, $0.attentionOutput, $0.gate, $0.up, $0.down]
             } + [weights.output]
-        return matrices.reduce(margin) { $0 + room(Operand(matrix: $1).packedBytes) }
+        return matrices.map { Operand(matrix: $0) }
     }
 
     /// Packs what is not packed yet, on all threads. Only from a job of the pool. False when there

@@ -5,6 +5,12 @@ extension Transformer {
     /// From this many rows of input on, widening weights that are floats once for all of them and
     /// one matrix product are faster than a dot product for each.
     private static let productRowsMin = 4
+
+    /// Up to how many rows of input each comes out as it would alone, to the last bit.
+    static func rowsAlikeMax(_ weights: ModelWeights) -> Int {
+        PackedWeights.isWhole(weights) ? tokensMax : productRowsMin - 1
+    }
+
     /// A few parts for each thread even out cores that are busy with something else.
     private static let partsPerThread = 4
 
@@ -15,6 +21,8 @@ extension Transformer {
         let adds: Bool
         /// Whether what 8 bits of the input leave over is multiplied too.
         let isPrecise: Bool
+        /// How far the rows of the output are apart, where that is not as long as they are.
+        var stride: Int?
 
         init(
             _ operand: Operand, _ output: UnsafeMutablePointer<Float>, adds: Bool = false,
@@ -47,14 +55,57 @@ extension Transformer {
         }
     }
 
-    /// `gated = activation(normed x gate) * (normed x up)`, and in blocks.
-    func multiplyGated(_ gate: Operand, _ up: Operand, _ count: Int) {
-        let width = shape.feedForwardWidth
-        let activate =
-            switch shape.activation {
-            case .silu: kernels.silu_multiply
-            case .gelu: kernels.gelu_multiply
+    private var activate: ((UnsafeMutablePointer<Float>?, UnsafePointer<Float>?, Int) -> Void)? {
+        switch shape.activation {
+        case .silu: kernels.silu_multiply
+        case .gelu: kernels.gelu_multiply
+        }
+    }
+
+    /// `gated = activation(normed x gate) * (normed x up)`, in blocks; and in floats where those are
+    /// what is read next.
+    func multiplyGated(_ layer: PackedWeights.Layer, _ count: Int) {
+        if [layer.gate, layer.up, layer.down].allSatisfy({ $0.packed != nil }) {
+            multiplyGatedInBlocks(layer.gate, layer.up, count)
+        } else {
+            multiplyGatedInFloats(layer.gate, layer.up, count)
+        }
+    }
+
+    /// Some columns at a time, which are in blocks before they leave the processor.
+    private func multiplyGatedInBlocks(_ gate: Operand, _ up: Operand, _ count: Int) {
+        // Two panels are the columns of one block.
+        let columns = min(
+            Scratch.gatedColumns, 2 * Int(KERNEL_PANEL) * grain((gate.panels + 1) / 2))
+        let chunks = (shape.feedForwardWidth + columns - 1) / columns
+        pool.share(chunks, grain: 1) { range, worker in
+            let gates = scratch.gated(worker, columns: gate.columns)
+            let ups = gates + count * columns
+            for chunk in range {
+                let own = chunk * columns..<min((chunk + 1) * columns, shape.feedForwardWidth)
+                let panels =
+                    own.lowerBound
+                    / Int(KERNEL_PANEL)..<min(
+                        (chunk + 1) * columns / Int(KERNEL_PANEL), gate.panels)
+                for (operand, output) in [(gate, gates), (up, ups)] {
+                    // A product begins at its first panel's place in a row.
+                    var product = Product(operand, output - own.lowerBound)
+                    product.stride = columns
+                    multiply(product, panels: panels, normed, count, worker)
+                }
+                for row in 0..<count {
+                    activate?(gates + row * columns, ups + row * columns, own.count)
+                    gated.quantise(
+                        row: row, columns: own, of: gates + row * columns,
+                        isPrecise: precision == .precise)
+                }
             }
+        }
+    }
+
+    private func multiplyGatedInFloats(_ gate: Operand, _ up: Operand, _ count: Int) {
+        let width = shape.feedForwardWidth
+        let activate = activate
         // Two panels are the columns of one block.
         let pairs = (gate.panels + 1) / 2
         pool.share(pairs, grain: grain(pairs)) { range, worker in
@@ -117,11 +168,11 @@ extension Transformer {
             var rows = input.rows
             kernels.product(
                 &packed, panels.lowerBound, panels.upperBound, &rows, count, scratch.tile(worker),
-                product.output, operand.rows, product.adds)
+                product.output, product.stride ?? operand.rows, product.adds)
             if precision == .precise || product.isPrecise, var rest = input.restRows {
                 kernels.product(
                     &packed, panels.lowerBound, panels.upperBound, &rest, count,
-                    scratch.tile(worker), product.output, operand.rows, true)
+                    scratch.tile(worker), product.output, product.stride ?? operand.rows, true)
             }
             return
         }

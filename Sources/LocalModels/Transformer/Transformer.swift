@@ -137,7 +137,7 @@ final class Transformer {
             add(operands.attentionOutput, attended, count, after: layer.attentionPostNorm)
 
             normalise(layer.feedForwardNorm, count)
-            multiplyGated(operands.gate, operands.up, count)
+            multiplyGated(operands, count)
             add(operands.down, gated, count, after: layer.feedForwardPostNorm)
         }
         return true
@@ -194,6 +194,8 @@ final class Transformer {
 final class Scratch {
     /// About as much as the processor keeps close, beside the rows that it is multiplied with.
     private static let tileFloats = 1 << 18
+    /// How many columns of what is gated a thread makes at a time, of all rows.
+    static let gatedColumns = 8 * Int(KERNEL_PANEL)
 
     private let tiles: FloatBuffer
     private let tileSize: Int
@@ -213,10 +215,20 @@ final class Scratch {
     func tile(_ worker: Int) -> UnsafeMutablePointer<Float> { tiles[worker * tileSize] }
     func attention(_ worker: Int) -> AttentionScratch { attention[worker] }
 
+    /// Room for those columns twice, beside what a product with rows of this length works in.
+    func gated(_ worker: Int, columns: Int) -> UnsafeMutablePointer<Float> {
+        tile(worker) + Self.productFloats(columns)
+    }
+
+    private static func productFloats(_ columns: Int) -> Int {
+        Int(kernel_product_scratch(columns)) / 4 + 16
+    }
+
     private static func tileSize(_ shape: ModelShape) -> Int {
         let columns = max(shape.feedForwardWidth, shape.width, shape.queryWidth)
         return max(
-            tileFloats, 4 * columns, Int(kernel_product_scratch(columns)) / 4 + 16,
+            tileFloats, 4 * columns,
+            productFloats(columns) + 2 * Transformer.tokensMax * gatedColumns,
             kernel_attention_scratch(shape.headWidth))
     }
 }

@@ -96,8 +96,15 @@ struct BenchCommand: AsyncParsableCommand {
                 ],
                 [
                     "writes",
-                    "\(rate(chat.decodeTokensPerSecond)) tokens/s, which takes"
+                    "\(rate(chat.decodeTokensPerSecond)) tokens/s of a story, which takes"
                         + " \(ByteCount(Int(chat.decodeBytesPerSecond)))/s of weights",
+                ],
+                [
+                    "drafting",
+                    "\(rate(chat.draftedTokensPerSecond)) tokens/s of the same story;"
+                        + " \(rate(chat.quoteDraftedTokensPerSecond)) tokens/s, not"
+                        + " \(rate(chat.quoteTokensPerSecond)), where it repeats a passage of its"
+                        + " prompt (\(Int(100 * chat.quoteDraftsAccepted)) % of the drafts right)",
                 ],
                 [
                     "\(chat.streams) streams",
