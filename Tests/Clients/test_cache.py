@@ -9,7 +9,7 @@ from urllib.parse import unquote
 import httpx
 import pytest
 
-from conftest import ANSWER_SECONDS, OWNER, QUICK, Client, Server
+from conftest import ANSWER_SECONDS, LONG_ANSWERS, OWNER, QUICK, Client, Server
 
 SETTINGS = QUICK + """
 inference:
@@ -125,7 +125,7 @@ def test_a_trace_and_the_metrics_show_it(owner):
     assert 'heptad_cache_lookups' in metrics and 'result="hit"' in metrics
     assert "heptad_cache_bytes" in metrics
 
-SEMANTIC = QUICK + """
+SEMANTIC = QUICK.removesuffix(LONG_ANSWERS) + """
 inference:
   cache:
     semantic: always
@@ -199,3 +199,23 @@ def test_a_number_a_not_or_a_name_makes_another_question(similar, one, other):
     for question in (one, other):
         assert ask(similar, question).headers["x-heptad-cache"] == "miss"
     assert ask(similar, one).headers["x-heptad-cache"] == "hit"
+
+
+def test_a_chat_says_so_and_asks_anew_once_documents_speak_of_it(similar):
+    def turn(question):
+        _, turn = similar.begin(question)
+        return similar.events(f"/api/turns/{turn}/events")[-1][2]
+
+    question, paraphrase = "What is the capital of Xanadu?", "Tell me the capital of Xanadu"
+    first, second = turn(question), turn(paraphrase)
+    assert first["completion"]["cache"] == "miss"
+    assert second["completion"]["cache"] == "similar" and second["completion"]["cost"] == 0
+    assert any(question in notice for notice in second["notices"])
+    assert second["text"] == first["text"]
+
+    for capital in ("Alph", "Kublai"):
+        document = similar.ingest("xanadu.md", f"# Xanadu\n\nThe capital of Xanadu is {capital}.\n")
+        for text in (question, paraphrase):
+            assert "cache" not in turn(text)["completion"]
+        assert similar.delete(f"/api/documents/{document}").status_code == 204
+    assert turn(paraphrase)["completion"]["cache"] == "similar"

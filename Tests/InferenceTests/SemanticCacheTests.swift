@@ -249,6 +249,10 @@ struct SemanticCacheTests {
         embedder.fail(with: Failure(.unavailable, "There is none."))
         #expect(try await use(cached, asking()) == .miss)
         embedder.fail(with: nil)
+        // Whoever asks next does not wait for it again.
+        #expect(try await use(cached, asking("Who sings?")) == .miss)
+        #expect(embedder.batches.isEmpty)
+        clock.advance(by: QuestionReader.rest)
         #expect(try await use(cached, asking("What is the capital city of France?")) == .miss)
         embedder.become("scripted/other")
         #expect(try await use(cached, asking("Tell me the capital of France")) == .miss)

@@ -44,7 +44,7 @@ package final class CachedModel: ChatModel {
         shelf = AnswerShelf(
             configuration.cache, keepsForOutages: rules.values.contains { $0.answersOutages },
             environment: environment)
-        questions = QuestionReader(embedder)
+        questions = QuestionReader(embedder, environment: environment)
         self.audit = audit
         self.environment = environment
         self.tracer = tracer

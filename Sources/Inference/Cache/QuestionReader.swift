@@ -11,15 +11,27 @@ final class QuestionReader: Sendable {
         let text: String
     }
 
+    private struct State {
+        var vectors = RecencyMap<Asked, QuestionVector>()
+        var restsUntil: Timestamp?
+    }
+
     private let embedder: any Embedder
-    private let vectors = Mutex(RecencyMap<Asked, QuestionVector>())
+    private let environment: Environment
+    private let state = Mutex(State())
     private let logger = Logger(label: "heptad.cache")
 
     static let vectorsMax = 256
     /// The longest that an answer waits for the vector of its question.
     static let waitMax = Duration.seconds(2)
 
-    init(_ embedder: any Embedder) { self.embedder = embedder }
+    /// How long the embedder is left alone after it failed, so that not every answer waits for it.
+    static let rest = Duration.seconds(10)
+
+    init(_ embedder: any Embedder, environment: Environment) {
+        self.embedder = embedder
+        self.environment = environment
+    }
 
     /// Nil where questions are not compared, and where no vector can be had: then the model is asked.
     func question(_ request: ChatRequest) async throws -> SimilarQuestion? {
@@ -27,28 +39,34 @@ final class QuestionReader: Sendable {
             let around = CacheKey(around: request)
         else { return nil }
         do {
-            let vector = try await vector(of: text, for: request.principal)
+            guard let vector = try await vector(of: text, for: request.principal) else {
+                return nil
+            }
             return SimilarQuestion(
                 around: around, text: text, traits: QuestionTraits(text), vector: vector)
         } catch {
             try Task.checkCancellation()
+            let until = environment.now() + Self.rest
+            state.withLock { $0.restsUntil = until }
             Counter(label: "heptad_cache_unread_questions").increment()
             logger.warning("A question has no vector", metadata: ["error": "\(Failure(error))"])
             return nil
         }
     }
 
-    private func vector(of text: String, for principal: Principal) async throws -> QuestionVector {
+    private func vector(of text: String, for principal: Principal) async throws -> QuestionVector? {
         let asked = Asked(user: principal.userID, text: text)
-        if let known = vectors.withLock({ $0.use(asked) }) { return known }
+        let (known, restsUntil) = state.withLock { ($0.vectors.use(asked), $0.restsUntil) }
+        if let known { return known }
+        guard restsUntil.map({ $0 <= environment.now() }) ?? true else { return nil }
         let request = EmbeddingRequest(principal: principal, texts: [text], purpose: "cache")
         let made = try await Self.first(within: Self.waitMax) { [embedder] in
             try await embedder.embed(request)
         }
         let vector = QuestionVector(candidate: made.candidate, values: Array(made[0]))
-        vectors.withLock { vectors in
-            vectors.insert(vector, for: asked)
-            if vectors.count > Self.vectorsMax { _ = vectors.removeOldest() }
+        state.withLock { state in
+            state.vectors.insert(vector, for: asked)
+            if state.vectors.count > Self.vectorsMax { _ = state.vectors.removeOldest() }
         }
         return vector
     }
