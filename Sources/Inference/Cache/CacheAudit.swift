@@ -131,6 +131,7 @@ package final class CacheAudit: Sendable {
             messages: audited.request.messages, sampling: audited.request.sampling,
             purpose: "audit")
         request.truncates = audited.request.truncates
+        request.streams = false
         var asked = ""
         _ = try await model.open(request).run { event in
             guard case .text(let text) = event, asked.utf8.count < Self.answerBytesMax else {
