@@ -5,6 +5,7 @@ import Tracing
 /// with `budgetExceeded` what the budget does not allow; `run` books what was used, once, however
 /// the call ends; `abandon` gives the funds back.
 ///
+/// - An answer that is there and costs nothing is given whatever is left of the budget.
 /// - A call that began to run is booked even if it fails or is cancelled before the first word: the
 ///   provider has read the prompt. Counts that it did not give are ours, from above, and say so.
 /// - Where the request names no longest answer and the budget's rest does not cover the model's own,
@@ -23,19 +24,29 @@ package struct MeteredModel: ChatModel {
 
     package func open(_ request: ChatRequest) async throws -> ChatCall {
         let call = CallDetails(request)
+        if let kept = try await model.recall(request) { return metered(kept, request, call, nil) }
         let (request, hold) = try await reserve(request, call)
         do {
-            let inner = try await model.open(request)
-            let meter = CallMeter(
-                inner, request: request, call: call, hold: hold, model: model, ledger: ledger)
-            return ChatCall(
-                candidate: inner.candidate, decision: inner.decision, notice: inner.notice,
-                cache: inner.cache, isCharged: { inner.isCharged },
-                run: { try await meter.run($0) }, abandon: { await meter.abandon() })
+            return metered(try await model.open(request), request, call, hold)
         } catch {
             if let hold { ledger.void(hold) }
             throw error
         }
+    }
+
+    private func metered(
+        _ inner: ChatCall, _ request: ChatRequest, _ call: CallDetails, _ hold: Hold?
+    ) -> ChatCall {
+        let meter = CallMeter(
+            inner, request: request, call: call, hold: hold, model: model, ledger: ledger)
+        var cached = inner.cached
+        if let usage = cached?.usage {
+            cached?.saved = ledger.worth(of: usage, candidate: inner.candidate)
+        }
+        return ChatCall(
+            candidate: inner.candidate, decision: inner.decision, notice: inner.notice,
+            cache: inner.cache, cached: cached, isCharged: { inner.isCharged },
+            run: { try await meter.run($0) }, abandon: { await meter.abandon() })
     }
 
     /// The inner model's cards, each with the price of its first candidate where one is known.

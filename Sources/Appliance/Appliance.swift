@@ -37,10 +37,14 @@ struct Appliance: Sendable {
             configuration.inference, modelsFolder: models, client: client,
             environment: environment)
         // Layers are handed metered models only, so none can forget to account.
-        let model = MeteredModel(
-            CachedModel(router, configuration.inference.cache, environment: environment),
-            ledger: ledger)
         let embedder = MeteredEmbedder(router, ledger: ledger)
+        let audit = CacheAudit(
+            configuration.inference.cache.audit, model: MeteredModel(router, ledger: ledger),
+            embedder: embedder, environment: environment)
+        let model = MeteredModel(
+            CachedModel(
+                router, configuration.inference, embedder: embedder, audit: audit,
+                environment: environment), ledger: ledger)
 
         let conversations = try OrchestrationStore(folder: data)
         let jobs = try JobStore(
@@ -65,7 +69,7 @@ struct Appliance: Sendable {
         group = ServiceGroup(
             configuration: .init(
                 services: [
-                    telemetry.service, client, library,
+                    telemetry.service, client, audit, library,
                     JobRunner(store: jobs, handlers: [library]), orchestrator, server,
                 ] + companions,
                 gracefulShutdownSignals: signals, logger: Logger(label: "heptad.appliance")))

@@ -41,7 +41,7 @@ package struct InferenceConfiguration: Codable, Sendable, Equatable {
         try retries.validate()
         try breaker.validate()
         try local.validate()
-        try cache.validate()
+        try validateCache()
     }
 }
 
@@ -213,6 +213,13 @@ package struct ModelConfiguration: Codable, Sendable, Equatable {
     /// A model of the models folder that answers when every candidate is down, and says so; empty
     /// for none.
     package var degradeTo = ""
+    /// Whether, when nobody can answer, an answer is given again that was kept for the same request,
+    /// though its time is over; it says so.
+    package var degradeToCache = false
+    /// `cache.semantic` of this model: `inherit`, `off`, `deterministic` or `always`.
+    package var semanticCache = ModelCacheScope.inherit
+    /// `cache.similarity_min` of this model; 0 means the same.
+    package var similarityMin = 0.0
     /// Tokens that prompt and answer may have together; 0 means the file's own for local models
     /// and 32768 for hosted ones.
     package var contextTokens = 0

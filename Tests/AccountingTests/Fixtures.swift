@@ -17,13 +17,16 @@ final class StagedModel: ChatModel {
     private let refusal: Failure?
     /// Set where the answer was there, and nothing is to be paid.
     private let cache: CacheUse?
+    /// Whether it is recalled, so that nothing has to be opened for it.
+    private let isKept: Bool
     let requests = Mutex<[ChatRequest]>([])
     let abandoned = Mutex(0)
 
     init(
         candidates: [String] = ["hosted/m"], pieces: [String] = ["Hello", " there"],
         ending: Ending = .completes(TokenUsage(freshInput: 10, output: 2)),
-        refusal: Failure? = nil, outputTokensMax: Int = 1000, cache: CacheUse? = nil
+        refusal: Failure? = nil, outputTokensMax: Int = 1000, cache: CacheUse? = nil,
+        isKept: Bool = false
     ) {
         cards = [
             ModelCard(
@@ -34,14 +37,26 @@ final class StagedModel: ChatModel {
         self.ending = ending
         self.refusal = refusal
         self.cache = cache
+        self.isKept = isKept
+    }
+
+    func recall(_ request: ChatRequest) async throws -> ChatCall? {
+        isKept ? call() : nil
     }
 
     func open(_ request: ChatRequest) async throws -> ChatCall {
         requests.withLock { $0.append(request) }
         if let refusal { throw refusal }
+        return call()
+    }
+
+    private func call() -> ChatCall {
         let candidate = cards[0].candidates.last ?? ""
         return ChatCall(
-            candidate: candidate, cache: cache, isCharged: { self.cache == nil },
+            candidate: candidate, cache: cache,
+            cached: isKept
+                ? CachedAnswer(usage: TokenUsage(freshInput: 10, output: 2)) : nil,
+            isCharged: { self.cache == nil },
             run: { emit in
                 for piece in self.pieces { try await emit(.text(piece)) }
                 switch self.ending {

@@ -49,6 +49,23 @@ import Testing
         try LedgerTests.expectBalanced(bench.ledger)
     }
 
+    @Test("A budget that is used up does not stop an answer that is there")
+    func keptWithoutFunds() async throws {
+        let bench = try Bench(.pricing(budget: "0.0000001"))
+        await #expect(throws: Failure.self) {
+            try await MeteredModel(StagedModel(), ledger: bench.ledger).open(.asking())
+        }
+        let staged = StagedModel(cache: .hit, isKept: true)
+        let call = try await MeteredModel(staged, ledger: bench.ledger).open(.asking())
+        #expect(call.cached?.saved == Self.cost)
+        let completion = try await call.run { _ in }
+        #expect(completion.cost == .zero && completion.saved == Self.cost)
+        #expect(staged.requests.withLock { $0.isEmpty })
+        let spend = try await bench.ledger.spend(of: .alice)
+        #expect(spend.total == .zero && spend.reserved == .zero && spend.lines.map(\.calls) == [1])
+        try LedgerTests.expectBalanced(bench.ledger)
+    }
+
     @Test("A call that somebody else pays for costs nothing when it breaks off, either")
     func joined() async throws {
         let bench = try Bench()

@@ -313,7 +313,33 @@ extension ServerTests {
                         #expect(response.headers["x-heptad-cache"] == use?.rawValue)
                     }
                 }
-                #expect(server.layers.with { $0.chatRequests.map(\.choice) } == [0, 1, 0, 1, 0, 0])
+                #expect(server.layers.with { $0.chatRequests.map(\.choice) } == [1, 2, 1, 2, 0, 0])
+            }
+        }
+
+        @Test(
+            "A similar question is named in headers, whatever it is written in, and what it saved",
+            arguments: [Self.path, "/v1/responses", "/v1/messages"], [true, false])
+        func similar(path: String, isStreamed: Bool) async throws {
+            try await TestServer.run { server in
+                server.layers.with {
+                    $0.cache = .similar
+                    $0.cached = CachedAnswer(
+                        usage: TokenUsage(), question: "Où?\r\nx: y", similarity: 0.95649)
+                    $0.cached?.saved = Picodollars(77)
+                }
+                let question =
+                    path == "/v1/responses"
+                    ? #""input":"Hi""# : #""messages":[{"role":"user","content":"Hi"}]"#
+                let response = try await server.asAlice(
+                    "POST", path,
+                    json: "{\(question),\"model\":\"tiny\",\"max_tokens\":9,"
+                        + "\"stream\":\(isStreamed)}")
+                #expect(response.status == 200)
+                #expect(response.headers["x-heptad-cache"] == "similar")
+                #expect(response.headers["x-heptad-cache-question"] == "O%C3%B9%3F%0D%0Ax%3A%20y")
+                #expect(response.headers["x-heptad-cache-similarity"] == "0.956")
+                #expect(response.headers["x-heptad-saved"] == "77")
             }
         }
 

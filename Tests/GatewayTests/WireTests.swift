@@ -18,6 +18,16 @@ import Testing
         #expect(PercentEncoding.decode(text) == expected)
     }
 
+    @Test("Any text can be written into a header, whole characters of it, and read again")
+    func percentEncoded() {
+        let text = "a-._~ %\u{1F600}\r\n\"é"
+        let encoded = PercentEncoding.encode(text, bytesMax: 100)
+        #expect(encoded == "a-._~%20%25%F0%9F%98%80%0D%0A%22%C3%A9")
+        #expect(PercentEncoding.decode(encoded) == text)
+        #expect(PercentEncoding.encode(text, bytesMax: 22) == "a-._~%20%25")
+        #expect(PercentEncoding.encode("ab", bytesMax: 1) == "a")
+    }
+
     @Test(
         "Hosts are read with and without ports",
         arguments: [

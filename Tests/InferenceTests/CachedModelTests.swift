@@ -10,14 +10,15 @@ struct CachedModelTests {
     private let clock = ManualClock()
 
     private func cached(
-        _ model: any ChatModel, _ exact: ExactCaching = .deterministic, bytesMax: Int = 1 << 20,
+        _ model: any ChatModel, _ exact: CacheScope = .deterministic, bytesMax: Int = 1 << 20,
         tracer: RecordingTracer = RecordingTracer()
     ) -> CachedModel {
-        var configuration = CacheConfiguration()
-        configuration.exact = exact
-        configuration.bytesMax = bytesMax
+        var configuration = InferenceConfiguration()
+        configuration.cache.exact = exact
+        configuration.cache.bytesMax = bytesMax
         return CachedModel(
-            model, configuration, environment: .manual(clock), tracer: { tracer })
+            model, configuration, embedder: ScriptedEmbedder(), audit: nil,
+            environment: .manual(clock), tracer: { tracer })
     }
 
     private func asking(_ text: String = "Hello?", temperature: Double? = 0) -> ChatRequest {
@@ -66,12 +67,12 @@ struct CachedModelTests {
     @Test(
         "Only what would be said again is kept, unless the configuration says otherwise",
         arguments: [
-            (ExactCaching.off, 0.0, nil, false), (.deterministic, 0, nil, true),
+            (CacheScope.off, 0.0, nil, false), (.deterministic, 0, nil, true),
             (.deterministic, 1, nil, false), (.deterministic, nil, nil, false),
             (.deterministic, 1, 7, true), (.always, 1, nil, true), (.always, nil, nil, true),
-        ] as [(ExactCaching, Double?, UInt64?, Bool)])
+        ] as [(CacheScope, Double?, UInt64?, Bool)])
     func covered(
-        exact: ExactCaching, temperature: Double?, seed: UInt64?, isKept: Bool
+        exact: CacheScope, temperature: Double?, seed: UInt64?, isKept: Bool
     ) async throws {
         let model = ScriptedModel()
         let cached = cached(model, exact)

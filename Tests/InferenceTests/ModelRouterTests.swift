@@ -382,6 +382,19 @@ struct ModelRouterTests {
             $0.models["m"] = .weighted([])
             $0.models["m"]?.degradeTo = "local/x"
         },
+        Mistake(key: "models.m.degrade_to_cache") {
+            $0.models["m"] = .weighted([])
+            $0.models["m"]?.degradeToCache = true
+        },
+        Mistake(key: "models.m.similarity_min") {
+            $0.models["m"] = .weighted([])
+            $0.models["m"]?.similarityMin = 0.2
+        },
+        Mistake(key: "cache.similarity_min") { $0.cache.similarityMin = .nan },
+        Mistake(key: "cache.questions_max") { $0.cache.questionsMax = 0 },
+        Mistake(key: "cache.ttl_seconds") { $0.cache.outageSeconds = -1 },
+        Mistake(key: "cache.audit") { $0.cache.audit.share = 2 },
+        Mistake(key: "cache.audit.calls_per_hour_max") { $0.cache.audit.callsPerHourMax = 0 },
         Mistake(key: "retries") { $0.retries.attemptsMax = 0 },
         Mistake(key: "retries") { $0.retries.waitingSecondsMax = .nan },
         Mistake(key: "breaker") { $0.breaker.failureRatio = 2 },

@@ -46,10 +46,11 @@ struct SharedCallTests {
     }
 
     private func cached(_ model: any ChatModel) -> CachedModel {
-        var configuration = CacheConfiguration()
-        configuration.exact = .deterministic
+        var configuration = InferenceConfiguration()
+        configuration.cache.exact = .deterministic
         return CachedModel(
-            model, configuration, environment: .manual(), tracer: { RecordingTracer() })
+            model, configuration, embedder: ScriptedEmbedder(), audit: nil,
+            environment: .manual(), tracer: { RecordingTracer() })
     }
 
     private var asking: ChatRequest {

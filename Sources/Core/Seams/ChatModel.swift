@@ -5,6 +5,10 @@ package protocol ChatModel: Sendable {
     /// does not fit, `rateLimited`, `upstream`, `unavailable`, `timeout`.
     func open(_ request: ChatRequest) async throws -> ChatCall
 
+    /// The call of an answer that is there and costs nothing, so that no funds are needed for it; nil
+    /// where there is none.
+    func recall(_ request: ChatRequest) async throws -> ChatCall?
+
     /// The models that can be named in a request, in the order of the configuration. The first is
     /// the default.
     func models() async -> [ModelCard]
@@ -12,6 +16,10 @@ package protocol ChatModel: Sendable {
     /// How many tokens each text has for this model: exact for local models, an estimate from above
     /// for hosted ones. Throws `notFound` for an unknown model.
     func countTokens(_ texts: [String], model: String) async throws -> [Int]
+}
+
+extension ChatModel {
+    package func recall(_ request: ChatRequest) async throws -> ChatCall? { nil }
 }
 
 /// A call that is open and has not begun to stream. Either `run` it, once, or `abandon` it: a call
@@ -23,6 +31,8 @@ package struct ChatCall: Sendable {
     package let candidate: String
     /// What a cache had of the answer; nil where none was asked.
     package var cache: CacheUse?
+    /// What is known of an answer that was there before; nil for one that is being made.
+    package var cached: CachedAnswer?
     /// By which policy it was chosen, and why others were not, in one line for a header.
     package let decision: String
     /// What the reader should know of the choice, in a sentence; nil for nothing.
@@ -33,12 +43,14 @@ package struct ChatCall: Sendable {
 
     package init(
         candidate: String, decision: String = "", notice: String? = nil,
-        cache: CacheUse? = nil, isCharged: @escaping @Sendable () -> Bool = { true },
+        cache: CacheUse? = nil, cached: CachedAnswer? = nil,
+        isCharged: @escaping @Sendable () -> Bool = { true },
         run: @escaping @Sendable (_ emit: Emit) async throws -> Completion,
         abandon: @escaping @Sendable () async -> Void = {}
     ) {
         self.candidate = candidate
         self.cache = cache
+        self.cached = cached
         charges = isCharged
         self.decision = decision
         self.notice = notice

@@ -22,8 +22,10 @@ struct OpenAIRoutes: Sendable {
                         .reference("OpenAIChatAnswer"),
                         "The answer; `x-heptad-cost` has its cost in picodollars, `x-heptad-route` who"
                             + " answered and why. Where a cache is asked, `x-heptad-cache` says hit,"
-                            + " miss or joined, and `x-heptad-saved` what an answer that was there"
-                            + " would have cost."),
+                            + " miss, joined, similar or stale, and `x-heptad-saved` what an answer"
+                            + " that was there would have cost. Of a similar question"
+                            + " `x-heptad-cache-question` has the words, percent-encoded, and"
+                            + " `x-heptad-cache-similarity` how near it is."),
                     .events("Chunks of the answer, then `[DONE]`, with `stream`."),
                 ], handler: complete),
             Route(
@@ -65,7 +67,8 @@ struct OpenAIRoutes: Sendable {
         for index in 0..<count {
             var request = request
             request.sampling.seed = request.sampling.seed.map { $0 &+ UInt64(index) }
-            request.choice = index
+            // One of several is numbered from 1: it is no answer to who asks for one alone.
+            request.choice = count > 1 ? index + 1 : 0
             do {
                 opened.append(OpenCall(try await model.open(request)))
             } catch let failure as Failure {
@@ -116,8 +119,7 @@ struct OpenAIRoutes: Sendable {
         if !saved.isEmpty {
             response.headers[.callSaved] = "\(saved.reduce(Int64(0)) { $0 &+ $1.rawValue })"
         }
-        response.headers[.cacheUse] = calls.cache?.rawValue
-        response.headers[.route] = calls.decision
+        calls.describe(in: &response.headers)
         return response
     }
 
@@ -144,8 +146,7 @@ struct OpenAIRoutes: Sendable {
             }
             try await sink.send(text: "[DONE]")
         }
-        response.headers[.cacheUse] = calls.cache?.rawValue
-        response.headers[.route] = calls.decision
+        calls.describe(in: &response.headers)
         return response
     }
 
@@ -222,14 +223,14 @@ private struct OpenCalls: Sendable {
 
     var count: Int { calls.count }
 
-    /// Of all choices together: a hit where every one was there.
-    var cache: CacheUse? {
+    /// Of several choices together: a hit where every one was there, and who answers the first.
+    func describe(in headers: inout HTTPFields) {
+        guard calls.count > 1 else { return calls[0].describe(in: &headers) }
         let uses = Set(calls.map(\.cache))
-        return uses.count == 1 ? calls[0].cache : uses.contains(.miss) ? .miss : .joined
+        let use = uses.count == 1 ? calls[0].cache : uses.contains(.miss) ? .miss : .joined
+        headers[.cacheUse] = use?.rawValue
+        headers[.route] = calls[0].decision
     }
-
-    /// Who answers and why, of the first call; nil where a header cannot carry it.
-    var decision: String? { calls.first.flatMap(\.decision) }
 
     /// Runs all at once, and hands `send` what a stream says of them as it comes. When one fails,
     /// the others end with it.

@@ -1,19 +1,23 @@
 import Core
+import HTTPTypes
 import Synchronization
 
 /// A call that is given up when nobody runs it: a client may be gone before its answer begins, and
 /// then Hummingbird drops the response without a word.
 final class OpenCall: Sendable {
     let cache: CacheUse?
+    let cached: CachedAnswer?
     /// Who answers and why; nil where a header cannot carry it.
     let decision: String?
     private let call: Mutex<ChatCall?>
 
     // Proxies cut or refuse what is much longer.
     private static let decisionBytesMax = 500
+    private static let questionBytesMax = 600
 
     init(_ call: ChatCall) {
         cache = call.cache
+        cached = call.cached
         // Names of models are the operator's, and may have letters that a header may not.
         let safe = call.decision.unicodeScalars.map { (32..<127).contains($0.value) ? $0 : "?" }
         let text = String(String.UnicodeScalarView(safe.prefix(Self.decisionBytesMax)))
@@ -25,6 +29,18 @@ final class OpenCall: Sendable {
         guard let call = take() else { return }
         // Under nobody, since nobody is left: it gives reserved money back and ends.
         Task { await call.abandon() }
+    }
+
+    /// Says in a response who answers and what a cache had of it.
+    func describe(in headers: inout HTTPFields) {
+        headers[.cacheUse] = cache?.rawValue
+        headers[.route] = decision
+        guard let cached else { return }
+        if let saved = cached.saved { headers[.callSaved] = "\(saved.rawValue)" }
+        headers[.cacheQuestion] = cached.question.map {
+            PercentEncoding.encode($0, bytesMax: Self.questionBytesMax)
+        }
+        headers[.cacheSimilarity] = cached.similarity.map { "\(($0 * 1000).rounded() / 1000)" }
     }
 
     func run(_ emit: (ChatEvent) async throws -> Void) async throws -> Completion {

@@ -87,7 +87,8 @@ extension Schema {
             ]),
             "usage": .reference("TokenUsage"), "cost": .picodollars,
             "firstTokenMilliseconds?": .number, "totalMilliseconds": .number,
-            "cache?": .choice(["miss", "hit", "joined"]), "saved?": .picodollars,
+            "cache?": .choice(["miss", "hit", "joined", "similar", "stale"]),
+            "saved?": .picodollars,
         ]),
         "TokenUsage": .record([
             "freshInput": .integer, "cacheRead": .integer, "cacheWrite": .integer,

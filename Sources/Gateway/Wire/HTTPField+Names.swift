@@ -3,6 +3,8 @@ import HTTPTypes
 extension HTTPField.Name {
     static let actingAs = named("x-heptad-as")
     static let cacheUse = named("x-heptad-cache")
+    static let cacheQuestion = named("x-heptad-cache-question")
+    static let cacheSimilarity = named("x-heptad-cache-similarity")
     static let callCost = named("x-heptad-cost")
     static let callSaved = named("x-heptad-saved")
     static let crossOriginOpenerPolicy = named("cross-origin-opener-policy")

@@ -1,5 +1,28 @@
-/// Percent-encoded text from request targets (RFC 3986).
+/// Percent-encoded text in request targets and headers (RFC 3986).
 enum PercentEncoding {
+    /// Everything but letters, digits and `-._~` is escaped; characters that do not fit are left out
+    /// at the end.
+    static func encode(_ text: String, bytesMax: Int) -> String {
+        let digits = Array("0123456789ABCDEF".utf8)
+        var result: [UInt8] = []
+        for character in text {
+            var piece: [UInt8] = []
+            for byte in character.utf8 {
+                switch byte {
+                case UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "a")...UInt8(ascii: "z"),
+                    UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "-"), UInt8(ascii: "."),
+                    UInt8(ascii: "_"), UInt8(ascii: "~"):
+                    piece.append(byte)
+                default:
+                    piece += [UInt8(ascii: "%"), digits[Int(byte >> 4)], digits[Int(byte & 15)]]
+                }
+            }
+            guard result.count + piece.count <= bytesMax else { break }
+            result += piece
+        }
+        return String(decoding: result, as: UTF8.self)
+    }
+
     /// Nil where an escape is broken, or what comes out is not UTF-8 or has a NUL.
     static func decode(_ text: some StringProtocol, plusIsSpace: Bool = false) -> String? {
         var bytes: [UInt8] = []

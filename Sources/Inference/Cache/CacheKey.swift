@@ -8,11 +8,20 @@ struct CacheKey: Hashable, Sendable {
     let digest: String
 
     /// Nil for what cannot be written down, such as a temperature that is no number.
-    init?(_ request: ChatRequest) {
+    init?(_ request: ChatRequest) { self.init(Canonical(request)) }
+
+    /// Of everything but the last message, whose text may be put in other words.
+    init?(around request: ChatRequest) {
+        var request = request
+        request.messages = request.messages.dropLast() + [ChatMessage(.user, "")]
+        self.init(Canonical(request))
+    }
+
+    private init?(_ canonical: Canonical) {
         let encoder = JSONEncoder()
         // The order of a dictionary's keys differs from run to run.
         encoder.outputFormatting = .sortedKeys
-        guard let sum = try? SHA256(), let bytes = try? encoder.encode(Canonical(request)) else {
+        guard let sum = try? SHA256(), let bytes = try? encoder.encode(canonical) else {
             return nil
         }
         bytes.withUnsafeBytes { sum.update($0) }

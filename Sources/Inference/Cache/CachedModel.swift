@@ -1,40 +1,51 @@
 package import Core
+import Logging
 import Metrics
 import ServiceContextModule
 import Synchronization
 import Tracing
 
-/// A model that gives an answer again where the same user asks the same again, as the configuration
-/// allows, and asks once where the same is asked several times at once. An answer that was there is
-/// streamed as it came and is not charged.
+/// A model that gives an answer again where the same user asks the same again, or something that
+/// means the same, as the configuration allows, and asks once where the same is asked several times
+/// at once. An answer that was there is streamed as it came and is not charged.
 ///
 /// Who joins a call that is under way gets its events as they come. Where the one who opened it goes
 /// away, it goes on for the others and the next of them pays; where it fails, it fails for all.
 package final class CachedModel: ChatModel {
     private let model: any ChatModel
-    private let caching: ExactCaching
+    private let rules: [String?: CacheRules]
     private let shelf: AnswerShelf
+    private let questions: QuestionReader
+    private let audit: CacheAudit?
     private let environment: Environment
     private let tracer: @Sendable () -> any Tracer
+    private let logger = Logger(label: "heptad.cache")
 
     /// How often a call is joined whose opener goes away before it is open.
     private static let joinsMax = 8
 
+    /// - Parameter audit: is shown a share of the answers to similar questions.
     package convenience init(
-        _ model: any ChatModel, _ configuration: CacheConfiguration, environment: Environment
+        _ model: any ChatModel, _ configuration: InferenceConfiguration, embedder: any Embedder,
+        audit: CacheAudit?, environment: Environment
     ) {
         self.init(
-            model, configuration, environment: environment,
+            model, configuration, embedder: embedder, audit: audit, environment: environment,
             tracer: { InstrumentationSystem.tracer })
     }
 
     init(
-        _ model: any ChatModel, _ configuration: CacheConfiguration, environment: Environment,
+        _ model: any ChatModel, _ configuration: InferenceConfiguration, embedder: any Embedder,
+        audit: CacheAudit?, environment: Environment,
         tracer: @escaping @Sendable () -> any Tracer
     ) {
         self.model = model
-        caching = configuration.exact
-        shelf = AnswerShelf(configuration, environment: environment)
+        rules = configuration.cacheRules()
+        shelf = AnswerShelf(
+            configuration.cache, keepsForOutages: rules.values.contains { $0.answersOutages },
+            environment: environment)
+        questions = QuestionReader(embedder, environment: environment)
+        self.audit = audit
         self.environment = environment
         self.tracer = tracer
     }
@@ -45,17 +56,63 @@ package final class CachedModel: ChatModel {
         try await model.countTokens(texts, model: name)
     }
 
+    /// The answer that was given to the same request, else the one to a question that means the
+    /// same; nil where there is none, or it is not this model's to give.
+    package func recall(_ request: ChatRequest) async throws -> ChatCall? {
+        let rules = rules(for: request)
+        guard rules.keeps(request), let key = CacheKey(request) else { return nil }
+        let openedAt = environment.now()
+        if let answer = shelf.answer(to: key) {
+            return given(answer, .hit, to: request, since: openedAt)
+        }
+        guard rules.comparesQuestions(of: request),
+            let question = try await questions.question(request),
+            let match = shelf.nearest(
+                to: question, of: request.principal.userID, min: rules.similarityMin)
+        else { return nil }
+        return given(match.answer, .similar, to: request, match: match, since: openedAt)
+    }
+
     package func open(_ request: ChatRequest) async throws -> ChatCall {
-        guard caching.covers(request), let key = CacheKey(request) else {
+        let rules = rules(for: request)
+        guard rules.keeps(request), let key = CacheKey(request) else {
             return try await model.open(request)
         }
+        if let call = try await recall(request) { return call }
+        var place = AnswerShelf.Place(user: request.principal.userID, key: key)
+        if rules.comparesQuestions(of: request) {
+            place.question = try await questions.question(request)
+        }
         let openedAt = environment.now()
+        do {
+            return try await shared(request, place, since: openedAt)
+        } catch {
+            guard rules.answersOutages, Self.isOutage(error),
+                let answer = shelf.lateAnswer(to: key)
+            else { throw error }
+            logger.warning(
+                "Nobody can answer; a kept answer is given",
+                metadata: ["model": "\(request.model)", "failure": "\(Failure(error))"])
+            return given(answer, .stale, to: request, since: openedAt)
+        }
+    }
+
+    private func rules(for request: ChatRequest) -> CacheRules {
+        rules[request.model] ?? rules[nil] ?? CacheRules()
+    }
+
+    private static func isOutage(_ error: any Error) -> Bool {
+        [.upstream, .unavailable, .timeout, .rateLimited].contains(Failure(error).code)
+    }
+
+    /// Makes the answer, or joins the call that makes it.
+    private func shared(
+        _ request: ChatRequest, _ place: AnswerShelf.Place, since openedAt: Timestamp
+    ) async throws -> ChatCall {
         for _ in 0..<Self.joinsMax {
             try Task.checkCancellation()
-            switch shelf.look(up: key, traceID: TraceContext.currentTraceID) {
-            case .hit(let answer):
-                note(.hit)
-                return given(answer, request, since: openedAt)
+            switch shelf.look(up: place, traceID: TraceContext.currentTraceID) {
+            case .hit(let answer): return given(answer, .hit, to: request, since: openedAt)
             case .missed(let call, let seat):
                 note(.miss)
                 do {
@@ -101,33 +158,54 @@ package final class CachedModel: ChatModel {
     }
 
     private func given(
-        _ answer: KeptAnswer, _ request: ChatRequest, since openedAt: Timestamp
+        _ answer: KeptAnswer, _ use: CacheUse, to request: ChatRequest,
+        match: AnswerShelf.Match? = nil, since openedAt: Timestamp
     ) -> ChatCall {
-        let source = Once(Source.kept(answer))
+        note(use)
+        let source = Once(Source.kept(answer, match))
+        let traceID = TraceContext.currentTraceID
         return ChatCall(
             candidate: answer.completion.candidate,
-            decision: "cache \(answer.completion.candidate)",
-            cache: .hit, isCharged: { false },
+            decision: "cache \(answer.completion.candidate)" + (use == .stale ? " (stale)" : ""),
+            notice: Self.notice(of: answer, match, use), cache: use,
+            cached: CachedAnswer(
+                usage: answer.completion.usage, question: match?.question,
+                similarity: match?.similarity),
+            isCharged: { false },
             run: { emit in
-                try await self.run(try source.take(), .hit, request, since: openedAt, emit)
+                let taken = try source.take()
+                if let match { self.audit?.consider(request, match, traceID: traceID) }
+                return try await self.run(taken, use, request, since: openedAt, emit)
             }, abandon: { _ = try? source.take() })
+    }
+
+    private static func notice(
+        of answer: KeptAnswer, _ match: AnswerShelf.Match?, _ use: CacheUse
+    ) -> String? {
+        if let match {
+            return "This is the answer to an earlier question of yours:"
+                + " \u{201C}\(match.question)\u{201D}"
+        }
+        guard use == .stale else { return nil }
+        return "No model could be reached; this answer was given on \(answer.keptAt) and may be out"
+            + " of date."
     }
 
     /// Where the events of an answer come from.
     private enum Source: Sendable {
-        case kept(KeptAnswer)
+        case kept(KeptAnswer, AnswerShelf.Match?)
         case shared(SharedCall, seat: Int)
 
         var traceID: String? {
             switch self {
-            case .kept(let answer): answer.traceID
+            case .kept(let answer, _): answer.traceID
             case .shared(let call, _): call.traceID
             }
         }
 
         func read(_ emit: ChatCall.Emit) async throws -> Completion {
             switch self {
-            case .kept(let answer):
+            case .kept(let answer, _):
                 for event in answer.events { try await emit(event) }
                 return answer.completion
             case .shared(let call, let seat): return try await call.read(seat, emit)
@@ -160,6 +238,10 @@ package final class CachedModel: ChatModel {
             attributes["heptad.purpose"] = request.purpose
             attributes["gen_ai.request.model"] = request.model
             if let traceID = source.traceID { attributes["heptad.cache.trace_id"] = traceID }
+            // Not the question itself: administrators read traces, and nobody's chats.
+            if case .kept(_, let match?) = source {
+                attributes["heptad.cache.similarity"] = match.similarity
+            }
         }
         var firstTextAt: Timestamp?
         do {

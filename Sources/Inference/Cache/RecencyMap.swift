@@ -15,6 +15,10 @@ struct RecencyMap<Key: Hashable, Value> {
     private var newest: Int?
 
     var count: Int { places.count }
+    /// All of them, in no order.
+    var entries: [(key: Key, value: Value)] {
+        slots.compactMap { slot in slot.map { ($0.key, $0.value) } }
+    }
 
     /// The value, which is now the one used last.
     mutating func use(_ key: Key) -> Value? {
@@ -54,9 +58,11 @@ struct RecencyMap<Key: Hashable, Value> {
     }
 
     /// Takes out what was not used for longest.
-    mutating func removeOldest() -> Value? {
-        guard let oldest, let key = slots[oldest]?.key else { return nil }
-        return remove(key)
+    mutating func removeOldest() -> Value? { takeOldest()?.value }
+
+    mutating func takeOldest() -> (key: Key, value: Value)? {
+        guard let oldest, let key = slots[oldest]?.key, let value = remove(key) else { return nil }
+        return (key, value)
     }
 
     private mutating func link(_ place: Int) {

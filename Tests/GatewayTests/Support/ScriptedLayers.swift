@@ -23,6 +23,7 @@ final class ScriptedLayers: Sendable {
         var events: [ChatEvent] = []
         var finishReason = Completion.FinishReason.stop
         var cache: CacheUse?
+        var cached: CachedAnswer?
         var decision = ""
         var change: CandidateSwitch?
         var stallsRun = false
@@ -244,7 +245,7 @@ extension ScriptedLayers: ChatModel, Embedder {
         }
         return ChatCall(
             candidate: "local/tiny", decision: state.withLock { $0.decision },
-            cache: state.withLock { $0.cache },
+            cache: state.withLock { $0.cache }, cached: state.withLock { $0.cached },
             run: { emit in
                 let (events, pieces, change, failure, stalls) = self.state.withLock {
                     ($0.events, $0.pieces, $0.change, $0.runFailure, $0.stallsRun)
