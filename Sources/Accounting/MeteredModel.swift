@@ -30,6 +30,7 @@ package struct MeteredModel: ChatModel {
                 inner, request: request, call: call, hold: hold, model: model, ledger: ledger)
             return ChatCall(
                 candidate: inner.candidate, decision: inner.decision, notice: inner.notice,
+                context: inner.context,
                 cache: inner.cache, isCharged: { inner.isCharged },
                 run: { try await meter.run($0) }, abandon: { await meter.abandon() })
         } catch {

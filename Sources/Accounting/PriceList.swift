@@ -46,10 +46,19 @@ final class PriceList: Sendable {
     /// Like `price`, for what has been called already: never refused.
     func bookedPrice(of candidate: String, now: Timestamp) -> Price { lookUp(candidate, now: now) }
 
-    private func lookUp(_ candidate: String, now: Timestamp) -> Price {
+    /// What a candidate reads, as far as the book says.
+    func contextTokens(of candidate: String) -> Int? {
+        let (provider, model) = Self.parts(of: candidate)
+        return book.contextTokens(provider: provider, model: model)
+    }
+
+    private static func parts(of candidate: String) -> (provider: String, model: String) {
         let slash = candidate.firstIndex(of: "/") ?? candidate.startIndex
-        let provider = String(candidate[..<slash])
-        let model = String(candidate[slash...].drop { $0 == "/" })
+        return (String(candidate[..<slash]), String(candidate[slash...].drop { $0 == "/" }))
+    }
+
+    private func lookUp(_ candidate: String, now: Timestamp) -> Price {
+        let (provider, model) = Self.parts(of: candidate)
         if let price = configured[candidate.lowercased()] { return price }
         if let price = configured[provider.lowercased() + "/*"] { return price }
         if provider == Self.localProvider { return Price(rates: .free, asOf: Price.local) }

@@ -35,11 +35,12 @@ struct Appliance: Sendable {
             configuration.accounting, folder: data, environment: environment)
         router = try ModelRouter(
             configuration.inference, modelsFolder: models, client: client,
-            environment: environment)
+            environment: environment, contextTokens: { ledger.contextTokens(of: $0) })
         // Layers are handed metered models only, so none can forget to account.
         let model = MeteredModel(
             CachedModel(router, configuration.inference.cache, environment: environment),
             ledger: ledger)
+        router.summarize(with: model)
         let embedder = MeteredEmbedder(router, ledger: ledger)
 
         let conversations = try OrchestrationStore(folder: data)

@@ -29,7 +29,11 @@ package struct InferenceConfiguration: Codable, Sendable, Equatable {
     /// Throws `invalid` with the key that is wrong.
     package func validate() throws {
         for (name, provider) in providers { try provider.validate(name: name) }
-        for (name, model) in models { try model.validate(name: name, providers: providers) }
+        for (name, model) in models {
+            try model.validate(name: name, providers: providers)
+            try model.context.validate(
+                "inference.models.\(name).context", model: name, models: models)
+        }
         if !defaultModel.isEmpty, !models.isEmpty, models[defaultModel] == nil {
             throw Failure(
                 .invalid, "inference.default_model: there is no model \"\(defaultModel)\".")
@@ -213,11 +217,13 @@ package struct ModelConfiguration: Codable, Sendable, Equatable {
     /// A model of the models folder that answers when every candidate is down, and says so; empty
     /// for none.
     package var degradeTo = ""
-    /// Tokens that prompt and answer may have together; 0 means the file's own for local models
-    /// and 32768 for hosted ones.
+    /// Tokens that prompt and answer may have together; 0 means the file's own for local models, what
+    /// the price book says for hosted ones, and 32768 where it does not.
     package var contextTokens = 0
     /// The longest answer; 0 means `local.output_tokens_max` for local models and 4096 for hosted.
     package var outputTokensMax = 0
+    /// What happens to a prompt that has no room.
+    package var context = ContextConfiguration()
 
     package init() {}
 

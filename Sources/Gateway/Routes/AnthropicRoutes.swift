@@ -45,8 +45,7 @@ struct AnthropicRoutes: Sendable {
             response = try await answer(open, reply, call)
         }
         response.headers[.requestID] = call.context.traceID
-        response.headers[.cacheUse] = open.cache?.rawValue
-        response.headers[.route] = open.decision
+        response.headers.describe(open)
         return response
     }
 

@@ -116,8 +116,8 @@ struct OpenAIRoutes: Sendable {
         if !saved.isEmpty {
             response.headers[.callSaved] = "\(saved.reduce(Int64(0)) { $0 &+ $1.rawValue })"
         }
+        response.headers.describe(calls.first)
         response.headers[.cacheUse] = calls.cache?.rawValue
-        response.headers[.route] = calls.decision
         response.headers[.connection] = "close"
         return response
     }
@@ -145,8 +145,8 @@ struct OpenAIRoutes: Sendable {
             }
             try await sink.send(text: "[DONE]")
         }
+        response.headers.describe(calls.first)
         response.headers[.cacheUse] = calls.cache?.rawValue
-        response.headers[.route] = calls.decision
         return response
     }
 
@@ -229,8 +229,8 @@ private struct OpenCalls: Sendable {
         return uses.count == 1 ? calls[0].cache : uses.contains(.miss) ? .miss : .joined
     }
 
-    /// Who answers and why, of the first call; nil where a header cannot carry it.
-    var decision: String? { calls.first.flatMap(\.decision) }
+    /// All are of one prompt, so the first speaks for them.
+    var first: OpenCall? { calls.first }
 
     /// Runs all at once, and hands `send` what a stream says of them as it comes. When one fails,
     /// the others end with it.

@@ -1,4 +1,5 @@
 import Core
+import HTTPTypes
 import Synchronization
 
 /// A call that is given up when nobody runs it: a client may be gone before its answer begins, and
@@ -7,6 +8,8 @@ final class OpenCall: Sendable {
     let cache: CacheUse?
     /// Who answers and why; nil where a header cannot carry it.
     let decision: String?
+    /// What was left out of the prompt.
+    let context: String?
     private let call: Mutex<ChatCall?>
 
     // Proxies cut or refuse what is much longer.
@@ -14,6 +17,7 @@ final class OpenCall: Sendable {
 
     init(_ call: ChatCall) {
         cache = call.cache
+        context = call.context
         // Names of models are the operator's, and may have letters that a header may not.
         let safe = call.decision.unicodeScalars.map { (32..<127).contains($0.value) ? $0 : "?" }
         let text = String(String.UnicodeScalarView(safe.prefix(Self.decisionBytesMax)))
@@ -39,6 +43,15 @@ final class OpenCall: Sendable {
             defer { held = nil }
             return held
         }
+    }
+}
+
+extension HTTPFields {
+    /// Says who answers, what a cache had of it, and what was left out of the prompt.
+    mutating func describe(_ call: OpenCall?) {
+        self[.cacheUse] = call?.cache?.rawValue
+        self[.route] = call?.decision
+        self[.context] = call?.context
     }
 }
 

@@ -64,8 +64,7 @@ struct ResponsesRoutes: Sendable {
         var response = Response.text(object.text, type: "application/json")
         response.headers[.callCost] = "\(completion.cost.rawValue)"
         response.headers[.callSaved] = completion.saved.map { "\($0.rawValue)" }
-        response.headers[.cacheUse] = running.cache?.rawValue
-        response.headers[.route] = running.decision
+        response.headers.describe(running)
         response.headers[.connection] = "close"
         return response
     }
@@ -89,8 +88,7 @@ struct ResponsesRoutes: Sendable {
                 try await send(stream.fail(Self.refusal(Failure(error))))
             }
         }
-        response.headers[.cacheUse] = running.cache?.rawValue
-        response.headers[.route] = running.decision
+        response.headers.describe(running)
         return response
     }
 

@@ -60,7 +60,9 @@ final class AnswerShelf: Sendable {
         _ call: SharedCall, _ key: CacheKey, _ events: [ChatEvent], _ completion: Completion?
     ) {
         let answer = completion.flatMap { completion in
-            KeptAnswer(events, completion, at: environment.now(), traceID: call.traceID)
+            KeptAnswer(
+                events, completion, at: environment.now(), traceID: call.traceID,
+                context: call.context)
         }
         let (bytes, count) = state.withLock { state in
             if state.calls[key] === call { state.calls[key] = nil }

@@ -87,6 +87,7 @@ package final class CachedModel: ChatModel {
         let source = Once(Source.shared(call, seat: seat))
         return ChatCall(
             candidate: opened.candidate, decision: opened.decision, notice: opened.notice,
+            context: opened.context,
             cache: use, isCharged: { call.isCharged(seat) },
             run: { emit in
                 try await self.run(try source.take(), use, request, since: openedAt, emit)
@@ -103,7 +104,7 @@ package final class CachedModel: ChatModel {
         let source = Once(Source.kept(answer))
         return ChatCall(
             candidate: answer.completion.candidate,
-            decision: "cache \(answer.completion.candidate)",
+            decision: "cache \(answer.completion.candidate)", context: answer.context,
             cache: .hit, isCharged: { false },
             run: { emit in
                 try await self.run(try source.take(), .hit, request, since: openedAt, emit)
