@@ -33,6 +33,7 @@ package struct InferenceConfiguration: Codable, Sendable, Equatable {
             try model.validate(name: name, providers: providers)
             try model.context.validate(
                 "inference.models.\(name).context", model: name, models: models)
+            try model.guards.validate("inference.models.\(name).guards")
         }
         if !defaultModel.isEmpty, !models.isEmpty, models[defaultModel] == nil {
             throw Failure(
@@ -224,6 +225,8 @@ package struct ModelConfiguration: Codable, Sendable, Equatable {
     package var outputTokensMax = 0
     /// What happens to a prompt that has no room.
     package var context = ContextConfiguration()
+    /// What is refused, taken out or marked before a candidate sees a request.
+    package var guards = GuardsConfiguration()
 
     package init() {}
 

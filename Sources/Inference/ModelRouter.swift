@@ -10,6 +10,8 @@ package final class ModelRouter: ChatModel, Embedder {
     package var inventory: Inventory { routes.inventory }
 
     private let routes: Routes
+    /// By the public name; none where nothing is guarded.
+    private let guards: [String: InputGuards]
     private let around: CandidateSearch.Surroundings
 
     /// The most texts that one call embeds.
@@ -45,6 +47,10 @@ package final class ModelRouter: ChatModel, Embedder {
         }
     ) throws {
         try configuration.validate()
+        let untrusted = UntrustedText(environment)
+        guards = try configuration.models.mapValues {
+            try InputGuards($0.guards, untrusted: untrusted)
+        }
         around = CandidateSearch.Surroundings(
             weather: Weather(configuration, now: environment.now), environment: environment,
             limits: configuration.retries.limits, wait: wait, tracer: tracer,
@@ -72,12 +78,14 @@ package final class ModelRouter: ChatModel, Embedder {
 
     // MARK: Chat
 
-    /// Asks one candidate after the other, in the order of the model's policy and as `FailureClass`
+    /// Guards the request, then asks one candidate after the other, in the order of the model's policy and as `FailureClass`
     /// allows, until one begins to answer. An empty model name means the default. When nobody
     /// answers, the last failure is thrown.
     package func open(_ request: ChatRequest) async throws -> ChatCall {
         let route = try routes.route(named: request.model)
         try check(request)
+        let guarded = try guards[route.name]?.guarding(request, tracer: around.tracer())
+        let request = guarded?.request ?? request
         let openedAt = around.environment.now()
         var search = CandidateSearch(route, request, around)
         let leg = try await search.next(for: request)
@@ -86,7 +94,8 @@ package final class ModelRouter: ChatModel, Embedder {
         return ChatCall(
             candidate: leg.candidate.name.description, decision: leg.decision, notice: leg.notice,
             context: leg.context?.header,
-            run: { emit in try await call.run(emit) }, abandon: { await call.abandon() })
+            run: { emit in try await call.run(emit) }, abandon: { await call.abandon() }
+        ).restoring(guarded?.values)
     }
 
     private func check(_ request: ChatRequest) throws {
