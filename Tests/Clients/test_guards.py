@@ -38,18 +38,32 @@ class Upstream(BaseHTTPRequestHandler):
                                  "function": {"name": "send", "arguments": ""}}]},
                 *({"tool_calls": [{"index": 0, "function": {"arguments": one}}]}
                   for one in arguments)]
+        reason = "tool_calls" if body.get("tools") else "stop"
+        usage = {"prompt_tokens": 200, "completion_tokens": 9}
+        if not body.get("stream"):
+            message = {"role": "assistant", "content": answer}
+            if body.get("tools"):
+                message["tool_calls"] = [{
+                    "id": "call_1", "type": "function",
+                    "function": {"name": "send", "arguments": arguments}}]
+            return self.answer("application/json", json.dumps({
+                "id": "c", "object": "chat.completion", "model": "m", "usage": usage,
+                "choices": [{"index": 0, "message": message, "finish_reason": reason}]}))
         chunks = [{"id": "c", "model": "m", "choices": [{"index": 0, "delta": delta}]}
                   for delta in deltas]
-        reason = "tool_calls" if body.get("tools") else "stop"
         chunks += [
             {"id": "c", "choices": [{"index": 0, "delta": {}, "finish_reason": reason}]},
-            {"id": "c", "choices": [], "usage": {"prompt_tokens": 200, "completion_tokens": 9}}]
-        data = "".join(f"data: {json.dumps(chunk)}\n\n" for chunk in chunks) + "data: [DONE]\n\n"
+            {"id": "c", "choices": [], "usage": usage}]
+        self.answer("text/event-stream", "".join(
+            f"data: {json.dumps(chunk)}\n\n" for chunk in chunks) + "data: [DONE]\n\n")
+
+    def answer(self, media_type, text):
+        data = text.encode()
         self.send_response(200)
-        self.send_header("Content-Type", "text/event-stream")
-        self.send_header("Content-Length", str(len(data.encode())))
+        self.send_header("Content-Type", media_type)
+        self.send_header("Content-Length", str(len(data)))
         self.end_headers()
-        self.wfile.write(data.encode())
+        self.wfile.write(data)
 
     def log_message(self, *arguments):
         pass

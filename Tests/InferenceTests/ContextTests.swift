@@ -182,7 +182,7 @@ struct ContextTests {
         #expect(
             sent.hasPrefix(
                 "0123456789[Summary of the earlier conversation: Hello]\nquestion 8answered 8"))
-        #expect(!sent.contains("question 7"))
+        #expect(sent.utf8.count == 305)
         await call.abandon()
         let next = try await router.open(request(turns: 21))
         #expect(next.context?.hasSuffix("summary=kept") == true)

@@ -77,7 +77,7 @@ struct AnthropicRoutes: Sendable {
     private func answer(_ open: OpenCall, _ reply: AnthropicReply, _ call: Call) async throws
         -> Response
     {
-        let (message, cost) = try await call.request.whileConnected {
+        let (message, cost) = try await call.context.connection.whileOpen {
             var reply = reply
             let completion = try await open.run { _ = try reply.receive($0) }
             _ = reply.end(completion)
@@ -85,7 +85,6 @@ struct AnthropicRoutes: Sendable {
         }
         var response = Response.text(message.text, type: "application/json")
         response.headers[.callCost] = "\(cost.rawValue)"
-        response.headers[.connection] = "close"
         return response
     }
 
@@ -95,7 +94,7 @@ struct AnthropicRoutes: Sendable {
     ) -> Response {
         var events = events
         events.sign = AnthropicEvent.ping
-        return events.response(to: call.request) { sink in
+        return events.response(over: call.context.connection) { sink in
             var reply = reply
             do {
                 try await sink.send(reply.start(inputTokens: inputTokens))

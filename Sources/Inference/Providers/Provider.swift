@@ -45,6 +45,8 @@ struct ProviderRequest: Sendable {
     var toolChoice = ToolChoice.auto
     var allowsParallelToolCalls = true
     var responseFormat = ResponseFormat.text
+    /// Whether the answer is wanted piece by piece; a provider may do so unasked.
+    var streams = true
 }
 
 /// A call that is open. Run it once, or abandon it.

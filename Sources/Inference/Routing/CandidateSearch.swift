@@ -238,7 +238,7 @@ struct CandidateSearch: Sendable {
                     headers: TraceContext.headers(of: span.context), tools: request.tools,
                     toolChoice: request.toolChoice,
                     allowsParallelToolCalls: request.allowsParallelToolCalls,
-                    responseFormat: request.responseFormat))
+                    responseFormat: request.responseFormat, streams: request.streams))
             place.hasBegun()
             given.insert(candidate.name)
             let text = decision.text(chosen: candidate.name, isDegraded: isDegraded)
