@@ -45,7 +45,7 @@ package struct MeteredModel: ChatModel {
         }
         return ChatCall(
             candidate: inner.candidate, decision: inner.decision, notice: inner.notice,
-            cache: inner.cache, cached: cached, isCharged: { inner.isCharged },
+            context: inner.context, cache: inner.cache, cached: cached, isCharged: { inner.isCharged },
             run: { try await meter.run($0) }, abandon: { await meter.abandon() })
     }
 

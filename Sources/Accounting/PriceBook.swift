@@ -19,6 +19,8 @@ struct PriceBook: Sendable {
         let provider: String
         let model: String
         let price: Price
+        /// What the model reads; nil where the book does not say.
+        let contextTokens: Int?
         /// First day, and first day no longer, on which the price holds; "" for no limit.
         let effectiveFrom: String
         let effectiveTo: String
@@ -79,18 +81,27 @@ struct PriceBook: Sendable {
     /// of it the one whose name is in `provider` wins, and otherwise the dearest, so that a guess
     /// is never below the bill.
     func price(provider: String, model: String, on day: String) -> Price? {
+        inForce(entries(provider: provider, model: model), on: day)
+            .max { $0.rates.sum < $1.rates.sum }
+    }
+
+    /// What `provider/model` reads, nil where the book does not know: the least of those it may be.
+    func contextTokens(provider: String, model: String) -> Int? {
+        entries(provider: provider, model: model).compactMap(\.contextTokens).min()
+    }
+
+    private func entries(provider: String, model: String) -> [Entry] {
         let named = provider.lowercased()
         let found = (byModel[model.lowercased()] ?? []).map { entries[$0] }
         if found.isEmpty, let slash = model.firstIndex(of: "/") {
             // Resellers put the maker before the model: openrouter/anthropic/claude-opus-5.
-            return price(
+            return entries(
                 provider: String(model[..<slash]),
-                model: String(model[model.index(after: slash)...]), on: day)
+                model: String(model[model.index(after: slash)...]))
         }
         let own = found.filter { $0.provider.lowercased() == named }
         let alike = found.filter { named.contains($0.provider.lowercased()) }
-        let candidates = own.isEmpty ? (alike.isEmpty ? found : alike) : own
-        return inForce(candidates, on: day).max { $0.rates.sum < $1.rates.sum }
+        return own.isEmpty ? (alike.isEmpty ? found : alike) : own
     }
 
     /// Each provider's price for the day; where the day is outside all periods, its last one.
@@ -128,6 +139,7 @@ private struct Line: Decodable {
     let cacheRead: Decimal?
     let cacheWrite: Decimal?
     let longContext: LongLine?
+    let contextWindow: Int?
     let asOf: String?
     let effectiveFrom: String?
     let effectiveTo: String?
@@ -153,6 +165,7 @@ private struct Line: Decodable {
         return PriceBook.Entry(
             provider: provider, model: model,
             price: Price(rates: rates, long: long, asOf: asOf ?? bookAsOf),
+            contextTokens: contextWindow.flatMap { $0 > 0 ? $0 : nil },
             effectiveFrom: effectiveFrom ?? "", effectiveTo: effectiveTo ?? "")
     }
 

@@ -47,6 +47,17 @@ final class PriceList: Sendable {
     /// Like `price`, for what has been called already: never refused.
     func bookedPrice(of candidate: String, now: Timestamp) -> Price { lookUp(candidate, now: now) }
 
+    /// What a candidate reads, as far as the book says.
+    func contextTokens(of candidate: String) -> Int? {
+        let (provider, model) = Self.parts(of: candidate)
+        return book.contextTokens(provider: provider, model: model)
+    }
+
+    private static func parts(of candidate: String) -> (provider: String, model: String) {
+        let slash = candidate.firstIndex(of: "/") ?? candidate.startIndex
+        return (String(candidate[..<slash]), String(candidate[slash...].drop { $0 == "/" }))
+    }
+
     /// What was looked up today.
     private struct Known {
         var day: Int64 = .min
@@ -68,9 +79,7 @@ final class PriceList: Sendable {
     private static let knownMax = 1000
 
     private func search(_ candidate: String, now: Timestamp) -> Price {
-        let slash = candidate.firstIndex(of: "/") ?? candidate.startIndex
-        let provider = String(candidate[..<slash])
-        let model = String(candidate[slash...].drop { $0 == "/" })
+        let (provider, model) = Self.parts(of: candidate)
         if let price = configured[candidate.lowercased()] { return price }
         if let price = configured[provider.lowercased() + "/*"] { return price }
         if provider == Self.localProvider { return Price(rates: .free, asOf: Price.local) }

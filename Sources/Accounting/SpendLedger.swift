@@ -52,6 +52,11 @@ package final class SpendLedger: Ledger {
         return Quote(model: request.model, ceiling: ceiling, remaining: remaining)
     }
 
+    /// What the hosted model `provider/model` reads, as far as the price book says.
+    package func contextTokens(of candidate: String) -> Int? {
+        prices.contextTokens(of: candidate)
+    }
+
     package func spend(of principal: Principal) async throws -> Spend {
         let (month, budget) = (environment.now().month, budget)
         let reserved = allowances.held(by: principal.userID)

@@ -35,7 +35,7 @@ struct Appliance: Sendable {
             configuration.accounting, folder: data, environment: environment)
         router = try ModelRouter(
             configuration.inference, modelsFolder: models, client: client,
-            environment: environment)
+            environment: environment, contextTokens: { ledger.contextTokens(of: $0) })
         // Layers are handed metered models only, so none can forget to account.
         let embedder = MeteredEmbedder(router, ledger: ledger)
         let audit = CacheAudit(
@@ -45,6 +45,7 @@ struct Appliance: Sendable {
             CachedModel(
                 router, configuration.inference, embedder: embedder, audit: audit,
                 environment: environment), ledger: ledger)
+        router.summarize(with: model)
 
         let conversations = try OrchestrationStore(folder: data)
         let jobs = try JobStore(

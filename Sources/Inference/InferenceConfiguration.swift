@@ -29,7 +29,12 @@ package struct InferenceConfiguration: Codable, Sendable, Equatable {
     /// Throws `invalid` with the key that is wrong.
     package func validate() throws {
         for (name, provider) in providers { try provider.validate(name: name) }
-        for (name, model) in models { try model.validate(name: name, providers: providers) }
+        for (name, model) in models {
+            try model.validate(name: name, providers: providers)
+            try model.context.validate(
+                "inference.models.\(name).context", model: name, models: models)
+            try model.guards.validate("inference.models.\(name).guards")
+        }
         if !defaultModel.isEmpty, !models.isEmpty, models[defaultModel] == nil {
             throw Failure(
                 .invalid, "inference.default_model: there is no model \"\(defaultModel)\".")
@@ -220,11 +225,15 @@ package struct ModelConfiguration: Codable, Sendable, Equatable {
     package var semanticCache = ModelCacheScope.inherit
     /// `cache.similarity_min` of this model; 0 means the same.
     package var similarityMin = 0.0
-    /// Tokens that prompt and answer may have together; 0 means the file's own for local models
-    /// and 32768 for hosted ones.
+    /// Tokens that prompt and answer may have together; 0 means the file's own for local models, what
+    /// the price book says for hosted ones, and 32768 where it does not.
     package var contextTokens = 0
     /// The longest answer; 0 means `local.output_tokens_max` for local models and 4096 for hosted.
     package var outputTokensMax = 0
+    /// What happens to a prompt that has no room.
+    package var context = ContextConfiguration()
+    /// What is refused, taken out or marked before a candidate sees a request.
+    package var guards = GuardsConfiguration()
 
     package init() {}
 

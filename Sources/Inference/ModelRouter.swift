@@ -10,6 +10,8 @@ package final class ModelRouter: ChatModel, Embedder {
     package var inventory: Inventory { routes.inventory }
 
     private let routes: Routes
+    /// By the public name; none where nothing is guarded.
+    private let guards: [String: InputGuards]
     private let around: CandidateSearch.Surroundings
 
     /// The most texts that one call embeds.
@@ -18,28 +20,41 @@ package final class ModelRouter: ChatModel, Embedder {
     /// Maps the local models; their weights are not read before the first call. A model file that
     /// is missing or broken is not an error here: `inventory` names it, and calls of it throw.
     /// Throws `invalid` for a configuration that contradicts itself.
+    ///
+    /// - Parameter contextTokens: what the hosted model `provider/model` reads, where that is known.
     package convenience init(
         _ configuration: InferenceConfiguration, modelsFolder: String, client: HTTPClient,
-        environment: Environment
+        environment: Environment,
+        contextTokens: @escaping @Sendable (String) -> Int? = { _ in nil }
     ) throws {
         try self.init(
             configuration,
             shelf: ModelShelf(folder: modelsFolder, options: configuration.local.modelOptions()),
-            client: client, environment: environment)
+            client: client, environment: environment, contextTokens: contextTokens)
     }
+
+    /// From then on this model makes the summaries of what has no room: the router behind whatever
+    /// accounts for its calls.
+    package func summarize(with model: any ChatModel) { around.room.summaries.ask(model) }
 
     init(
         _ configuration: InferenceConfiguration, shelf: ModelShelf, client: HTTPClient,
         environment: Environment,
+        contextTokens: (String) -> Int? = { _ in nil },
         tracer: @escaping @Sendable () -> any Tracer = { InstrumentationSystem.tracer },
         wait: @escaping @Sendable (Duration) async throws -> Void = {
             try await Task.sleep(for: $0)
         }
     ) throws {
         try configuration.validate()
+        let untrusted = UntrustedText(environment)
+        guards = try configuration.models.mapValues {
+            try InputGuards($0.guards, untrusted: untrusted)
+        }
         around = CandidateSearch.Surroundings(
             weather: Weather(configuration, now: environment.now), environment: environment,
-            limits: configuration.retries.limits, wait: wait, tracer: tracer)
+            limits: configuration.retries.limits, wait: wait, tracer: tracer,
+            room: PromptRoom(counter: TokenCounter(), summaries: Summaries()))
         var providers: [String: any Provider] = [
             CandidateName.local: LocalProvider(shelf, environment: environment)
         ]
@@ -47,7 +62,8 @@ package final class ModelRouter: ChatModel, Embedder {
             providers[name] = try ProviderFactory.make(
                 name, entry, client: client, environment: environment)
         }
-        routes = Routes(configuration, shelf: shelf, providers: providers)
+        routes = Routes(
+            configuration, shelf: shelf, providers: providers, contextTokens: contextTokens)
     }
 
     package func models() async -> [ModelCard] { routes.inventory.models }
@@ -55,19 +71,21 @@ package final class ModelRouter: ChatModel, Embedder {
     /// The highest count over the model's candidates, since any of them may answer.
     package func countTokens(_ texts: [String], model: String) async throws -> [Int] {
         let counts = try routes.route(named: model).candidates.map { candidate in
-            try candidate.provider.countTokens(texts, model: candidate.name.model)
+            try around.room.counter.tokens(texts, at: candidate)
         }
         return texts.indices.map { index in counts.map { $0[index] }.max() ?? 0 }
     }
 
     // MARK: Chat
 
-    /// Asks one candidate after the other, in the order of the model's policy and as `FailureClass`
+    /// Guards the request, then asks one candidate after the other, in the order of the model's policy and as `FailureClass`
     /// allows, until one begins to answer. An empty model name means the default. When nobody
     /// answers, the last failure is thrown.
     package func open(_ request: ChatRequest) async throws -> ChatCall {
         let route = try routes.route(named: request.model)
         try check(request)
+        let guarded = try guards[route.name]?.guarding(request, tracer: around.tracer())
+        let request = guarded?.request ?? request
         let openedAt = around.environment.now()
         var search = CandidateSearch(route, request, around)
         let leg = try await search.next(for: request)
@@ -75,7 +93,9 @@ package final class ModelRouter: ChatModel, Embedder {
             leg, search, request, openedAt: openedAt, environment: around.environment)
         return ChatCall(
             candidate: leg.candidate.name.description, decision: leg.decision, notice: leg.notice,
-            run: { emit in try await call.run(emit) }, abandon: { await call.abandon() })
+            context: leg.context?.header,
+            run: { emit in try await call.run(emit) }, abandon: { await call.abandon() }
+        ).restoring(guarded?.values)
     }
 
     private func check(_ request: ChatRequest) throws {

@@ -40,7 +40,7 @@ struct MidStreamTests {
                 .switched(
                     CandidateSwitch(
                         from: "p0/model",
-                        usage: TokenUsage(freshInput: 6, output: 1, isEstimated: true),
+                        usage: TokenUsage(freshInput: 11, output: 1, isEstimated: true),
                         to: "p1/model", isContinued: true)),
                 .text("lo there"),
             ])

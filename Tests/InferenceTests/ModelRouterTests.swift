@@ -226,9 +226,9 @@ struct ModelRouterTests {
         }
         let texts = ["", "1234567"]
         #expect(try await router.countTokens(texts, model: "near") == [0, 7])
-        #expect(try await router.countTokens(texts, model: "far") == [4, 7])
+        #expect(try await router.countTokens(texts, model: "far") == [4, 14])
         #expect(
-            try await router.countTokens(texts + ["123456789012"], model: "both") == [4, 7, 12])
+            try await router.countTokens(texts + ["123456789012"], model: "both") == [4, 14, 19])
         #expect(try await router.countTokens([], model: "far") == [])
     }
 

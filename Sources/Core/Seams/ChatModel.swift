@@ -37,12 +37,14 @@ package struct ChatCall: Sendable {
     package let decision: String
     /// What the reader should know of the choice, in a sentence; nil for nothing.
     package let notice: String?
+    /// What was left out of a prompt that was too long, in one line for a header; nil for nothing.
+    package let context: String?
     private let charges: @Sendable () -> Bool
     private let runner: @Sendable (_ emit: Emit) async throws -> Completion
     private let abandoner: @Sendable () async -> Void
 
     package init(
-        candidate: String, decision: String = "", notice: String? = nil,
+        candidate: String, decision: String = "", notice: String? = nil, context: String? = nil,
         cache: CacheUse? = nil, cached: CachedAnswer? = nil,
         isCharged: @escaping @Sendable () -> Bool = { true },
         run: @escaping @Sendable (_ emit: Emit) async throws -> Completion,
@@ -54,6 +56,7 @@ package struct ChatCall: Sendable {
         charges = isCharged
         self.decision = decision
         self.notice = notice
+        self.context = context
         runner = run
         abandoner = abandon
     }

@@ -230,6 +230,7 @@ private struct OpenCalls: Sendable {
         let use = uses.count == 1 ? calls[0].cache : uses.contains(.miss) ? .miss : .joined
         headers[.cacheUse] = use?.rawValue
         headers[.route] = calls[0].decision
+        headers[.context] = calls[0].context
     }
 
     /// Runs all at once, and hands `send` what a stream says of them as it comes. When one fails,

@@ -9,6 +9,8 @@ final class OpenCall: Sendable {
     let cached: CachedAnswer?
     /// Who answers and why; nil where a header cannot carry it.
     let decision: String?
+    /// What was left out of the prompt.
+    let context: String?
     private let call: Mutex<ChatCall?>
 
     // Proxies cut or refuse what is much longer.
@@ -18,6 +20,7 @@ final class OpenCall: Sendable {
     init(_ call: ChatCall) {
         cache = call.cache
         cached = call.cached
+        context = call.context
         // Names of models are the operator's, and may have letters that a header may not.
         let safe = call.decision.unicodeScalars.map { (32..<127).contains($0.value) ? $0 : "?" }
         let text = String(String.UnicodeScalarView(safe.prefix(Self.decisionBytesMax)))
@@ -31,10 +34,11 @@ final class OpenCall: Sendable {
         Task { await call.abandon() }
     }
 
-    /// Says in a response who answers and what a cache had of it.
+    /// Says in a response who answers, what a cache had of it, and what was left out of the prompt.
     func describe(in headers: inout HTTPFields) {
         headers[.cacheUse] = cache?.rawValue
         headers[.route] = decision
+        headers[.context] = context
         guard let cached else { return }
         if let saved = cached.saved { headers[.callSaved] = "\(saved.rawValue)" }
         headers[.cacheQuestion] = cached.question.map {

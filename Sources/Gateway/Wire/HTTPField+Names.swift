@@ -7,6 +7,7 @@ extension HTTPField.Name {
     static let cacheSimilarity = named("x-heptad-cache-similarity")
     static let callCost = named("x-heptad-cost")
     static let callSaved = named("x-heptad-saved")
+    static let context = named("x-heptad-context")
     static let crossOriginOpenerPolicy = named("cross-origin-opener-policy")
     static let crossOriginResourcePolicy = named("cross-origin-resource-policy")
     static let csrfToken = named("x-csrf-token")

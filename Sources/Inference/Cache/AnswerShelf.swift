@@ -114,7 +114,9 @@ final class AnswerShelf: Sendable {
         _ call: SharedCall, _ place: Place, _ events: [ChatEvent], _ completion: Completion?
     ) {
         let answer = completion.flatMap { completion in
-            KeptAnswer(events, completion, at: environment.now(), traceID: call.traceID)
+            KeptAnswer(
+                events, completion, at: environment.now(), traceID: call.traceID,
+                context: call.context)
         }
         let (bytes, count) = state.withLock { state in
             if state.calls[place.key] === call { state.calls[place.key] = nil }

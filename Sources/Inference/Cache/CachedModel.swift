@@ -147,6 +147,7 @@ package final class CachedModel: ChatModel {
         let source = Once(Source.shared(call, seat: seat))
         return ChatCall(
             candidate: opened.candidate, decision: opened.decision, notice: opened.notice,
+            context: opened.context,
             cache: use, isCharged: { call.isCharged(seat) },
             run: { emit in
                 try await self.run(try source.take(), use, request, since: openedAt, emit)
@@ -167,7 +168,7 @@ package final class CachedModel: ChatModel {
         return ChatCall(
             candidate: answer.completion.candidate,
             decision: "cache \(answer.completion.candidate)" + (use == .stale ? " (stale)" : ""),
-            notice: Self.notice(of: answer, match, use), cache: use,
+            notice: Self.notice(of: answer, match, use), context: answer.context, cache: use,
             cached: CachedAnswer(
                 usage: answer.completion.usage, question: match?.question,
                 similarity: match?.similarity),

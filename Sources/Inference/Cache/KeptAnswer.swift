@@ -7,6 +7,8 @@ struct KeptAnswer: Sendable {
     let keptAt: Timestamp
     /// The trace of the call that made it.
     let traceID: String?
+    /// What was left out of its prompt.
+    let context: String?
     /// About what it takes in memory, with its place in the cache.
     let bytes: Int
 
@@ -14,7 +16,10 @@ struct KeptAnswer: Sendable {
 
     /// Nil for an answer that may not be given again: one that calls tools has effects, one that a
     /// filter cut is not the model's, and one that several candidates wrote was an emergency's.
-    init?(_ events: [ChatEvent], _ completion: Completion, at time: Timestamp, traceID: String?) {
+    init?(
+        _ events: [ChatEvent], _ completion: Completion, at time: Timestamp, traceID: String?,
+        context: String? = nil
+    ) {
         guard [.stop, .length].contains(completion.finishReason) else { return nil }
         let isOnce = events.contains { event in
             switch event {
@@ -27,6 +32,7 @@ struct KeptAnswer: Sendable {
         self.completion = completion
         keptAt = time
         self.traceID = traceID
+        self.context = context
         bytes = events.reduce(Self.overheadBytes) { $0 + $1.cachedBytes }
     }
 }

@@ -63,6 +63,9 @@ final class SharedCall: Sendable {
     /// Whether this seat's holder is the one who pays.
     func isCharged(_ seat: Int) -> Bool { state.withLock { $0.payer == seat } }
 
+    /// What was left out of its prompt, once it is open.
+    var context: String? { state.withLock { $0.call?.context } }
+
     // MARK: Opening
 
     /// Told by the one who opened it.

@@ -61,8 +61,4 @@ struct AnthropicProvider: Provider {
     func wait(model: String, tokens: Int) -> Duration? {
         endpoint.wait(model: model, tokens: tokens)
     }
-
-    func countTokens(_ texts: [String], model: String) throws -> [Int] {
-        TokenEstimate.tokens(texts)
-    }
 }

@@ -84,46 +84,50 @@ struct LocalProvider: Provider {
             usage: TokenUsage(freshInput: tokens), responseModel: embedder.name)
     }
 
-    func countTokens(_ texts: [String], model: String) throws -> [Int] {
+    func countTokens(_ texts: [String], model: String) throws -> [Int]? {
         guard let engine = shelf.chatModels[model] else {
             throw Failure(.unavailable, shelf.chatAdvice(model))
         }
         return texts.map(engine.countTokens)
     }
 
+    /// At least, of a prompt that is too long for any tokenizer to make it fit.
+    func promptTokens(_ request: ChatRequest, model: String) throws -> Int? {
+        guard let engine = shelf.chatModels[model] else {
+            throw Failure(.unavailable, shelf.chatAdvice(model))
+        }
+        let least = Self.bytes(request.messages) / Self.bytesPerTokenMax
+        guard least < engine.contextTokens else { return least }
+        return try Self.prompt(
+            request.messages, request.tools, request.toolChoice, request.responseFormat, engine
+        ).count
+    }
+
     private func prompt(of request: ProviderRequest, _ engine: LocalEngine) throws -> [Int32] {
         let context = request.contextTokens
-        let messages = request.messages
+        let bytes = Self.bytes(request.messages)
+        guard bytes / Self.bytesPerTokenMax < context else {
+            throw tooLarge(bytes / Self.bytesPerTokenMax, context, atLeast: true)
+        }
+        let prompt = try Self.prompt(
+            request.messages, request.tools, request.toolChoice, request.responseFormat, engine)
+        guard prompt.count < context else {
+            throw tooLarge(prompt.count, context, atLeast: false)
+        }
+        return prompt
+    }
+
+    private static func prompt(
+        _ messages: [ChatMessage], _ tools: [ToolDefinition], _ choice: ToolChoice,
+        _ format: ResponseFormat, _ engine: LocalEngine
+    ) throws -> [Int32] {
         // An answer that has to begin with its form has no place for reasoning.
-        let isFree = request.responseFormat == .text && [.auto, .none].contains(request.toolChoice)
-        let thinking: Bool? = isFree ? nil : false
-        let tools = request.toolChoice == .none ? [] : request.tools
-        func prompt(dropping count: Int) throws -> [Int32] {
-            let kept = messages.withoutOldest(count)
-            let bytes = kept.reduce(0) { $0 + $1.text.utf8.count }
-            guard bytes / Self.bytesPerTokenMax < context else {
-                throw tooLarge(bytes / Self.bytesPerTokenMax, context, atLeast: true)
-            }
-            let prompt = try engine.prompt(kept, tools, thinking)
-            guard prompt.count < context else {
-                throw tooLarge(prompt.count, context, atLeast: false)
-            }
-            return prompt
-        }
-        guard request.truncates else { return try prompt(dropping: 0) }
-        // The fewest that leave enough: halving, since every try reads the whole conversation.
-        var (least, most) = (0, messages.count)
-        var found: [Int32]?
-        while least < most {
-            let middle = (least + most) / 2
-            do {
-                found = try prompt(dropping: middle)
-                most = middle
-            } catch let failure as Failure where failure.code == .tooLarge {
-                least = middle + 1
-            }
-        }
-        return try found ?? prompt(dropping: messages.count)
+        let isFree = format == .text && [.auto, .none].contains(choice)
+        return try engine.prompt(messages, choice == .none ? [] : tools, isFree ? nil : false)
+    }
+
+    private static func bytes(_ messages: [ChatMessage]) -> Int {
+        messages.reduce(0) { $0 + $1.text.utf8.count }
     }
 
     private func record(_ engine: LocalEngine) {
@@ -139,13 +143,5 @@ struct LocalProvider: Provider {
             "The prompt has \(atLeast ? "more than " : "")\(tokens) tokens; this model reads fewer"
                 + " than \(context), its answer included. Shorten it, or pick a model with more"
                 + " context.")
-    }
-}
-
-extension [ChatMessage] {
-    /// Without the oldest that are neither the system's nor the last.
-    fileprivate func withoutOldest(_ count: Int) -> [ChatMessage] {
-        let old = indices.dropLast().filter { self[$0].role != .system }.prefix(count)
-        return indices.filter { !old.contains($0) }.map { self[$0] }
     }
 }

@@ -73,10 +73,6 @@ struct OpenAIProvider: Provider {
         endpoint.wait(model: model, tokens: tokens)
     }
 
-    func countTokens(_ texts: [String], model: String) throws -> [Int] {
-        TokenEstimate.tokens(texts)
-    }
-
     private func path(_ call: String, _ model: String) -> String {
         azure?.path(call, model) ?? call
     }

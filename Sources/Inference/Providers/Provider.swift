@@ -14,7 +14,11 @@ protocol Provider: Sendable {
     func embed(_ texts: [String], model: String, headers: [String: String]) async throws
         -> ProviderEmbeddings
 
-    func countTokens(_ texts: [String], model: String) throws -> [Int]
+    /// Tokens of each text, exactly; nil where only the provider knows.
+    func countTokens(_ texts: [String], model: String) throws -> [Int]?
+
+    /// Tokens of a whole prompt, exactly; nil where only the provider knows.
+    func promptTokens(_ request: ChatRequest, model: String) throws -> Int?
 
     /// How long until a call of so many tokens may go out, as far as the endpoint has told its
     /// limits; nil when it may go now.
@@ -22,6 +26,8 @@ protocol Provider: Sendable {
 }
 
 extension Provider {
+    func countTokens(_ texts: [String], model: String) throws -> [Int]? { nil }
+    func promptTokens(_ request: ChatRequest, model: String) throws -> Int? { nil }
     func wait(model: String, tokens: Int) -> Duration? { nil }
 }
 
@@ -39,7 +45,6 @@ struct ProviderRequest: Sendable {
     var toolChoice = ToolChoice.auto
     var allowsParallelToolCalls = true
     var responseFormat = ResponseFormat.text
-    var truncates = false
     /// Whether the answer is wanted piece by piece; a provider may do so unasked.
     var streams = true
 }
@@ -90,11 +95,6 @@ enum TokenEstimate {
 
     static func tokens(bytes: Int) -> Int {
         bytes / bytesPerToken + (bytes % bytesPerToken).signum()
-    }
-
-    /// Of each text as a message of its own.
-    static func tokens(_ texts: [String]) -> [Int] {
-        texts.map { tokens(bytes: $0.utf8.count) + tokensPerMessage }
     }
 
     static func tokens(_ messages: [ChatMessage]) -> Int {

@@ -14,6 +14,7 @@ struct CandidateSearch: Sendable {
         let limits: AttemptBudget.Limits
         let wait: @Sendable (Duration) async throws -> Void
         let tracer: @Sendable () -> any Tracer
+        let room: PromptRoom
     }
 
     let route: Route
@@ -43,16 +44,27 @@ struct CandidateSearch: Sendable {
 
     var attempts: Int { budget.attempts }
 
+    /// Takes in what the provider counted for the prompt of a leg.
+    func learn(_ usage: TokenUsage, of leg: Leg) {
+        around.room.counter.learn(usage, of: leg.request, at: leg.candidate)
+    }
+
+    /// What the prompt of a leg has as far as we can tell.
+    func promptTokens(_ leg: Leg) -> Int? {
+        try? around.room.counter.tokens(leg.request, at: leg.candidate)
+    }
+
     mutating func passOver(_ candidate: CandidateName, _ reason: String) {
         decision.passedOver(candidate, reason)
     }
 
-    /// The next candidate that begins to answer. Throws the last failure when nobody does.
+    /// The next candidate that begins to answer: those with room for the prompt first, then, where
+    /// the route shortens prompts, the others. Throws the last failure when nobody does.
     mutating func next(
-        for request: ChatRequest, allowsLastResort: Bool = true
+        for request: ChatRequest, allowsLastResort: Bool = true, mayShorten: Bool = true
     ) async throws -> Leg {
         var round = Round()
-        var asked = plan.candidates.filter { !given.contains($0.name) }
+        var asked = try order(request, mayShorten: mayShorten, &round)
         while !asked.isEmpty {
             if let leg = try await ask(asked, request, &round) { return leg }
             guard !round.again.isEmpty,
@@ -65,6 +77,11 @@ struct CandidateSearch: Sendable {
             asked = round.again
         }
         if let candidate = route.lastResort, allowsLastResort, hasLastResort, round.isOutage {
+            // A model that nobody planned for may read less than the one they did.
+            var request = request
+            request.truncates = true
+            round.overflows[candidate.name] = try? around.room.overflow(
+                request, at: candidate, route.rules.context)
             do {
                 return try await open(request, at: candidate, round, isDegraded: true)
             } catch let error as CancellationError {
@@ -86,6 +103,35 @@ struct CandidateSearch: Sendable {
         /// Nobody refused this very request.
         var isOutage = true
         var hasHostedOutage = false
+        /// Who has no room for the prompt as it is.
+        var overflows: [CandidateName: PromptRoom.Overflow] = [:]
+    }
+
+    /// Who is asked, in which order, for a prompt of this length.
+    private mutating func order(
+        _ request: ChatRequest, mayShorten: Bool, _ round: inout Round
+    ) throws -> [Candidate] {
+        let all = plan.candidates.filter { !given.contains($0.name) }
+        let rules = route.rules.context
+        for candidate in all {
+            round.overflows[candidate.name] = try? around.room.overflow(
+                request, at: candidate, rules)
+        }
+        let fitting = all.filter { round.overflows[$0.name] == nil }
+        let isShortened = mayShorten && PromptRoom.shortens(request, rules)
+        guard isShortened, fitting.isEmpty else {
+            for candidate in all {
+                guard let overflow = round.overflows[candidate.name] else { continue }
+                decision.passedOver(candidate.name, overflow.reason)
+            }
+            if fitting.isEmpty, !all.isEmpty {
+                round.isOutage = false
+                PromptRoom.count("refused", route.name)
+            }
+            return isShortened
+                ? fitting + all.filter { round.overflows[$0.name] != nil } : fitting
+        }
+        return all
     }
 
     private mutating func ask(
@@ -163,6 +209,21 @@ struct CandidateSearch: Sendable {
             sampling.topLogprobs = sampling.topLogprobs ?? 0
         }
         span.note(request, outputTokensMax: outputTokensMax)
+        var request = request
+        var context: ContextNote?
+        if let overflow = round.overflows[candidate.name] {
+            do {
+                let made = try await around.room.shortened(
+                    request, overflow, at: candidate, route.rules.context)
+                (request, context) = (made.request, made.note)
+                span.shortened(made.note)
+                sampling.outputTokensMax = min(
+                    outputTokensMax, max(1, made.note.windowTokens - made.note.tokens))
+            } catch {
+                span.failed(error)
+                throw error
+            }
+        }
         let place: Weather.Call
         do { place = try await around.weather.begin(candidate, for: route.name) } catch {
             span.failed(error)
@@ -177,19 +238,21 @@ struct CandidateSearch: Sendable {
                     headers: TraceContext.headers(of: span.context), tools: request.tools,
                     toolChoice: request.toolChoice,
                     allowsParallelToolCalls: request.allowsParallelToolCalls,
-                    responseFormat: request.responseFormat,
-                    // A model that nobody planned for may read less than the one they did.
-                    truncates: request.truncates || isDegraded, streams: request.streams))
+                    responseFormat: request.responseFormat, streams: request.streams))
             place.hasBegun()
             given.insert(candidate.name)
             let text = decision.text(chosen: candidate.name, isDegraded: isDegraded)
             span.decided(text)
+            if let context { PromptRoom.count(context.action, route.name) }
+            let outage =
+                candidate.provider.isLocal && round.hasHostedOutage
+                ? "No hosted model could be reached; the local model \(candidate.name.model)"
+                    + " answers instead." : nil
+            let notices = [outage, context?.notice].compactMap(\.self)
             return Leg(
                 candidate: candidate, request: request, call: call, span: span, place: place,
                 openedAt: openedAt, isChecked: isChecked, decision: text,
-                notice: candidate.provider.isLocal && round.hasHostedOutage
-                    ? "No hosted model could be reached; the local model \(candidate.name.model)"
-                        + " answers instead." : nil)
+                notice: notices.isEmpty ? nil : notices.joined(separator: " "), context: context)
         } catch {
             place.failed(CandidateFailure(error).kind)
             span.failed(error)
@@ -216,6 +279,10 @@ struct CandidateSearch: Sendable {
                 "Everyone who answers for the model \(route.name) has failed too often or has had"
                     + " too many calls, and is left alone for a moment.",
                 cause: decision.notes.joined(separator: "; "), retryAfter: rest)
+        } else if let widest = round.overflows.max(by: {
+            $0.value.windowTokens < $1.value.windowTokens
+        }) {
+            failure = widest.value.failure(widest.key)
         } else {
             failure = Failure(
                 .unavailable, "Nobody can answer for the model \(route.name).")

@@ -4,7 +4,7 @@ import Core
 /// legs where candidates go on for each other.
 struct Leg: Sendable {
     let candidate: Candidate
-    /// As it was asked: with the text so far where it goes on.
+    /// As it was sent: with the text so far where it goes on, without what had no room.
     let request: ChatRequest
     let call: ProviderCall
     let span: ModelSpan
@@ -16,4 +16,6 @@ struct Leg: Sendable {
     let decision: String
     /// A sentence for the reader where the choice is not what was asked for.
     let notice: String?
+    /// What was left out of the prompt; nil for nothing.
+    var context: ContextNote?
 }

@@ -62,6 +62,19 @@ final class ModelSpan: Sendable {
     /// By which policy the candidate was chosen, and why others were not.
     func decided(_ text: String) { span.attributes["heptad.route.decision"] = text }
 
+    /// Part of the prompt was left out.
+    func shortened(_ note: ContextNote) {
+        span.updateAttributes { attributes in
+            attributes["heptad.context.action"] = note.action
+            attributes["heptad.context.dropped_messages"] = note.dropped
+            attributes["heptad.context.prompt_tokens"] = note.tokens
+            attributes["heptad.context.window_tokens"] = note.windowTokens
+            if let summary = note.summary {
+                attributes["heptad.context.summary"] = summary.rawValue
+            }
+        }
+    }
+
     /// The answer was not shown.
     func rejected(_ complaint: String) { span.attributes["heptad.route.rejected"] = complaint }
 

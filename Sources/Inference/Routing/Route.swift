@@ -14,6 +14,8 @@ struct ModelLimits: Hashable, Sendable {
     /// Prompt and answer together.
     var contextTokens: Int
     var outputTokensMax: Int
+    /// Whether `contextTokens` is what somebody said, and not our guess.
+    var isContextKnown = true
 }
 
 /// What a route does beside trying its candidates.
@@ -23,6 +25,7 @@ struct RouteRules: Hashable, Sendable {
     var escalates = false
     var confidenceMin = 0.0
     var continuesBroken = false
+    var context = ContextConfiguration()
     /// Answers that one request may be charged for: another may have to begin anew, or go on.
     var answersMax: Int { continuesBroken || escalates ? 1 + Self.switchesMax : 1 }
 
@@ -36,6 +39,7 @@ struct RouteRules: Hashable, Sendable {
         escalates = configuration.policy == .tiered && configuration.escalates
         confidenceMin = configuration.confidenceMin
         continuesBroken = configuration.afterFirstToken == .continue
+        context = configuration.context
     }
 }
 

@@ -168,6 +168,7 @@ final class RoutedCall: Sendable {
             firstTokenMilliseconds: run.firstTextAt.map {
                 Self.milliseconds(from: openedAt, to: $0)
             }, totalMilliseconds: Self.milliseconds(from: openedAt, to: now))
+        run.search.learn(outcome.usage, of: leg)
         if let local = outcome.local { leg.span.note(local) }
         if let complaint { leg.span.rejected(complaint.rawValue) }
         leg.span.completed(completion, responseModel: outcome.responseModel)
@@ -192,7 +193,9 @@ final class RoutedCall: Sendable {
         run.search.passOver(leg.candidate.name, reason)
         do {
             return try await run.search.next(
-                for: continued(run), allowsLastResort: allowsLastResort)
+                for: continued(run), allowsLastResort: allowsLastResort,
+                // The header is out: what it does not say may not be done any more.
+                mayShorten: leg.context != nil)
         } catch let error as CancellationError {
             throw error
         } catch {
@@ -237,13 +240,9 @@ final class RoutedCall: Sendable {
 
     /// What a leg took that broke off before it could say so.
     private func estimate(_ leg: Leg, _ run: Run) -> TokenUsage {
-        let prompt =
-            try? leg.candidate.provider.countTokens(
-                leg.request.messages.map(\.text), model: leg.candidate.name.model)
         return TokenUsage(
-            freshInput: prompt.map { counts in
-                counts.reduce(0) { min($0 + min(max(0, $1), 1 << 40), 1 << 40) }
-            } ?? TokenEstimate.tokens(leg.request.messages),
+            freshInput: run.search.promptTokens(leg)
+                ?? TokenEstimate.tokens(leg.request.messages),
             output: TokenEstimate.tokens(bytes: run.written.bytes), isEstimated: true)
     }
 

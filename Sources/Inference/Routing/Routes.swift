@@ -11,7 +11,7 @@ struct Routes: Sendable {
 
     init(
         _ configuration: InferenceConfiguration, shelf: ModelShelf,
-        providers: [String: any Provider]
+        providers: [String: any Provider], contextTokens: (String) -> Int? = { _ in nil }
     ) {
         var routes: [Route] = []
         if configuration.models.isEmpty {
@@ -19,11 +19,14 @@ struct Routes: Sendable {
                 var entry = ModelConfiguration()
                 entry.candidates = ["\(CandidateName.local)/\(model)"]
                 routes.append(
-                    Self.route(model, entry, providers, configuration: configuration, shelf))
+                    Self.route(
+                        model, entry, providers, configuration: configuration, shelf, contextTokens)
+                )
             }
         } else {
             routes = configuration.models.map { name, entry in
-                Self.route(name, entry, providers, configuration: configuration, shelf)
+                Self.route(
+                    name, entry, providers, configuration: configuration, shelf, contextTokens)
             }
         }
         let first = configuration.defaultModel
@@ -74,7 +77,8 @@ struct Routes: Sendable {
 
     private static func route(
         _ name: String, _ entry: ModelConfiguration, _ providers: [String: any Provider],
-        configuration: InferenceConfiguration, _ shelf: ModelShelf
+        configuration: InferenceConfiguration, _ shelf: ModelShelf,
+        _ contextTokens: (String) -> Int?
     ) -> Route {
         var candidates: [Candidate] = []
         var missing: [String] = []
@@ -82,11 +86,12 @@ struct Routes: Sendable {
             guard let candidate = CandidateName(text), let provider = providers[candidate.provider]
             else { continue }
             guard provider.isLocal else {
+                let context = entry.contextTokens > 0 ? entry.contextTokens : contextTokens(text)
                 let limits = ModelLimits(
-                    contextTokens: entry.contextTokens > 0
-                        ? entry.contextTokens : hostedContextTokens,
+                    contextTokens: context ?? hostedContextTokens,
                     outputTokensMax: entry.outputTokensMax > 0
-                        ? entry.outputTokensMax : hostedOutputTokens)
+                        ? entry.outputTokensMax : hostedOutputTokens,
+                    isContextKnown: context != nil)
                 candidates.append(
                     Candidate(name: candidate, provider: provider, limits: limits, weight: weight))
                 continue

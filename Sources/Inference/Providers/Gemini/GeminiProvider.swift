@@ -50,10 +50,6 @@ struct GeminiProvider: Provider {
         endpoint.wait(model: model, tokens: tokens)
     }
 
-    func countTokens(_ texts: [String], model: String) throws -> [Int] {
-        TokenEstimate.tokens(texts)
-    }
-
     /// `models/gemini-3-flash`; names with a slash say themselves what they are.
     private static func path(of model: String) -> String {
         (model.contains("/") ? model : "models/\(model)")
