@@ -1,4 +1,5 @@
 import Core
+import TestSupport
 import Testing
 
 @testable import Gateway
@@ -126,6 +127,7 @@ struct AnthropicReplyTests {
         #expect(
             whole["usage"]?.text
                 == #"{"input_tokens":1,"cache_creation_input_tokens":3,"#
-                + #""cache_read_input_tokens":2,"output_tokens":4}"#)
+                + #""cache_read_input_tokens":2,"output_tokens":4,"#
+                + #""output_tokens_details":{"thinking_tokens":0}}"#)
     }
 }

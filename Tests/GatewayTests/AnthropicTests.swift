@@ -56,7 +56,8 @@ extension ServerTests {
                         #"content=[{"type":"text","text":"Hello, world"}]"#,
                         #"stop_reason="end_turn""#, "stop_sequence=null",
                         #"usage={"input_tokens":7,"cache_creation_input_tokens":0,"#
-                            + #""cache_read_input_tokens":2,"output_tokens":3}"#,
+                            + #""cache_read_input_tokens":2,"output_tokens":3,"#
+                            + #""output_tokens_details":{"thinking_tokens":0}}"#,
                     ])
                 let request = try #require(server.layers.with { $0.chatRequests.first })
                 #expect(request.purpose == "api" && request.principal.keyID != nil)
@@ -105,6 +106,7 @@ extension ServerTests {
                             "usage": [
                                 "input_tokens": 7, "cache_creation_input_tokens": 0,
                                 "cache_read_input_tokens": 2, "output_tokens": 3,
+                                "output_tokens_details": ["thinking_tokens": 0],
                             ],
                         ])
             }

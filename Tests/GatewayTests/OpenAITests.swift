@@ -40,7 +40,7 @@ extension ServerTests {
                 #expect(
                     body["usage"] == [
                         "prompt_tokens": 9, "completion_tokens": 3, "total_tokens": 12,
-                        "prompt_tokens_details": ["cached_tokens": 2],
+                        "prompt_tokens_details": ["cached_tokens": 2, "cache_write_tokens": 0],
                         "completion_tokens_details": ["reasoning_tokens": 0],
                     ])
                 let request = try #require(server.layers.with { $0.chatRequests.first })

@@ -51,6 +51,7 @@ extension Schema {
         "AnthropicUsage": .record([
             "input_tokens": .integer, "cache_creation_input_tokens": .integer,
             "cache_read_input_tokens": .integer, "output_tokens": .integer,
+            "output_tokens_details": .record(["thinking_tokens": .integer]),
         ]),
     ]
 }

@@ -225,6 +225,9 @@ extension Schema {
         ]),
         "OpenAIUsage": .record([
             "prompt_tokens": .integer, "completion_tokens": .integer, "total_tokens": .integer,
+            "prompt_tokens_details": .record([
+                "cached_tokens": .integer, "cache_write_tokens": .integer,
+            ]), "completion_tokens_details": .record(["reasoning_tokens": .integer]),
         ]),
         "OpenAIEmbeddingsRequest": .record([
             "input": .oneOf([.string, .array(.string)]), "model?": .string,

@@ -188,6 +188,9 @@ struct AnthropicReply {
             "cache_creation_input_tokens": .init(integerLiteral: usage.cacheWrite),
             "cache_read_input_tokens": .init(integerLiteral: usage.cacheRead),
             "output_tokens": .init(integerLiteral: usage.output),
+            "output_tokens_details": [
+                "thinking_tokens": .init(integerLiteral: usage.reasoning)
+            ],
         ]
     }
 }
