@@ -92,6 +92,7 @@ extension Schema {
         "TokenUsage": .record([
             "freshInput": .integer, "cacheRead": .integer, "cacheWrite": .integer,
             "output": .integer, "reasoning": .integer, "isEstimated": .boolean,
+            "statedCost?": .picodollars,
         ]),
     ]
 
@@ -196,6 +197,7 @@ extension Schema {
             "presence_penalty?": .number, "frequency_penalty?": .number,
             "repetition_penalty?": .number, "logit_bias?": .map(.number), "logprobs?": .boolean,
             "top_logprobs?": .integer, "truncation?": .choice(["auto", "disabled"]),
+            "reasoning_effort?": .string,
             "response_format?": .reference("OpenAIResponseFormat"),
             "tools?": .list("OpenAITool"), "parallel_tool_calls?": .boolean,
             "tool_choice?": .oneOf([

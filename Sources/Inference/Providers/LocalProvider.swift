@@ -59,6 +59,7 @@ struct LocalProvider: Provider {
                 for event in answer.finish() { try await emit(event) }
                 return ProviderOutcome(
                     finishReason: answer.finishReason(generation.finishReason),
+                    stopSequence: generation.stopSequence,
                     usage: TokenUsage(
                         freshInput: generation.promptTokens - generation.promptTokensReused,
                         cacheRead: generation.promptTokensReused, output: generation.outputTokens),
@@ -95,7 +96,7 @@ struct LocalProvider: Provider {
         let messages = request.messages
         // An answer that has to begin with its form has no place for reasoning.
         let isFree = request.responseFormat == .text && [.auto, .none].contains(request.toolChoice)
-        let thinking: Bool? = isFree ? nil : false
+        let thinking: Bool? = isFree && request.reasoning?.isOff != true ? nil : false
         let tools = request.toolChoice == .none ? [] : request.tools
         func prompt(dropping count: Int) throws -> [Int32] {
             let kept = messages.withoutOldest(count)

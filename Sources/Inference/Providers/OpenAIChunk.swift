@@ -1,4 +1,5 @@
 import Core
+import Foundation
 
 /// One chunk of a stream, or a whole answer: the two differ in the name of one field. Everything is
 /// optional and of a type that may be wrong, since every server leaves out something else.
@@ -133,6 +134,8 @@ struct OpenAIUsage: Decodable {
     let cachedTokens: Int?
     let cacheWriteTokens: Int?
     let reasoningTokens: Int?
+    /// OpenRouter's, in dollars.
+    let cost: Decimal?
 
     enum CodingKeys: String, CodingKey {
         case promptTokens = "prompt_tokens"
@@ -142,7 +145,12 @@ struct OpenAIUsage: Decodable {
         // Where DeepSeek and Together say it too, or only.
         case cacheHits = "prompt_cache_hit_tokens"
         case cachedTokens = "cached_tokens"
+        case cost
+        case isOwnKey = "is_byok"
+        case costDetails = "cost_details"
     }
+
+    enum CostKeys: String, CodingKey { case upstream = "upstream_inference_cost" }
 
     enum DetailKeys: String, CodingKey {
         case cachedTokens = "cached_tokens"
@@ -162,6 +170,11 @@ struct OpenAIUsage: Decodable {
         let output = try? fields.nestedContainer(
             keyedBy: DetailKeys.self, forKey: .completionDetails)
         reasoningTokens = output?.lenient(Int.self, .reasoningTokens)
+        // With a key of one's own, the cost is the fee, and its owner pays the call beside it.
+        let details = try? fields.nestedContainer(keyedBy: CostKeys.self, forKey: .costDetails)
+        let isOwnKey = fields.lenient(Bool.self, .isOwnKey) == true
+        let beside = isOwnKey ? details?.lenient(Decimal.self, .upstream) ?? 0 : 0
+        cost = fields.lenient(Decimal.self, .cost).map { $0 + beside }
     }
 }
 

@@ -49,7 +49,8 @@ struct OpenAIProvider: Provider {
             trace: request.headers, model: request.model,
             tokens: TokenEstimate.tokens(request.messages))
         return try await endpoint.call(
-            response, OpenAIStream(), promptEstimate: TokenEstimate.tokens(request.messages),
+            response, OpenAIStream(statesCost: dialect.statesCost),
+            promptEstimate: TokenEstimate.tokens(request.messages),
             model: request.model)
     }
 

@@ -70,6 +70,7 @@ struct OpenAIChatRequest: Encodable {
     let logprobs: Bool?
     let topLogprobs: Int?
     let parallelToolCalls: Bool?
+    let reasoningEffort: String?
 
     enum CodingKeys: String, CodingKey {
         case model, messages, stream, temperature, seed, stop, logprobs
@@ -79,6 +80,7 @@ struct OpenAIChatRequest: Encodable {
         case logitBias = "logit_bias"
         case topLogprobs = "top_logprobs"
         case parallelToolCalls = "parallel_tool_calls"
+        case reasoningEffort = "reasoning_effort"
         case streamOptions = "stream_options"
         case topP = "top_p"
         case topK = "top_k"
@@ -111,6 +113,8 @@ struct OpenAIChatRequest: Encodable {
         topLogprobs = sampling.topLogprobs
         let isLimited = !request.tools.isEmpty && !request.allowsParallelToolCalls
         parallelToolCalls = isLimited ? false : nil
+        // A budget has no word there, and models that do not think refuse any.
+        reasoningEffort = request.reasoning?.effort?.rawValue
     }
 
     /// The body as it is sent. Schemas stand in it as they were written: models answer in the order

@@ -39,6 +39,7 @@ struct ProviderRequest: Sendable {
     var toolChoice = ToolChoice.auto
     var allowsParallelToolCalls = true
     var responseFormat = ResponseFormat.text
+    var reasoning: ReasoningRequest?
     var truncates = false
 }
 
@@ -52,6 +53,8 @@ struct ProviderCall: Sendable {
 
 struct ProviderOutcome: Hashable, Sendable {
     let finishReason: Completion.FinishReason
+    /// Which of the texts that may end an answer did.
+    var stopSequence: String?
     let usage: TokenUsage
     /// What the provider says it answered with; empty when it does not.
     var responseModel = ""

@@ -177,7 +177,7 @@ struct CandidateSearch: Sendable {
                     headers: TraceContext.headers(of: span.context), tools: request.tools,
                     toolChoice: request.toolChoice,
                     allowsParallelToolCalls: request.allowsParallelToolCalls,
-                    responseFormat: request.responseFormat,
+                    responseFormat: request.responseFormat, reasoning: request.reasoning,
                     // A model that nobody planned for may read less than the one they did.
                     truncates: request.truncates || isDegraded))
             place.hasBegun()

@@ -26,7 +26,7 @@ enum ChatSurface: String, CaseIterable, Sendable {
                 #""input":"Hi","tools":[{"type":"function","name":"weather","#
                     + #""parameters":\#(schema)}]"#
             case .messages:
-                #""messages":[{"role":"user","content":"Hi"}],"max_tokens":100,"#
+                #""messages":[{"role":"user","content":"Hi"}],"max_tokens":2000,"#
                     + #""thinking":{"type":"enabled","budget_tokens":1024},"#
                     + #""tools":[{"name":"weather","input_schema":\#(schema)}]"#
             }
