@@ -392,6 +392,7 @@ struct AnthropicProviderTests {
         )
         let streamed = Wire.stream(
             Messages.start(usage) + Messages.open(0, #"{"type":"thinking","thinking":"Hm."}"#)
+                + Messages.delta(0, #"{"type":"signature_delta","signature":"s"}"#)
                 + Messages.close() + Messages.open(1) + Messages.text("Hi", at: 1)
                 + Messages.close(1) + Messages.open(2, call) + Messages.close(2)
                 + Messages.end("tool_use", usage: #"{"output_tokens":50}"#) + Messages.stop)
@@ -409,7 +410,7 @@ struct AnthropicProviderTests {
         #expect(answers[0] == answers[1])
         #expect(
             answers[0] == [
-                .reasoning("Hm."), .text("Hi"),
+                .reasoning("Hm."), .seal(.signature("s")), .text("Hi"),
                 .toolCall(
                     ToolCallPiece(index: 0, id: "t", name: "f", arguments: #"{"z":1,"a":2}"#)),
             ])
