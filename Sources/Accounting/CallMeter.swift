@@ -66,7 +66,7 @@ final class CallMeter: Sendable {
     func abandon() async {
         guard takeOver() else { return }
         await inner.abandon()
-        if let hold { await ledger.void(hold, call) }
+        if let hold { ledger.void(hold) }
     }
 
     private func takeOver() -> Bool {
@@ -77,9 +77,7 @@ final class CallMeter: Sendable {
     }
 
     private func settle(_ parts: [CallParts.Part]) async -> Picodollars {
-        await withSettlementSpan(parts.map(\.candidate)) {
-            await ledger.settle(call, hold: hold, parts)
-        }
+        noteCosts(await ledger.settle(call, hold: hold, parts), of: parts.map(\.candidate))
     }
 
     /// Books a call that used nothing, and returns what it would have cost.

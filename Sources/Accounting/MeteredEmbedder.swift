@@ -26,12 +26,11 @@ package struct MeteredEmbedder: Embedder {
             let part = CallParts.Part(
                 embeddings.candidate,
                 embeddings.usage.input > 0 ? embeddings.usage : Self.usage(of: request.texts))
-            embeddings.cost = await withSettlementSpan([part.candidate]) {
-                await ledger.settle(call, hold: hold, [part])
-            }
+            embeddings.cost = noteCosts(
+                await ledger.settle(call, hold: hold, [part]), of: [part.candidate])
             return embeddings
         } catch {
-            if let hold { await ledger.void(hold, call) }
+            if let hold { ledger.void(hold) }
             throw error
         }
     }
@@ -42,11 +41,7 @@ package struct MeteredEmbedder: Embedder {
         guard !price.isFree else { return nil }
         let tokens = Self.usage(of: request.texts).freshInput
         let ceiling = try price.ceiling(input: tokens, output: 0)
-        return try await withSpan("account reserve") { span in
-            span.attributes["heptad.hold.picodollars"] = ceiling.rawValue
-            return try await ledger.reserve(
-                call, candidate: candidate, most: ceiling, least: ceiling)
-        }
+        return try await ledger.reserve(call, most: ceiling, least: ceiling)
     }
 
     /// From above: no tokenizer of today makes more than a token of two bytes, on the average.

@@ -35,6 +35,7 @@ struct AnthropicChat {
         request.allowsParallelToolCalls = choice.allowsParallelCalls
         request.responseFormat = try Self.format(fields)
         isStreamed = try fields.bool("stream") ?? false
+        request.streams = isStreamed
         if let mark = try fields.cacheMark() {
             request.messages[request.messages.count - 1].cacheMark = mark
         }

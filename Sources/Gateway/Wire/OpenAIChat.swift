@@ -77,6 +77,7 @@ struct OpenAIChatRequest: Decodable {
         call.responseFormat = try OpenAITools.format(body["response_format"])
         call.reasoning = try OpenAITools.reasoning(body["reasoning_effort"], "reasoning_effort")
         call.truncates = truncation == "auto"
+        call.streams = stream == true
         return call
     }
 

@@ -59,6 +59,7 @@ struct ResponsesRequest: Decodable {
         call.reasoning = try OpenAITools.reasoning(
             body["reasoning"]?["effort"], "reasoning.effort")
         call.truncates = truncation == "auto"
+        call.streams = stream == true
         return call
     }
 

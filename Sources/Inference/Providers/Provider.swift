@@ -41,6 +41,8 @@ struct ProviderRequest: Sendable {
     var responseFormat = ResponseFormat.text
     var reasoning: ReasoningRequest?
     var truncates = false
+    /// Whether the answer is wanted piece by piece; a provider may do so unasked.
+    var streams = true
 }
 
 /// A call that is open. Run it once, or abandon it.
