@@ -121,7 +121,7 @@ let package = Package(
             "ApplianceTests",
             [
                 "Appliance", "Accounting", "Egress", "Gateway", "Inference", "Observability",
-                "Orchestration", "Retrieval",
+                "Orchestration", "Retrieval", sqlite,
             ]),
         tests("ArchitectureTests", []),
     ],

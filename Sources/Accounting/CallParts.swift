@@ -26,7 +26,7 @@ struct CallParts: Sendable {
         case .text(let piece): text += piece
         case .toolCall(let piece): text += (piece.name ?? "") + piece.arguments
         case .reasoning(let piece): text += piece
-        case .logprobs: break
+        case .seal, .logprobs: break
         case .switched(let to):
             ended.append(Part(to.from, to.usage))
             candidate = to.to

@@ -16,6 +16,8 @@ struct Rates: Hashable, Sendable {
     static let dollarsPerMillionMax: Int64 = 10_000
     /// No call has more tokens of one kind; a provider that claims more is not believed.
     static let tokensMax = 100_000_000
+    /// A thousand dollars; nor is one that claims to have sold a call for more.
+    static let statedMax = Picodollars(1000 * Picodollars.perDollar)
 
     /// What a call with this usage costs.
     func cost(of usage: TokenUsage) throws -> Picodollars {
@@ -39,9 +41,11 @@ extension TokenUsage {
     /// The counts as they are booked: never negative, never more than `Rates.tokensMax`.
     var bounded: TokenUsage {
         func bounded(_ count: Int) -> Int { min(max(0, count), Rates.tokensMax) }
-        return TokenUsage(
+        var usage = TokenUsage(
             freshInput: bounded(freshInput), cacheRead: bounded(cacheRead),
             cacheWrite: bounded(cacheWrite), output: bounded(output),
             reasoning: bounded(reasoning), isEstimated: isEstimated)
+        usage.statedCost = statedCost.map { min(max(.zero, $0), Rates.statedMax) }
+        return usage
     }
 }

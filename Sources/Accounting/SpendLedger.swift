@@ -112,11 +112,13 @@ package final class SpendLedger: Ledger {
             for part in parts {
                 let price = prices.bookedPrice(of: part.candidate, now: now)
                 let usage = part.usage.bounded
-                let cost = try price.cost(of: usage)
+                // Who sells it knows best what it took.
+                let cost = try usage.statedCost ?? price.cost(of: usage)
                 total = try total.adding(cost)
                 settlements.append(
                     Settlement(
-                        candidate: part.candidate, usage: usage, cost: cost, priceAsOf: price.asOf,
+                        candidate: part.candidate, usage: usage, cost: cost,
+                        priceAsOf: usage.statedCost == nil ? price.asOf : Self.stated,
                         id: environment.identifier(), bookedAt: now))
             }
         } catch {
@@ -147,8 +149,12 @@ package final class SpendLedger: Ledger {
     /// What this usage costs today, with nothing booked.
     func worth(of usage: TokenUsage, candidate: String) -> Picodollars {
         let price = prices.bookedPrice(of: candidate, now: environment.now())
-        return (try? price.cost(of: usage.bounded)) ?? .zero
+        let usage = usage.bounded
+        return (try? usage.statedCost ?? price.cost(of: usage)) ?? .zero
     }
+
+    /// In place of a price's day, for what the provider itself put a figure on.
+    static let stated = "stated"
 
     /// Gives a hold back, for a call that never ran.
     func void(_ hold: Hold) { allowances.release(hold) }

@@ -33,6 +33,23 @@ import Testing
         try LedgerTests.expectBalanced(bench.ledger)
     }
 
+    @Test("What the provider itself says that a call cost is booked, and marked so")
+    func stated() async throws {
+        let bench = try Bench()
+        var usage = TokenUsage(freshInput: 10, output: 2)
+        usage.statedCost = Picodollars(123_456_789)
+        let model = MeteredModel(StagedModel(ending: .completes(usage)), ledger: bench.ledger)
+        let completion = try await model.open(.asking()).run { _ in }
+        #expect(completion.cost == Picodollars(123_456_789))
+        #expect(try await bench.ledger.spend(of: .alice).total == completion.cost)
+        let marks = try bench.ledger.read {
+            try String.fetchAll(
+                $0, sql: "SELECT price_as_of FROM transfers WHERE kind = 'settle'")
+        }
+        #expect(marks == ["stated"])
+        try LedgerTests.expectBalanced(bench.ledger)
+    }
+
     @Test("An answer that was there costs nothing, says what it saved, and is booked as a call")
     func cached() async throws {
         let bench = try Bench()

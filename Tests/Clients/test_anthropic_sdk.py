@@ -92,6 +92,7 @@ def test_a_stop_sequence_ends_the_answer_and_is_not_part_of_it(sdk, model):
     message = ask(sdk, model, stop_sequences=[stop])
     assert stop not in message.content[0].text
     assert whole.startswith(message.content[0].text)
+    assert (message.stop_reason, message.stop_sequence) == ("stop_sequence", stop)
 
 
 def test_the_system_prompt_may_be_text_or_blocks(sdk, model):
@@ -220,9 +221,14 @@ class Upstream(BaseHTTPRequestHandler):
     def do_POST(self):
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         self.server.asked.append((self.path, dict(self.headers), body))
-        if body["messages"][-1]["content"][0]["text"] == "Break.":
-            return self.answer(529, "application/json", json.dumps({
-                "type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}}))
+        said = body["messages"][-1]["content"][0].get("text")
+        if said == "Break.":
+            return self.refuse(529, "overloaded_error", "Overloaded")
+        if said == "Too often.":
+            return self.refuse(429, "rate_limit_error", "Slow down", {"Retry-After": "7"})
+        if said == "Too long.":
+            return self.refuse(
+                400, "invalid_request_error", "prompt is too long: 210000 tokens > 200000 maximum")
         usage = {"input_tokens": 1000, "cache_creation_input_tokens": 200,
                  "cache_read_input_tokens": 3000, "output_tokens": 1}
         events = [
@@ -241,8 +247,13 @@ class Upstream(BaseHTTPRequestHandler):
             {"type": "message_delta", "delta": {"stop_reason": "tool_use", "stop_sequence": None},
              "usage": {"output_tokens": 77}},
             {"type": "message_stop"}]
-        if body["messages"][-1]["content"][0]["text"] == "Stop short.":
+        if said == "Stop short.":
             events = events[:8]
+        if said == "Think in secret.":
+            events[2:7] = self.block(0, {"type": "redacted_thinking", "data": "c2VjcmV0"})
+        if said == "Say END.":
+            events[-2]["delta"] = {"stop_reason": "stop_sequence", "stop_sequence": "END"}
+            events = [e for e in events if e.get("index") != 2]
         self.answer(200, "text/event-stream", "".join(
             f"event: {event['type']}\ndata: {json.dumps(event)}\n\n" for event in events))
 
@@ -252,9 +263,15 @@ class Upstream(BaseHTTPRequestHandler):
                   for delta in deltas),
                 {"type": "content_block_stop", "index": index}]
 
-    def answer(self, status, media_type, text):
+    def refuse(self, status, kind, message, headers=None):
+        error = {"type": "error", "error": {"type": kind, "message": message}}
+        self.answer(status, "application/json", json.dumps(error), headers)
+
+    def answer(self, status, media_type, text, headers=None):
         data = text.encode()
         self.send_response(status)
+        for name, value in (headers or {}).items():
+            self.send_header(name, value)
         self.send_header("Content-Type", media_type)
         self.send_header("Content-Length", str(len(data)))
         self.end_headers()
@@ -321,7 +338,7 @@ def claude(hosted, owner):
 
 
 HOSTED = dict(
-    model="claude", max_tokens=100, tools=[WEATHER], system="Be brief.",
+    model="claude", max_tokens=2000, tools=[WEATHER], system="Be brief.",
     thinking={"type": "enabled", "budget_tokens": 1024},
     messages=[{"role": "user", "content": [{"type": "text", "text": "How is Paris?"}]}])
 
@@ -363,11 +380,100 @@ def test_what_is_asked_reaches_the_provider_as_its_api_has_it(claude, upstream):
     assert path == "/v1/messages"
     assert headers["x-api-key"] == "sk-ant-upstream"
     assert headers["anthropic-version"] == "2023-06-01"
-    mark = {"cache_control": {"type": "ephemeral"}}
-    assert body["system"] == [{"type": "text", "text": "Be brief.", **mark}]
-    assert body["tools"] == [WEATHER | mark]
+    assert body["system"] == [{"type": "text", "text": "Be brief."}]
+    assert body["tools"] == [WEATHER]
     assert body["messages"] == HOSTED["messages"]
-    assert body["stream"] is True and body["max_tokens"] == 100
+    assert body["thinking"] == HOSTED["thinking"]
+    assert body["stream"] is True and body["max_tokens"] == 2000
+
+
+def test_what_may_be_kept_is_marked_where_the_prompt_is_long_or_the_client_says_so(
+        claude, upstream):
+    def marks(**options):
+        upstream.asked.clear()
+        claude.messages.create(**HOSTED | options)
+        body = upstream.asked[0][2]
+        blocks = body["system"] + body["tools"] + [
+            block for message in body["messages"] for block in message["content"]]
+        return [block["cache_control"] for block in blocks if "cache_control" in block]
+
+    short = {"type": "ephemeral"}
+    assert marks() == []
+    assert marks(system="Be brief. " * 500) == [short, short]
+    hour = {"type": "ephemeral", "ttl": "1h"}
+    own = [{"role": "user", "content": [{"type": "text", "text": "Hi", "cache_control": hour}]}]
+    assert marks(system="Be brief. " * 500, messages=own) == [hour]
+
+
+@pytest.mark.parametrize("question", ["How is Paris?", "Think in secret."])
+@pytest.mark.parametrize("is_streamed", [False, True])
+def test_thoughts_go_through_a_tool_loop_as_they_were(claude, upstream, question, is_streamed):
+    messages = [{"role": "user", "content": [{"type": "text", "text": question}]}]
+    if is_streamed:
+        with claude.messages.stream(**HOSTED | {"messages": messages}) as stream:
+            answer = stream.get_final_message()
+    else:
+        answer = claude.messages.create(**HOSTED | {"messages": messages})
+    upstream.asked.clear()
+    # As a client of the SDK has it: what came goes back.
+    claude.messages.create(**HOSTED | {"messages": messages + [
+        {"role": "assistant", "content": answer.content},
+        {"role": "user", "content": [
+            {"type": "tool_result", "tool_use_id": "toolu_1", "content": "Rain."}]}]})
+    sent = upstream.asked[0][2]["messages"][1]["content"]
+    thought = (
+        {"type": "thinking", "thinking": "Hm.", "signature": "EqQB"}
+        if question == "How is Paris?" else {"type": "redacted_thinking", "data": "c2VjcmV0"})
+    assert sent == [
+        thought, {"type": "text", "text": "Let me see."},
+        {"type": "tool_use", "id": "toolu_1", "name": "weather", "input": {"city": "Paris"}}]
+
+
+def test_the_text_that_ended_an_answer_is_named(claude):
+    messages = [{"role": "user", "content": "Say END."}]
+    options = HOSTED | {"messages": messages, "stop_sequences": ["END", "STOP"]}
+    answer = claude.messages.create(**options)
+    with claude.messages.stream(**options) as stream:
+        streamed = stream.get_final_message()
+    for message in (answer, streamed):
+        assert (message.stop_reason, message.stop_sequence) == ("stop_sequence", "END")
+
+
+def test_an_image_reaches_the_provider(claude, upstream):
+    image = {"type": "image", "source": {
+        "type": "base64", "media_type": "image/png", "data": PIXEL}}
+    upstream.asked.clear()
+    claude.messages.create(**HOSTED | {"messages": [
+        {"role": "user", "content": [{"type": "text", "text": "What is this?"}, image]}]})
+    assert upstream.asked[0][2]["messages"][0]["content"][1] == image
+
+
+@pytest.mark.parametrize("is_streamed", [False, True])
+def test_a_provider_that_is_asked_too_often_says_when_to_come_again(claude, is_streamed):
+    with pytest.raises(anthropic.RateLimitError) as refusal:
+        claude.messages.create(**HOSTED | {
+            "messages": [{"role": "user", "content": "Too often."}], "stream": is_streamed})
+    assert refusal.value.body["error"]["type"] == "rate_limit_error"
+    assert 0 < int(refusal.value.response.headers["retry-after"]) <= 7
+
+
+def test_a_prompt_too_long_for_the_provider_is_told_in_its_words(claude):
+    with pytest.raises(anthropic.BadRequestError) as refusal:
+        claude.messages.create(**HOSTED | {
+            "messages": [{"role": "user", "content": "Too long."}]})
+    assert refusal.value.body["error"]["message"].startswith("prompt is too long")
+
+
+def test_models_are_listed_and_found(claude):
+    page = claude.models.list(limit=1)
+    assert page.data[0].type == "model" and len(page.data) == 1
+    assert page.first_id == page.data[0].id == page.last_id
+    names = [model.id for model in claude.models.list(limit=1)]
+    assert "claude" in names and len(names) == len(set(names))
+    assert claude.models.retrieve("claude").display_name == "claude"
+    with pytest.raises(anthropic.NotFoundError) as refusal:
+        claude.models.retrieve("no-such-model")
+    assert refusal.value.body["error"]["type"] == "not_found_error"
 
 
 def test_an_overloaded_provider_is_an_overloaded_error(claude):

@@ -1,4 +1,5 @@
 import Core
+import TestSupport
 import Testing
 
 @testable import Gateway
@@ -45,7 +46,17 @@ extension ServerTests {
                     #""output_config":{"format":{"type":"json_schema"}}"#,
                     "output_config.format.schema"
                 ),
-                (#""thinking":true"#, "thinking"),
+                (#""thinking":true"#, "thinking"), (#""thinking":{}"#, "thinking.type"),
+                (#""thinking":{"type":"enabled"}"#, "thinking.budget_tokens"),
+                (
+                    #""thinking":{"type":"enabled","budget_tokens":1023}"#,
+                    "thinking.budget_tokens"
+                ), (#""cache_control":{"type":"lasting"}"#, "cache_control.type"),
+                (
+                    #""system":[{"type":"text","text":"x","#
+                        + #""cache_control":{"type":"ephemeral","ttl":"1d"}}]"#,
+                    "system[0].cache_control.ttl"
+                ),
                 (#""messages":[]"#, "messages"), (#""messages":"Hi""#, "messages"),
                 (#""messages":[{"content":"x"}]"#, "messages[0].role"),
                 (#""messages":[{"role":"wizard","content":"x"}]"#, "messages[0].role"),

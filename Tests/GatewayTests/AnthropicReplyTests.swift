@@ -1,4 +1,5 @@
 import Core
+import TestSupport
 import Testing
 
 @testable import Gateway
@@ -14,9 +15,9 @@ struct AnthropicReplyTests {
 
     private func run(
         _ events: [ChatEvent], _ reason: Completion.FinishReason = .toolCalls,
-        showsThoughts: Bool = true
+        thoughts: AnthropicReply.Thoughts = .shown
     ) throws -> (sent: [String], content: String?) {
-        var reply = AnthropicReply(id: "msg_1", model: "m", showsThoughts: showsThoughts)
+        var reply = AnthropicReply(id: "msg_1", model: "m", thoughts: thoughts)
         let sent = try events.flatMap { try reply.receive($0) } + reply.end(completion(reason))
         let shown = sent.dropLast(2).map { event in
             let name = event.name.replacing("content_block_", with: "")
@@ -86,11 +87,74 @@ struct AnthropicReplyTests {
         }
     }
 
+    @Test("A seal ends its thought; what may not be read is a block of its own")
+    func seals() throws {
+        let events: [ChatEvent] = [
+            .reasoning("Hm."), .seal(.signature("EqQB")), .seal(.redacted("c2Vj")),
+            .reasoning("So."), .text("Yes"),
+        ]
+        let (sent, content) = try run(events, .stop)
+        #expect(
+            sent == [
+                #"start 0 {"type":"thinking","thinking":"","signature":""}"#,
+                #"delta 0 {"type":"thinking_delta","thinking":"Hm."}"#,
+                #"delta 0 {"type":"signature_delta","signature":"EqQB"}"#, "stop 0 ",
+                #"start 1 {"type":"redacted_thinking","data":"c2Vj"}"#, "stop 1 ",
+                #"start 2 {"type":"thinking","thinking":"","signature":""}"#,
+                #"delta 2 {"type":"thinking_delta","thinking":"So."}"#, "stop 2 ",
+                #"start 3 {"type":"text","text":""}"#,
+                #"delta 3 {"type":"text_delta","text":"Yes"}"#, "stop 3 ",
+            ])
+        #expect(
+            content
+                == #"[{"type":"thinking","thinking":"Hm.","signature":"EqQB"},"#
+                + #"{"type":"redacted_thinking","data":"c2Vj"},"#
+                + #"{"type":"thinking","thinking":"So.","signature":""},"#
+                + #"{"type":"text","text":"Yes"}]"#)
+        // Who wants none of its text gets what goes back to the model all the same.
+        #expect(
+            try run(events, .stop, thoughts: .sealed).content
+                == #"[{"type":"thinking","thinking":"","signature":"EqQB"},"#
+                + #"{"type":"redacted_thinking","data":"c2Vj"},{"type":"text","text":"Yes"}]"#)
+        #expect(
+            try run(events, .stop, thoughts: .hidden).content == #"[{"type":"text","text":"Yes"}]"#)
+    }
+
+    @Test("The text that ended an answer is named, unless something else did")
+    func stopSequence() throws {
+        for (reason, word) in [
+            (Completion.FinishReason.stop, #""stop_sequence""#), (.toolCalls, #""tool_use""#),
+        ] {
+            var ended = completion(reason)
+            ended.stopSequence = "END"
+            var reply = AnthropicReply(id: "msg_1", model: "m", thoughts: .hidden)
+            _ = try reply.receive(.text("Hi"))
+            let delta = reply.end(ended).first { $0.name == "message_delta" }?.data["delta"]
+            let named = reason == .stop ? #""END""# : "null"
+            #expect(delta?.text == #"{"stop_reason":\#(word),"stop_sequence":\#(named)}"#)
+            #expect(reply.whole(ended)["stop_sequence"]?.text == named)
+        }
+    }
+
+    @Test("Another candidate is told of in a ping, which clients pass over")
+    func switched() throws {
+        var reply = AnthropicReply(id: "msg_1", model: "m", thoughts: .hidden)
+        let events = try reply.receive(
+            .switched(
+                CandidateSwitch(
+                    from: "far/a", usage: TokenUsage(), to: "near/b", isContinued: true)))
+        #expect(events.map(\.name) == ["ping"])
+        #expect(
+            events.first?.data.text
+                == #"{"type":"ping","heptad_switched":{"from":"far/a","to":"near/b","#
+                + #""is_continued":true}}"#)
+    }
+
     @Test("Thoughts are shown to those who asked for them")
     func hiddenThoughts() throws {
         let (sent, content) = try run(
             [.reasoning("Hm."), .text("Hi"), .reasoning("Hm."), .text("!")], .stop,
-            showsThoughts: false)
+            thoughts: .hidden)
         #expect(sent.count == 4)
         #expect(content == #"[{"type":"text","text":"Hi!"}]"#)
     }
@@ -115,7 +179,7 @@ struct AnthropicReplyTests {
             (.contentFilter, "refusal"), (.toolCalls, "tool_use"),
         ])
     func reasons(reason: Completion.FinishReason, word: String) {
-        var reply = AnthropicReply(id: "msg_1", model: "m", showsThoughts: true)
+        var reply = AnthropicReply(id: "msg_1", model: "m", thoughts: .shown)
         let last = reply.end(completion(reason))
         #expect(last.map(\.name) == ["message_delta", "message_stop"])
         #expect(last[0].data["delta"]?["stop_reason"]?.string == word)
@@ -126,6 +190,7 @@ struct AnthropicReplyTests {
         #expect(
             whole["usage"]?.text
                 == #"{"input_tokens":1,"cache_creation_input_tokens":3,"#
-                + #""cache_read_input_tokens":2,"output_tokens":4}"#)
+                + #""cache_read_input_tokens":2,"output_tokens":4,"#
+                + #""output_tokens_details":{"thinking_tokens":1}}"#)
     }
 }

@@ -56,14 +56,14 @@ extension ServerTests {
                         #"content=[{"type":"text","text":"Hello, world"}]"#,
                         #"stop_reason="end_turn""#, "stop_sequence=null",
                         #"usage={"input_tokens":7,"cache_creation_input_tokens":0,"#
-                            + #""cache_read_input_tokens":2,"output_tokens":3}"#,
+                            + #""cache_read_input_tokens":2,"output_tokens":3,"#
+                            + #""output_tokens_details":{"thinking_tokens":0}}"#,
                     ])
                 let request = try #require(server.layers.with { $0.chatRequests.first })
                 #expect(request.purpose == "api" && request.principal.keyID != nil)
-                #expect(
-                    request.messages == [
-                        ChatMessage(.system, "Be\nbrief."), ChatMessage(.user, "Hi"),
-                    ])
+                var system = ChatMessage(.system, "Be\nbrief.")
+                system.cacheMark = .minutes
+                #expect(request.messages == [system, ChatMessage(.user, "Hi")])
                 #expect(
                     request.sampling
                         == SamplingOptions(
@@ -105,6 +105,7 @@ extension ServerTests {
                             "usage": [
                                 "input_tokens": 7, "cache_creation_input_tokens": 0,
                                 "cache_read_input_tokens": 2, "output_tokens": 3,
+                                "output_tokens_details": ["thinking_tokens": 0],
                             ],
                         ])
             }
@@ -255,6 +256,9 @@ extension ServerTests {
                     ToolCall(id: "t1", name: "f", arguments: #"{"z":1.50,"a":2}"#),
                     ToolCall(id: "t2", name: "g", arguments: "{}"),
                 ]
+                said.thoughts = [
+                    Thought("Hm.", .signature("s"), at: 0), Thought("", .redacted("x"), at: 0),
+                ]
                 var first = ChatMessage(.tool, "ok")
                 (first.toolCallID, first.name) = ("t1", "f")
                 var second = ChatMessage(
@@ -269,6 +273,36 @@ extension ServerTests {
                     [.text("And"), .image(ChatImage(.address("https://example.org/a.png")))])
                 #expect(
                     request.messages == [ChatMessage(.user, "Hi"), said, first, second, asked])
+            }
+        }
+
+        @Test("A model's thoughts and marks of what to keep go back to the provider")
+        func thoughts() async throws {
+            try await TestServer.run { server in
+                let mark = #""cache_control":{"type":"ephemeral","ttl":"1h"}"#
+                let response = try await server.asAlice(
+                    "POST", "/v1/messages",
+                    json: #"{"model":"tiny","max_tokens":2000,"#
+                        + #""thinking":{"type":"enabled","budget_tokens":1024},"#
+                        + #""system":[{"type":"text","text":"Be brief.",\#(mark)}],"#
+                        + #""tools":[{"name":"f","input_schema":{},\#(mark)}],"messages":["#
+                        + #"{"role":"user","content":"Hi"},{"role":"assistant","content":["#
+                        + #"{"type":"thinking","thinking":"Hm.","signature":"EqQB"},"#
+                        + #"{"type":"text","text":"So."},"#
+                        + #"{"type":"redacted_thinking","data":"c2Vj"},"#
+                        + #"{"type":"tool_use","id":"t","name":"f","input":{}}]},"#
+                        + #"{"role":"user","content":[{"type":"tool_result","tool_use_id":"t","#
+                        + #""content":"1",\#(mark)},{"type":"text","text":"Go on."}]}]}"#)
+                #expect(response.status == 200, "\(response.text)")
+                let request = try #require(server.layers.with { $0.chatRequests.first })
+                #expect(request.reasoning == ReasoningRequest(budgetTokens: 1024))
+                #expect(
+                    request.messages[2].thoughts == [
+                        Thought("Hm.", .signature("EqQB"), at: 0),
+                        Thought("", .redacted("c2Vj"), at: 3),
+                    ])
+                #expect(request.messages.map(\.cacheMark) == [.hour, nil, nil, .hour, nil])
+                #expect(request.tools.map(\.cacheMark) == [.hour])
             }
         }
 

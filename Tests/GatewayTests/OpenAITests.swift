@@ -40,7 +40,7 @@ extension ServerTests {
                 #expect(
                     body["usage"] == [
                         "prompt_tokens": 9, "completion_tokens": 3, "total_tokens": 12,
-                        "prompt_tokens_details": ["cached_tokens": 2],
+                        "prompt_tokens_details": ["cached_tokens": 2, "cache_write_tokens": 0],
                         "completion_tokens_details": ["reasoning_tokens": 0],
                     ])
                 let request = try #require(server.layers.with { $0.chatRequests.first })
@@ -152,7 +152,17 @@ extension ServerTests {
                 (#""modalities":["audio"]"#, "modalities"), (#""temperature":3"#, "temperature"),
                 (#""max_tokens":0"#, "max_completion_tokens"), (#""top_p":-1"#, "top_p"),
                 (#""stop":["a",""]"#, "stop"), (#""temperature":"hot""#, "temperature"),
-                (#""messages":[]"#, "messages"),
+                (#""stream":"yes""#, "stream"), (#""stop":7"#, "stop"),
+                (#""stream_options":{"include_usage":1}"#, "stream_options.include_usage"),
+                (#""tools":{}"#, "tools"),
+                (#""reasoning_effort":"hard""#, "reasoning_effort"),
+                (#""messages":[]"#, "messages"), (#""messages":"Hi""#, "messages"),
+                (#""messages":[7]"#, "messages[0]"), (#""messages":[{}]"#, "messages[0].role"),
+                (#""messages":[{"role":"user","content":7}]"#, "messages[0].content"),
+                (
+                    #""messages":[{"role":"user","content":[{"type":"text","text":5}]}]"#,
+                    "messages[0].content[0].text"
+                ),
                 (
                     #""messages":[{"role":"user","content":[{"type":"image_url","image_url":{}}]}]"#,
                     "messages[0].content[0].image_url.url"
@@ -175,7 +185,9 @@ extension ServerTests {
                 let response = try await server.asAlice("POST", Self.path, json: json)
                 let error = try response.json(OpenAIError.self).error
                 #expect(response.status == 400)
-                #expect(error.param == parameter && error.type == "invalid_request_error")
+                #expect(
+                    error.param == parameter && error.type == "invalid_request_error",
+                    "\(response.text)")
                 #expect(server.layers.with { $0.chatRequests.isEmpty })
             }
         }

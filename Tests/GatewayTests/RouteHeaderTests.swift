@@ -1,4 +1,5 @@
 import Core
+import TestSupport
 import Testing
 
 @testable import Gateway
@@ -67,6 +68,13 @@ extension ServerTests {
                 #expect(choice?["heptad_switched"]?["from"] == "far/a")
                 #expect(choice?["heptad_switched"]?["to"] == "near/b")
                 #expect(choice?["delta"] == [:])
+
+                let responses = try await server.asAlice(
+                    "POST", "/v1/responses",
+                    json: #"{"model":"tiny","input":"Hi","stream":true}"#)
+                let comment =
+                    #": heptad_switched {"from":"far/a","to":"near/b","is_continued":true}"#
+                #expect(responses.text.contains("\n\n\(comment)\n\n"))
             }
         }
     }

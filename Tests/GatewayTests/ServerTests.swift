@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 
 /// Everything that starts a server, one test after the other: hundreds at once would wait for each

@@ -54,8 +54,8 @@ struct AnthropicProviderTests {
         #expect(
             seen.text
                 == #"{"model":"model","max_tokens":50,"stream":true,"system":["#
-                + #"{"type":"text","text":"Be \"brief\"."},{"type":"text","text":"Be kind.","#
-                + #""cache_control":{"type":"ephemeral"}}],"messages":[{"role":"user","content":"#
+                + #"{"type":"text","text":"Be \"brief\"."},{"type":"text","text":"Be kind."}],"#
+                + #""messages":[{"role":"user","content":"#
                 + #"[{"type":"text","text":"Hello?"}]}],"temperature":1.0,"top_p":0.9,"top_k":5,"#
                 + #""stop_sequences":["END"]}"#)
     }
@@ -164,7 +164,7 @@ struct AnthropicProviderTests {
         ]
     }
 
-    @Test("Tools go as they were written, the last one marked as what may be kept")
+    @Test("Tools go as they were written")
     func tools() async throws {
         var request = ChatRequest.hello()
         request.tools = try Self.tools()
@@ -172,8 +172,7 @@ struct AnthropicProviderTests {
         #expect(
             body["tools"]?.text
                 == #"[{"name":"f","description":"d","input_schema":\#(Self.schema),"strict":true},"#
-                + #"{"name":"g","input_schema":{"type":"object"},"#
-                + #""cache_control":{"type":"ephemeral"}}]"#)
+                + #"{"name":"g","input_schema":{"type":"object"}}]"#)
     }
 
     struct Choice: Sendable, CustomTestStringConvertible {
@@ -277,7 +276,7 @@ struct AnthropicProviderTests {
         let completion = try await call.run { events.append($0) }
         #expect(
             events == [
-                .reasoning("Hm."), .text("Hi"),
+                .reasoning("Hm."), .seal(.signature("EqQB")), .text("Hi"),
                 .toolCall(ToolCallPiece(index: 0, id: "t1", name: "f")),
                 .toolCall(ToolCallPiece(index: 0, arguments: #"{"a":"#)),
                 .toolCall(ToolCallPiece(index: 0, arguments: "1}")),
@@ -393,6 +392,7 @@ struct AnthropicProviderTests {
         )
         let streamed = Wire.stream(
             Messages.start(usage) + Messages.open(0, #"{"type":"thinking","thinking":"Hm."}"#)
+                + Messages.delta(0, #"{"type":"signature_delta","signature":"s"}"#)
                 + Messages.close() + Messages.open(1) + Messages.text("Hi", at: 1)
                 + Messages.close(1) + Messages.open(2, call) + Messages.close(2)
                 + Messages.end("tool_use", usage: #"{"output_tokens":50}"#) + Messages.stop)
@@ -410,7 +410,7 @@ struct AnthropicProviderTests {
         #expect(answers[0] == answers[1])
         #expect(
             answers[0] == [
-                .reasoning("Hm."), .text("Hi"),
+                .reasoning("Hm."), .seal(.signature("s")), .text("Hi"),
                 .toolCall(
                     ToolCallPiece(index: 0, id: "t", name: "f", arguments: #"{"z":1,"a":2}"#)),
             ])

@@ -12,7 +12,10 @@ struct BedrockProviderTests {
     func happy() async throws {
         let server = try ScriptedServer(Frames.stream(Frames.hello))
         let (events, completion) = try await router(server).everything()
-        #expect(events == [.reasoning("Hm."), .text("Hel"), .text("lo")])
+        #expect(
+            events == [
+                .reasoning("Hm."), .seal(.signature("c2ln")), .text("Hel"), .text("lo"),
+            ])
         #expect(completion.finishReason == .stop)
         // Bedrock's input is without what the cache had.
         #expect(
@@ -384,6 +387,69 @@ struct BedrockProviderTests {
         #expect(completion.usage == TokenUsage(freshInput: 10, output: 0, isEstimated: true))
     }
 
+    struct Maker: Sendable, CustomTestStringConvertible {
+        let model: String
+        let body: String
+        let answer: String
+        var headers: [String] = []
+
+        var testDescription: String { model }
+    }
+
+    @Test(
+        "Embeddings are asked for in their maker's words, and come at length 1",
+        arguments: [
+            Maker(
+                model: "amazon.titan-embed-text-v2:0", body: #"{"inputText":"a"}"#,
+                answer: #"{"embedding":[3,4],"inputTextTokenCount":5}"#),
+            Maker(
+                model: "cohere.embed-english-v3",
+                body: #"{"texts":["a","b"],"input_type":"search_document","truncate":"END"}"#,
+                answer: #"{"embeddings":[[3,4],[0,2]],"response_type":"embeddings_floats"}"#,
+                headers: ["X-Amzn-Bedrock-Input-Token-Count: 10"]),
+            Maker(
+                model: "eu.cohere.embed-v4:0",
+                body: #"{"texts":["a","b"],"input_type":"search_document","truncate":"END"}"#,
+                answer: #"{"embeddings":{"float":[[3,4],[0,2]]}}"#,
+                headers: ["X-Amzn-Bedrock-Input-Token-Count: 10"]),
+        ])
+    func embeddings(maker: Maker) async throws {
+        let server = try ScriptedServer(
+            ScriptedServer.answer(maker.answer, headers: maker.headers))
+        let router = try ModelRouter.hosted([server]) {
+            $0.providers["p0"]?.kind = "bedrock"
+            $0.providers["p0"]?.baseUrl = server.url
+            $0.embeddingModel = "p0/\(maker.model)"
+        }
+        let embeddings = try await router.embed(
+            EmbeddingRequest(principal: .alice, texts: ["a", "b"], purpose: "test"))
+        #expect(Array(embeddings[0]) == [0.6, 0.8] && embeddings.count == 2)
+        #expect(embeddings.usage == TokenUsage(freshInput: 10))
+        let request = try #require(server.requests.first)
+        #expect(request.text == maker.body)
+        #expect(
+            request.path == "/model/\(maker.model.replacing(":", with: "%3A"))/invoke")
+    }
+
+    @Test("Embeddings that cannot be read, and a maker that nobody knows, are failures")
+    func brokenEmbeddings() async throws {
+        for (model, answer) in [
+            ("amazon.titan-embed-text-v2:0", #"{"embedding":"none"}"#),
+            ("cohere.embed-english-v3", #"{"embeddings":[[1,2]]}"#), ("meta.llama3", "{}"),
+        ] {
+            let server = try ScriptedServer(ScriptedServer.answer(answer))
+            let router = try ModelRouter.hosted([server]) {
+                $0.providers["p0"]?.kind = "bedrock"
+                $0.providers["p0"]?.baseUrl = server.url
+                $0.embeddingModel = "p0/\(model)"
+            }
+            await #expect(throws: Failure.self) {
+                try await router.embed(
+                    EmbeddingRequest(principal: .alice, texts: ["a", "b"], purpose: "test"))
+            }
+        }
+    }
+
     private func router(
         _ server: ScriptedServer, tracer: RecordingTracer = RecordingTracer(),
         _ change: (inout ProviderConfiguration) -> Void = { _ in }
@@ -394,7 +460,7 @@ struct BedrockProviderTests {
 }
 
 /// The bytes of Bedrock's streams.
-private enum Frames {
+enum Frames {
     static func frame(_ headers: [String: String], _ payload: String = "") -> [UInt8] {
         var head: [UInt8] = []
         for (name, value) in headers.sorted(by: { $0.key < $1.key }) {

@@ -240,7 +240,7 @@ struct CachedModelTests {
     func complete() {
         let known: Set<String> = [
             "principal", "model", "messages", "sampling", "tools", "toolChoice",
-            "allowsParallelToolCalls", "responseFormat", "truncates", "choice",
+            "allowsParallelToolCalls", "responseFormat", "reasoning", "truncates", "choice",
             // No model sees these.
             "purpose", "conversationID", "streams",
         ]

@@ -402,7 +402,7 @@ struct GeminiProviderTests {
 }
 
 /// The bytes of a Gemini stream.
-private enum Gemini {
+enum Gemini {
     static func parts(_ parts: String) -> String {
         #"data: {"candidates":[{"content":{"parts":[\#(parts)],"role":"model"},"index":0}],"#
             + #""usageMetadata":{"promptTokenCount":100,"totalTokenCount":101},"#

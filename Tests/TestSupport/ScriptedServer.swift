@@ -43,7 +43,7 @@ package final class ScriptedServer: Sendable {
         var requests: [Request] = []
         var connections = 0
         var openDescriptors: Set<Int32> = []
-        var closedByClient = 0
+        var closedAt: [ContinuousClock.Instant] = []
         var bytesSent = 0
     }
 
@@ -104,7 +104,10 @@ package final class ScriptedServer: Sendable {
     package var bytesSent: Int { state.value.withLock { $0.bytesSent } }
 
     /// How many connections the client has closed while a script was still waiting or sending.
-    package var closedByClient: Int { state.value.withLock { $0.closedByClient } }
+    package var closedByClient: Int { closedAt.count }
+
+    /// When each of them was closed.
+    package var closedAt: [ContinuousClock.Instant] { state.value.withLock { $0.closedAt } }
 
     /// A status line and headers; the connection's end is the body's.
     package static func head(
@@ -169,7 +172,7 @@ package final class ScriptedServer: Sendable {
                 for step in script(request) {
                     if case .keepOpen = step { isOpen = true }
                     guard perform(step) else {
-                        state.value.withLock { $0.closedByClient += 1 }
+                        state.value.withLock { $0.closedAt.append(.now) }
                         isOpen = false
                         break
                     }

@@ -13,6 +13,10 @@ package struct ChatMessage: Hashable, Codable, Sendable {
     package var toolCallID: String?
     /// Who speaks, where several share a role; for a tool's message the tool.
     package var name: String?
+    /// What the assistant thought, in its order; for the provider that sealed it.
+    package var thoughts: [Thought]?
+    /// All up to the end of this message is to be kept by a provider that can.
+    package var cacheMark: CacheMark?
 
     package init(_ role: Role, _ text: String) {
         self.role = role
@@ -113,6 +117,8 @@ package struct ChatRequest: Codable, Sendable {
     package var toolChoice = ToolChoice.auto
     package var allowsParallelToolCalls = true
     package var responseFormat = ResponseFormat.text
+    /// Nil leaves thinking to the model.
+    package var reasoning: ReasoningRequest?
     /// Leaves the oldest messages out where the conversation is too long, instead of refusing it.
     package var truncates = false
     /// Whether somebody reads the answer as it comes.
@@ -143,6 +149,8 @@ package enum ChatEvent: Hashable, Codable, Sendable {
     case text(String)
     /// The next piece of what the model thinks before it answers, where it shows that.
     case reasoning(String)
+    /// Ends the thought before it, or is one that nobody may read.
+    case seal(ThoughtSeal)
     case toolCall(ToolCallPiece)
     /// Of the tokens that the text or call after it is made of; only where they were asked for.
     case logprobs([TokenLogprob])
@@ -173,6 +181,8 @@ package struct Completion: Hashable, Codable, Sendable {
     /// The candidate that answered, as `provider/model`; the last where there was a switch.
     package let candidate: String
     package let finishReason: FinishReason
+    /// Which text ended it, of those that were asked to; nil where none did or nobody says.
+    package var stopSequence: String?
     /// What that candidate took. Accounting adds what those before it took, as the switches say.
     package var usage: TokenUsage
     /// What was booked for the call. Zero until Accounting has settled it.

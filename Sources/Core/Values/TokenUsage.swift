@@ -9,6 +9,8 @@ package struct TokenUsage: Hashable, Codable, Sendable {
     package var reasoning: Int
     /// True where the provider did not say and the counts are ours.
     package var isEstimated: Bool
+    /// What the provider itself says that it took; nil where it does not.
+    package var statedCost: Picodollars?
 
     package init(
         freshInput: Int = 0, cacheRead: Int = 0, cacheWrite: Int = 0, output: Int = 0,

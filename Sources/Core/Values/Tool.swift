@@ -6,6 +6,8 @@ package struct ToolDefinition: Hashable, Codable, Sendable {
     package let parameters: JSONValue?
     /// The arguments have to follow the schema where a model can only try to.
     package let isStrict: Bool
+    /// All tools up to this one are to be kept by a provider that can.
+    package var cacheMark: CacheMark?
 
     package init(
         name: String, description: String = "", parameters: JSONValue? = nil, isStrict: Bool = false

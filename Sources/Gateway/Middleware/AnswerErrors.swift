@@ -23,7 +23,7 @@ struct AnswerErrors: Middleware {
     ) throws -> Response {
         let traceID = context.traceID
         var response: Response
-        switch Surface(path: request.uri.path) {
+        switch Surface(path: request.uri.path, headers: request.headers) {
         case .native:
             response = try .json(
                 Problem(refusal, traceID: traceID), status: refusal.status,

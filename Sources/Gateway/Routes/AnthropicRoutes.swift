@@ -37,7 +37,7 @@ struct AnthropicRoutes: Sendable {
         let open = OpenCall(try await open(chat.request))
         let reply = AnthropicReply(
             id: "msg_" + environment.identifier().description.filter { $0 != "-" },
-            model: chat.request.model, showsThoughts: chat.showsThoughts)
+            model: chat.request.model, thoughts: chat.thoughts)
         var response: Response
         if let events {
             response = stream(open, reply, call, events, inputTokens: inputTokens)

@@ -33,13 +33,34 @@ struct OpenAIRoutes: Sendable {
                 body: .json(.reference("OpenAIEmbeddingsRequest")),
                 answers: [.ok(.reference("OpenAIEmbeddingsAnswer"))], handler: embed),
             Route(
-                .get, "/v1/models", "The models, in OpenAI's format.",
+                .get, "/v1/models",
+                "The models, in OpenAI's format; in Anthropic's, by pages, to a client that sends"
+                    + " `anthropic-version`.",
+                query: [
+                    QueryParameter(
+                        name: "limit", schema: .integer, summary: "Anthropic: how many, at most."),
+                    QueryParameter(
+                        name: "after_id", schema: .string,
+                        summary: "Anthropic: only those after this one."),
+                    QueryParameter(
+                        name: "before_id", schema: .string,
+                        summary: "Anthropic: only those before this one."),
+                ],
                 answers: [
-                    .ok(.record(["object": .string, "data": .list("OpenAIModel")]))
+                    .ok(
+                        .oneOf([
+                            .record(["object": .string, "data": .list("OpenAIModel")]),
+                            .reference("AnthropicModels"),
+                        ]))
                 ], handler: models),
             Route(
-                .get, "/v1/models/{name}", "One model, in OpenAI's format.",
-                answers: [.ok(.reference("OpenAIModel"))], handler: modelNamed),
+                .get, "/v1/models/{name}",
+                "One model, in OpenAI's format, or Anthropic's to a client that sends"
+                    + " `anthropic-version`.",
+                answers: [
+                    .ok(
+                        .oneOf([.reference("OpenAIModel"), .reference("AnthropicModel")]))
+                ], handler: modelNamed),
         ]
     }
 
@@ -177,6 +198,10 @@ struct OpenAIRoutes: Sendable {
 
     @Sendable private func models(_ call: Call) async throws -> Response {
         let cards = await model.models()
+        if isAnthropic(call) {
+            return .text(
+                try AnthropicModels.page(of: cards, call.query).text, type: "application/json")
+        }
         return try .json(OpenAIModelList(data: cards.map { OpenAIModel($0) }))
     }
 
@@ -185,7 +210,14 @@ struct OpenAIRoutes: Sendable {
         guard let card = await model.models().first(where: { $0.name == name }) else {
             throw Self.unknownModel(Failure(.notFound, "There is no model of that name."))
         }
+        if isAnthropic(call) {
+            return .text(AnthropicModels.json(card).text, type: "application/json")
+        }
         return try .json(OpenAIModel(card))
+    }
+
+    private func isAnthropic(_ call: Call) -> Bool {
+        Surface(path: call.request.uri.path, headers: call.request.headers) == .anthropic
     }
 
     private static func unknownModel(_ failure: Failure) -> Refusal {

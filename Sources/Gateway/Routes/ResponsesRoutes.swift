@@ -80,7 +80,13 @@ struct ResponsesRoutes: Sendable {
             }
             try await send(stream.begin())
             do {
-                let completion = try await running.run { try await send(stream.receive($0)) }
+                let completion = try await running.run { event in
+                    // Clients count the events and know their types; a comment is neither.
+                    if case .switched(let change) = event {
+                        try await sink.send(comment: "heptad_switched \(change.json.text)")
+                    }
+                    try await send(stream.receive(event))
+                }
                 try await send(stream.end(completion, at: environment.now()))
             } catch {
                 guard !Task.isCancelled else { throw error }

@@ -15,11 +15,13 @@ extension Schema {
                 "disable_parallel_tool_use?": .boolean,
             ]),
             "output_config?": .record([
-                "format?": .record(["type": .choice(["json_schema"]), "schema": anyObject])
+                "format?": .record(["type": .choice(["json_schema"]), "schema": anyObject]),
+                "effort?": .string,
             ]),
             "thinking?": .record([
                 "type": .choice(["enabled", "adaptive", "disabled"]), "display?": .string,
-            ]),
+                "budget_tokens?": .integer,
+            ]), "cache_control?": .reference("AnthropicCacheControl"),
         ]),
         "AnthropicInput": .record([
             "role": .choice(["user", "assistant", "system"]),
@@ -36,21 +38,38 @@ extension Schema {
                 ]), "id?": .string, "name?": .string, "input?": anyObject,
                 "tool_use_id?": .string, "is_error?": .boolean,
                 "content?": .oneOf([.string, .list("AnthropicBlock")]), "thinking?": .string,
-                "signature?": .string,
+                "signature?": .string, "data?": .string,
+                "cache_control?": .reference("AnthropicCacheControl"),
             ], "The fields are those of its type."),
         "AnthropicTool": .record([
             "type?": .choice(["custom"]), "name": .string, "description?": .string,
             "input_schema": anyObject, "strict?": .boolean,
+            "cache_control?": .reference("AnthropicCacheControl"),
+        ]),
+        "AnthropicCacheControl": .record([
+            "type": .choice(["ephemeral"]), "ttl?": .choice(["5m", "1h"]),
         ]),
         "AnthropicMessage": .record([
             "id": .string, "type": .choice(["message"]), "role": .choice(["assistant"]),
             "model": .string, "content": .list("AnthropicBlock"),
-            "stop_reason": .choice(["end_turn", "max_tokens", "tool_use", "refusal"]),
-            "stop_sequence": Schema(["type": "null"]), "usage": .reference("AnthropicUsage"),
+            "stop_reason": .choice([
+                "end_turn", "max_tokens", "stop_sequence", "tool_use", "refusal",
+            ]), "stop_sequence": Schema(["type": ["string", "null"]]),
+            "usage": .reference("AnthropicUsage"),
+        ]),
+        "AnthropicModel": .record([
+            "type": .choice(["model"]), "id": .string, "display_name": .string,
+            "created_at": .timestamp, "max_input_tokens": .integer, "max_tokens": .integer,
+        ]),
+        "AnthropicModels": .record([
+            "data": .list("AnthropicModel"), "has_more": .boolean,
+            "first_id": Schema(["type": ["string", "null"]]),
+            "last_id": Schema(["type": ["string", "null"]]),
         ]),
         "AnthropicUsage": .record([
             "input_tokens": .integer, "cache_creation_input_tokens": .integer,
             "cache_read_input_tokens": .integer, "output_tokens": .integer,
+            "output_tokens_details": .record(["thinking_tokens": .integer]),
         ]),
     ]
 }

@@ -93,6 +93,7 @@ extension Schema {
         "TokenUsage": .record([
             "freshInput": .integer, "cacheRead": .integer, "cacheWrite": .integer,
             "output": .integer, "reasoning": .integer, "isEstimated": .boolean,
+            "statedCost?": .picodollars,
         ]),
     ]
 
@@ -197,6 +198,7 @@ extension Schema {
             "presence_penalty?": .number, "frequency_penalty?": .number,
             "repetition_penalty?": .number, "logit_bias?": .map(.number), "logprobs?": .boolean,
             "top_logprobs?": .integer, "truncation?": .choice(["auto", "disabled"]),
+            "reasoning_effort?": .string,
             "response_format?": .reference("OpenAIResponseFormat"),
             "tools?": .list("OpenAITool"), "parallel_tool_calls?": .boolean,
             "tool_choice?": .oneOf([
@@ -226,6 +228,9 @@ extension Schema {
         ]),
         "OpenAIUsage": .record([
             "prompt_tokens": .integer, "completion_tokens": .integer, "total_tokens": .integer,
+            "prompt_tokens_details": .record([
+                "cached_tokens": .integer, "cache_write_tokens": .integer,
+            ]), "completion_tokens_details": .record(["reasoning_tokens": .integer]),
         ]),
         "OpenAIEmbeddingsRequest": .record([
             "input": .oneOf([.string, .array(.string)]), "model?": .string,

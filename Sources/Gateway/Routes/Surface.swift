@@ -1,3 +1,5 @@
+import HTTPTypes
+
 /// Whose API a path is part of, which decides in what words failures are told there.
 enum Surface {
     case native, openAI, anthropic
@@ -8,6 +10,12 @@ enum Surface {
         } else {
             self = path.hasPrefix("/v1/") ? .openAI : .native
         }
+    }
+
+    /// The models are at the same paths in both APIs; Anthropic's clients say that they are.
+    init(path: String, headers: HTTPFields) {
+        let isModels = path == "/v1/models" || path.hasPrefix("/v1/models/")
+        self = isModels && headers[.anthropicVersion] != nil ? .anthropic : Surface(path: path)
     }
 
     var errorSchema: Schema {

@@ -1,14 +1,12 @@
 import Core
 
-/// `POST /v1/messages`, as far as it is spoken here. Fields that are not named are ignored, such as
-/// marks of what may be cached; those that would change the answer and cannot be honoured are
-/// refused.
+/// `POST /v1/messages`, as far as it is spoken here. Fields that are not named are ignored;
+/// those that would change the answer and cannot be honoured are refused.
 struct AnthropicChat {
     /// The model's name may be empty.
     var request: ChatRequest
     let isStreamed: Bool
-    /// Clients that did not ask for thoughts look for the answer in the first block.
-    let showsThoughts: Bool
+    let thoughts: AnthropicReply.Thoughts
 
     static let messagesMax = 100_000
 
@@ -38,10 +36,39 @@ struct AnthropicChat {
         request.responseFormat = try Self.format(fields)
         isStreamed = try fields.bool("stream") ?? false
         request.streams = isStreamed
-        let thinking = try fields.fields("thinking")
-        let kind = try thinking?.string("type") ?? "disabled"
-        showsThoughts = try kind != "disabled" && thinking?.string("display") != "omitted"
+        if let mark = try fields.cacheMark() {
+            request.messages[request.messages.count - 1].cacheMark = mark
+        }
+        (request.reasoning, thoughts) = try Self.thinking(fields)
     }
+
+    private static func thinking(_ fields: JSONFields) throws -> (
+        ReasoningRequest?, AnthropicReply.Thoughts
+    ) {
+        guard let thinking = try fields.fields("thinking") else { return (nil, .hidden) }
+        let isOmitted = try thinking.string("display") == "omitted"
+        switch try thinking.required("type", thinking.string("type")) {
+        // No tokens for it, which is not the same as an effort of none: models that never think
+        // refuse to be told anything of it.
+        case "disabled": return (ReasoningRequest(budgetTokens: 0), .hidden)
+        case "adaptive":
+            let effort = try fields.fields("output_config")?.string("effort")
+            return (
+                ReasoningRequest(effort: effort.flatMap { .init(rawValue: $0) }),
+                isOmitted ? .sealed : .shown
+            )
+        case "enabled":
+            let budget = try thinking.required(
+                "budget_tokens", thinking.int("budget_tokens"))
+            guard budget >= budgetTokensMin else {
+                throw thinking.refusal("budget_tokens", "has to be \(budgetTokensMin) or more.")
+            }
+            return (ReasoningRequest(budgetTokens: budget), isOmitted ? .sealed : .shown)
+        default: throw thinking.refusal("type", "has to be enabled, adaptive or disabled.")
+        }
+    }
+
+    private static let budgetTokensMin = 1024
 
     private static func isEmpty(_ value: JSONValue?) -> Bool {
         value?.array?.isEmpty ?? value?.members?.isEmpty ?? (value == nil)
@@ -54,13 +81,17 @@ struct AnthropicChat {
         guard system.array != nil else {
             throw fields.refusal("system", "has to be a string or an array of text blocks.")
         }
+        var mark: CacheMark?
         let texts = try (fields.list("system") ?? []).map { block in
+            mark = try block.cacheMark() ?? mark
             guard try block.string("type") == "text" else {
                 throw block.refusal("type", "has to be text.")
             }
             return ContentPart.text(try block.required("text", block.string("text")))
         }
-        return texts.isEmpty ? [] : [ChatMessage(.system, texts)]
+        var message = ChatMessage(.system, texts)
+        message.cacheMark = mark
+        return texts.isEmpty ? [] : [message]
     }
 
     private static func sampling(_ fields: JSONFields, isAnswered: Bool) throws -> SamplingOptions {

@@ -49,7 +49,10 @@ struct AnthropicContent {
     private mutating func readAssistant(_ blocks: [JSONFields]) throws {
         var parts: [ContentPart] = []
         var calls: [ToolCall] = []
+        var thoughts: [Thought] = []
+        var mark: CacheMark?
         for block in blocks {
+            mark = try block.cacheMark() ?? mark
             switch try block.required("type", block.string("type")) {
             case "text": parts.append(try text(block))
             case "tool_use":
@@ -59,30 +62,55 @@ struct AnthropicContent {
                     arguments: try block.required("input", block.object("input")).text)
                 toolNames[call.id] = call.name
                 calls.append(call)
-            // A model's thoughts are its own, and are not shown to another.
-            case "thinking", "redacted_thinking": break
+            // A model's thoughts are its own: they go back to who sealed them, and to no other.
+            case "thinking":
+                guard let signature = try block.string("signature"), !signature.isEmpty else {
+                    break
+                }
+                let text = try block.string("thinking") ?? ""
+                thoughts.append(Thought(text, .signature(signature), at: Self.bytes(of: parts)))
+            case "redacted_thinking":
+                let data = try block.required("data", block.string("data"))
+                thoughts.append(Thought("", .redacted(data), at: Self.bytes(of: parts)))
             default: throw unknown(block)
             }
         }
         var message = ChatMessage(.assistant, parts)
         message.toolCalls = calls
+        message.thoughts = thoughts.isEmpty ? nil : thoughts
+        message.cacheMark = mark
         messages.append(message)
+    }
+
+    private static func bytes(of parts: [ContentPart]) -> Int {
+        ChatMessage(.assistant, parts).text.utf8.count
     }
 
     private mutating func readUser(_ blocks: [JSONFields], _ role: ChatMessage.Role) throws {
         var parts: [ContentPart] = []
+        var mark: CacheMark?
+        func add(_ message: ChatMessage) {
+            var message = message
+            message.cacheMark = mark
+            mark = nil
+            messages.append(message)
+        }
         for block in blocks {
+            let own = try block.cacheMark()
+            if block["type"]?.string != "tool_result" { mark = own ?? mark }
             switch try block.required("type", block.string("type")) {
             case "text": parts.append(try text(block))
             case "image" where role == .user: parts.append(try image(block))
             case "tool_result" where role == .user:
-                if !parts.isEmpty { messages.append(ChatMessage(role, parts)) }
+                if !parts.isEmpty { add(ChatMessage(role, parts)) }
                 parts = []
-                messages.append(try toolResult(block))
+                var result = try toolResult(block)
+                result.cacheMark = own
+                messages.append(result)
             default: throw unknown(block)
             }
         }
-        if !parts.isEmpty { messages.append(ChatMessage(role, parts)) }
+        if !parts.isEmpty { add(ChatMessage(role, parts)) }
     }
 
     private func toolResult(_ block: JSONFields) throws -> ChatMessage {

@@ -5,20 +5,26 @@ import Core
 struct AnthropicReply {
     let id: String
     let model: String
-    let showsThoughts: Bool
+    let thoughts: Thoughts
     private var blocks: [Block] = []
     private var isOpen = false
     private var calls = Calls()
 
+    /// What a client sees of them. Those that did not ask for thoughts look for the answer in the
+    /// first block.
+    enum Thoughts: Sendable { case shown, sealed, hidden }
+
     private struct Block {
         enum Kind: Equatable {
-            case text, thinking
+            case text, thinking, redacted
             case call(id: String, name: String)
         }
 
         var kind: Kind
         /// Of a call, its input.
         var text = ""
+        /// Of a thought. Nothing comes after it.
+        var signature = ""
     }
 
     private struct Calls {
@@ -28,10 +34,10 @@ struct AnthropicReply {
         var ended: Set<Int> = []
     }
 
-    init(id: String, model: String, showsThoughts: Bool) {
+    init(id: String, model: String, thoughts: Thoughts) {
         self.id = id
         self.model = model
-        self.showsThoughts = showsThoughts
+        self.thoughts = thoughts
     }
 
     /// - Parameter inputTokens: as far as they are known; the end has what they were.
@@ -49,10 +55,13 @@ struct AnthropicReply {
     mutating func receive(_ event: ChatEvent) throws -> [AnthropicEvent] {
         switch event {
         case .text(let piece): return say(piece, as: .text)
-        case .reasoning(let piece): return showsThoughts ? say(piece, as: .thinking) : []
+        case .reasoning(let piece): return thoughts == .shown ? say(piece, as: .thinking) : []
+        case .seal(let seal): return thoughts == .hidden ? [] : receive(seal)
         case .toolCall(let piece): return try receive(piece)
-        // Its events have no place for who answers; the trace says it.
-        case .logprobs, .switched: return []
+        // Its events have no place for who answers. Clients pass over a ping, and what is in it.
+        case .switched(let change):
+            return [AnthropicEvent("ping", [.init("heptad_switched", change.json)])]
+        case .logprobs: return []
         }
     }
 
@@ -65,8 +74,8 @@ struct AnthropicReply {
                     .init(
                         "delta",
                         [
-                            "stop_reason": .string(completion.finishReason.anthropicName),
-                            "stop_sequence": .null,
+                            "stop_reason": .string(completion.anthropicReason),
+                            "stop_sequence": Self.stopSequence(completion),
                         ]), .init("usage", Self.usage(completion.usage)),
                 ]), AnthropicEvent("message_stop", []),
         ]
@@ -76,8 +85,13 @@ struct AnthropicReply {
     func whole(_ completion: Completion) -> JSONValue {
         message(
             content: blocks.map(Self.json),
-            stopReason: .string(completion.finishReason.anthropicName),
-            usage: Self.usage(completion.usage))
+            stopReason: .string(completion.anthropicReason),
+            stopSequence: Self.stopSequence(completion), usage: Self.usage(completion.usage))
+    }
+
+    private static func stopSequence(_ completion: Completion) -> JSONValue {
+        completion.anthropicReason == "stop_sequence"
+            ? completion.stopSequence.map { .string($0) } ?? .null : .null
     }
 
     // MARK: Calls
@@ -110,6 +124,24 @@ struct AnthropicReply {
 
     // MARK: Blocks
 
+    /// The end of the thought that is open, or one of its own.
+    private mutating func receive(_ seal: ThoughtSeal) -> [AnthropicEvent] {
+        switch seal {
+        case .redacted(let data):
+            let ended = endCalls() + close()
+            blocks.append(Block(kind: .redacted, text: data))
+            isOpen = true
+            return ended + [start(of: blocks.count - 1)] + close()
+        case .signature(let signature):
+            let isNew = !isOpen || blocks.last?.kind != .thinking
+            let begun = isNew ? endCalls() + begin(.thinking) : []
+            blocks[blocks.count - 1].signature = signature
+            let delta: JSONValue = ["type": "signature_delta", "signature": .string(signature)]
+            return begun + [AnthropicEvent("content_block_delta", [index, .init("delta", delta)])]
+                + close()
+        }
+    }
+
     private mutating func say(_ piece: String, as kind: Block.Kind) -> [AnthropicEvent] {
         let ended = endCalls()
         let goesOn = isOpen && blocks.last?.kind == kind
@@ -120,9 +152,12 @@ struct AnthropicReply {
         let closed = close()
         blocks.append(Block(kind: kind))
         isOpen = true
-        let empty = Self.json(Block(kind: kind))
-        return closed
-            + [AnthropicEvent("content_block_start", [index, .init("content_block", empty)])]
+        return closed + [start(of: blocks.count - 1)]
+    }
+
+    private func start(of place: Int) -> AnthropicEvent {
+        AnthropicEvent(
+            "content_block_start", [index, .init("content_block", Self.json(blocks[place]))])
     }
 
     /// Says more of the block that is open.
@@ -131,6 +166,8 @@ struct AnthropicReply {
         blocks[blocks.count - 1].text += piece
         let (type, key) =
             switch kind {
+            // It is whole when it begins.
+            case .redacted: ("", "")
             case .text: ("text_delta", "text")
             case .thinking: ("thinking_delta", "thinking")
             case .call: ("input_json_delta", "partial_json")
@@ -155,7 +192,12 @@ struct AnthropicReply {
     private static func json(_ block: Block) -> JSONValue {
         switch block.kind {
         case .text: ["type": "text", "text": .string(block.text)]
-        case .thinking: ["type": "thinking", "thinking": .string(block.text), "signature": ""]
+        case .thinking:
+            [
+                "type": "thinking", "thinking": .string(block.text),
+                "signature": .string(block.signature),
+            ]
+        case .redacted: ["type": "redacted_thinking", "data": .string(block.text)]
         case .call(let id, let name):
             [
                 "type": "tool_use", "id": .string(id), "name": .string(name),
@@ -173,12 +215,14 @@ struct AnthropicReply {
         return ["arguments": .string(arguments)]
     }
 
-    private func message(content: [JSONValue], stopReason: JSONValue, usage: JSONValue) -> JSONValue
-    {
+    private func message(
+        content: [JSONValue], stopReason: JSONValue, stopSequence: JSONValue = .null,
+        usage: JSONValue
+    ) -> JSONValue {
         [
             "id": .string(id), "type": "message", "role": "assistant", "model": .string(model),
-            "content": .array(content), "stop_reason": stopReason, "stop_sequence": .null,
-            "usage": usage,
+            "content": .array(content), "stop_reason": stopReason,
+            "stop_sequence": stopSequence, "usage": usage,
         ]
     }
 
@@ -188,6 +232,9 @@ struct AnthropicReply {
             "cache_creation_input_tokens": .init(integerLiteral: usage.cacheWrite),
             "cache_read_input_tokens": .init(integerLiteral: usage.cacheRead),
             "output_tokens": .init(integerLiteral: usage.output),
+            "output_tokens_details": [
+                "thinking_tokens": .init(integerLiteral: usage.reasoning)
+            ],
         ]
     }
 }
@@ -206,9 +253,17 @@ struct AnthropicEvent {
     static let ping = "event: ping\ndata: {\"type\":\"ping\"}\n\n"
 }
 
-extension Completion.FinishReason {
-    var anthropicName: String {
-        switch self {
+extension CandidateSwitch {
+    /// As the streams of other APIs carry it, where their clients pass over it.
+    var json: JSONValue {
+        ["from": .string(from), "to": .string(to), "is_continued": .bool(isContinued)]
+    }
+}
+
+extension Completion {
+    var anthropicReason: String {
+        switch finishReason {
+        case .stop where stopSequence != nil: "stop_sequence"
         case .stop: "end_turn"
         case .length: "max_tokens"
         case .contentFilter: "refusal"

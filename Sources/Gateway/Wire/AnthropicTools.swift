@@ -23,10 +23,12 @@ enum AnthropicTools {
             guard names.insert(name).inserted else {
                 throw entry.refusal("name", "is the name of another tool too.")
             }
-            return ToolDefinition(
+            var tool = ToolDefinition(
                 name: name, description: try entry.string("description") ?? "",
                 parameters: try entry.required("input_schema", entry.object("input_schema")),
                 isStrict: try entry.bool("strict") ?? false)
+            tool.cacheMark = try entry.cacheMark()
+            return tool
         }
     }
 
@@ -49,5 +51,20 @@ enum AnthropicTools {
             return (.named(name), allowsParallel)
         default: throw choice.refusal("type", "has to be auto, any, tool or none.")
         }
+    }
+}
+
+extension JSONFields {
+    /// What a block, a tool or the whole request says of what is to be kept up to there.
+    func cacheMark() throws -> CacheMark? {
+        guard let control = try fields("cache_control") else { return nil }
+        guard try control.string("type") == "ephemeral" else {
+            throw control.refusal("type", "has to be ephemeral.")
+        }
+        guard let text = try control.string("ttl") else { return .minutes }
+        guard let mark = CacheMark(rawValue: text) else {
+            throw control.refusal("ttl", "has to be 5m or 1h.")
+        }
+        return mark
     }
 }

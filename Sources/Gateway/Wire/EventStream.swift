@@ -25,6 +25,9 @@ struct EventSink: Sendable {
         try await write(frame)
     }
 
+    /// What clients pass over; without line breaks.
+    func send(comment: String) async throws { try await raw(": \(comment)\n\n") }
+
     fileprivate func raw(_ text: String) async throws {
         try await write(ByteBuffer(string: text))
     }

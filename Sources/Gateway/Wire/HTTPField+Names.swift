@@ -27,6 +27,7 @@ extension HTTPField.Name {
     static let traceID = named("x-trace-id")
 
     static let anthropicKey = named("x-api-key")
+    static let anthropicVersion = named("anthropic-version")
 
     private static func named(_ text: String) -> HTTPField.Name {
         guard let name = HTTPField.Name(text) else {

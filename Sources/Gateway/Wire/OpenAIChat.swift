@@ -75,6 +75,7 @@ struct OpenAIChatRequest: Decodable {
         call.toolChoice = try OpenAITools.choice(body["tool_choice"], of: call.tools)
         call.allowsParallelToolCalls = parallelToolCalls ?? true
         call.responseFormat = try OpenAITools.format(body["response_format"])
+        call.reasoning = try OpenAITools.reasoning(body["reasoning_effort"], "reasoning_effort")
         call.truncates = truncation == "auto"
         call.streams = stream == true
         return call

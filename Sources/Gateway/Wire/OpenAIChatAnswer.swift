@@ -3,8 +3,12 @@ import Core
 struct OpenAIUsage: Encodable {
     struct PromptDetails: Encodable {
         let cachedTokens: Int
+        let cacheWriteTokens: Int
 
-        enum CodingKeys: String, CodingKey { case cachedTokens = "cached_tokens" }
+        enum CodingKeys: String, CodingKey {
+            case cachedTokens = "cached_tokens"
+            case cacheWriteTokens = "cache_write_tokens"
+        }
     }
 
     struct CompletionDetails: Encodable {
@@ -32,7 +36,9 @@ struct OpenAIUsage: Encodable {
         promptTokens = usages.first?.input ?? 0
         completionTokens = usages.reduce(0) { $0 &+ $1.output }
         totalTokens = promptTokens &+ completionTokens
-        promptDetails = PromptDetails(cachedTokens: usages.first?.cacheRead ?? 0)
+        promptDetails = PromptDetails(
+            cachedTokens: usages.first?.cacheRead ?? 0,
+            cacheWriteTokens: usages.first?.cacheWrite ?? 0)
         completionDetails = CompletionDetails(
             reasoningTokens: usages.reduce(0) { $0 &+ $1.reasoning })
     }

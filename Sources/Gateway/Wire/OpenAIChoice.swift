@@ -19,6 +19,8 @@ struct OpenAIChoice: Sendable {
             logprobs += tokens
             pending += tokens
             return nil
+        // For the provider alone; its place is in Anthropic's API.
+        case .seal: return nil
         case .switched(let change):
             var told = delta(OpenAIChatAnswer.Message())
             told.switched = change

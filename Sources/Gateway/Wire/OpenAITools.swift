@@ -87,6 +87,15 @@ enum OpenAITools {
         return .jsonSchema(name: name, schema: schema, isStrict: format["strict"]?.bool ?? false)
     }
 
+    /// How hard to think.
+    static func reasoning(_ value: JSONValue?, _ field: String) throws -> ReasoningRequest? {
+        guard let value = present(value) else { return nil }
+        guard let effort = value.string.flatMap({ ReasoningRequest.Effort(rawValue: $0) }) else {
+            throw refusal(field, "has to be none, minimal, low, medium, high, xhigh or max.")
+        }
+        return ReasoningRequest(effort: effort)
+    }
+
     private static let nameRule = "has to be 1 to \(nameMax) letters, digits, `_` or `-`."
 
     static func isName(_ name: String, max: Int = nameMax) -> Bool {

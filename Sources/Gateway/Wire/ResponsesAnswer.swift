@@ -42,7 +42,10 @@ struct ResponsesAnswer: Sendable {
             "model": .string(request.model), "output": .array(output),
             "parallel_tool_calls": .bool(request.allowsParallelToolCalls),
             "previous_response_id": .null,
-            "reasoning": ["effort": .null, "summary": .null],
+            "reasoning": [
+                "effort": request.reasoning?.effort.map { .string($0.rawValue) } ?? .null,
+                "summary": .null,
+            ],
             "store": false, "temperature": Self.number(sampling.temperature),
             "text": ["format": format], "tool_choice": toolChoice,
             "tools": .array(request.tools.map(Self.tool)),

@@ -56,6 +56,8 @@ struct ResponsesRequest: Decodable {
         call.allowsParallelToolCalls = parallelToolCalls ?? true
         call.responseFormat = try OpenAITools.format(
             body["text"]?["format"], .flat, field: "text.format")
+        call.reasoning = try OpenAITools.reasoning(
+            body["reasoning"]?["effort"], "reasoning.effort")
         call.truncates = truncation == "auto"
         call.streams = stream == true
         return call

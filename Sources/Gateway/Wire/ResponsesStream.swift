@@ -53,7 +53,9 @@ struct ResponsesStream {
                 }
             say(piece, at: place)
         case .toolCall(let piece): receive(piece)
-        // Its events have no place for who answers; the trace says it.
+        // For the provider alone; its place is in Anthropic's API.
+        case .seal: break
+        // Its events have no place for who answers: the stream says it beside them.
         case .switched: break
         case .logprobs(let tokens): pending += tokens.map { Self.logprob($0) }
         }

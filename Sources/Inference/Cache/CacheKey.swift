@@ -38,6 +38,7 @@ struct CacheKey: Hashable, Sendable {
         let toolChoice: ToolChoice
         let allowsParallelToolCalls: Bool
         let responseFormat: ResponseFormat
+        let reasoning: ReasoningRequest?
         let truncates: Bool
         let choice: Int
 
@@ -50,6 +51,7 @@ struct CacheKey: Hashable, Sendable {
             toolChoice = request.toolChoice
             allowsParallelToolCalls = request.allowsParallelToolCalls
             responseFormat = request.responseFormat
+            reasoning = request.reasoning
             truncates = request.truncates
             choice = request.choice
         }

@@ -255,6 +255,7 @@ package final class CachedModel: ChatModel {
                 candidate: made.candidate, finishReason: made.finishReason, usage: made.usage,
                 firstTokenMilliseconds: firstTextAt.map { max(0, ($0 - openedAt).milliseconds) },
                 totalMilliseconds: max(0, (environment.now() - openedAt).milliseconds))
+            completion.stopSequence = made.stopSequence
             completion.cache = use
             return completion
         } catch {

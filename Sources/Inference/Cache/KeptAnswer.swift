@@ -24,7 +24,7 @@ struct KeptAnswer: Sendable {
         let isOnce = events.contains { event in
             switch event {
             case .toolCall, .switched: true
-            case .text, .reasoning, .logprobs: false
+            case .text, .reasoning, .seal, .logprobs: false
             }
         }
         guard !isOnce else { return nil }
@@ -46,6 +46,8 @@ extension ChatEvent {
         case .toolCall(let piece):
             return own + piece.arguments.utf8.count + (piece.name ?? "").utf8.count
         case .switched: return own
+        case .seal(.signature(let text)), .seal(.redacted(let text)):
+            return own + text.utf8.count
         case .logprobs(let tokens):
             return tokens.reduce(own) { sum, token in
                 sum + (1 + token.top.count) * 2 * MemoryLayout<TokenLogprob>.stride

@@ -17,21 +17,24 @@ struct AnthropicRequest {
         let format = mustCall && !request.tools.isEmpty ? .text : request.responseFormat
         let answerSchema = Self.answerSchema(format)
         answerTool = answerSchema.map { _ in Self.answerToolName }
+        let plan = CachePlan(request)
+        let outputTokensMax = sampling.outputTokensMax ?? Self.outputTokensMaxDefault
+        let thinking = ClaudeThinking(
+            request, outputTokensMax: outputTokensMax, isForced: mustCall || answerSchema != nil)
+        let sampling = thinking?.options(of: sampling) ?? sampling
         var members: [JSONValue.Member] = [
-            .init("model", .string(request.model)),
-            .init(
-                "max_tokens",
-                .number("\(sampling.outputTokensMax ?? Self.outputTokensMaxDefault)")),
+            .init("model", .string(request.model)), .init("max_tokens", .of(outputTokensMax)),
             .init("stream", .bool(true)),
         ]
         func add(_ key: String, _ value: JSONValue?) {
             if let value { members.append(.init(key, value)) }
         }
         // In the order in which a prompt is cached: tools, then the system, then the messages.
-        add("tools", Self.tools(request.tools, answerSchema))
+        add("tools", Self.tools(request.tools, answerSchema, plan))
         add("tool_choice", Self.choice(request, hasAnswerTool: answerTool != nil))
-        add("system", Self.system(request.messages))
-        members.append(.init("messages", AnthropicMessages.json(request.messages)))
+        add("system", Self.system(request.messages, plan))
+        members.append(.init("messages", AnthropicMessages.json(request.messages, plan)))
+        add("thinking", thinking?.thinking)
         // Theirs ends at 1, where others go on to 2.
         add("temperature", sampling.temperature.map { .number("\(min($0, 1))") })
         add("top_p", sampling.topP.map { .number("\($0)") })
@@ -40,12 +43,15 @@ struct AnthropicRequest {
         if !sampling.stop.isEmpty {
             add("stop_sequences", .array(sampling.stop.map { .string($0) }))
         }
+        var output: [JSONValue.Member] = []
+        if let effort = thinking?.effort { output.append(.init("effort", .string(effort))) }
         if case .jsonSchema(_, let schema, _) = format, answerSchema == nil {
             let json = JSONValue.object([
                 .init("type", .string("json_schema")), .init("schema", schema),
             ])
-            add("output_config", .object([.init("format", json)]))
+            output.append(.init("format", json))
         }
+        if !output.isEmpty { add("output_config", .object(output)) }
         body = .object(members)
     }
 
@@ -62,8 +68,12 @@ struct AnthropicRequest {
         }
     }
 
-    private static func tools(_ tools: [ToolDefinition], _ answerSchema: JSONValue?) -> JSONValue? {
-        var list = tools.map(tool)
+    private static func tools(
+        _ tools: [ToolDefinition], _ answerSchema: JSONValue?, _ plan: CachePlan
+    ) -> JSONValue? {
+        var list = tools.enumerated().map {
+            AnthropicMessages.marked(tool($1), plan.tools[$0])
+        }
         if let answerSchema {
             list.append(
                 tool(
@@ -72,8 +82,7 @@ struct AnthropicRequest {
                         description: "Gives the answer to the user. Its input is the whole answer.",
                         parameters: answerSchema)))
         }
-        guard let last = list.popLast() else { return nil }
-        return .array(list + [cached(last)])
+        return list.isEmpty ? nil : .array(list)
     }
 
     private static func tool(_ tool: ToolDefinition) -> JSONValue {
@@ -111,17 +120,12 @@ struct AnthropicRequest {
         }
     }
 
-    private static func system(_ messages: [ChatMessage]) -> JSONValue? {
-        var blocks = messages.filter { $0.role == .system && !$0.text.isEmpty }.map {
-            AnthropicMessages.block("text", [.init("text", .string($0.text))])
+    private static func system(_ messages: [ChatMessage], _ plan: CachePlan) -> JSONValue? {
+        let blocks = messages.enumerated().filter { $1.role == .system && !$1.text.isEmpty }.map {
+            AnthropicMessages.marked(
+                AnthropicMessages.block("text", [.init("text", .string($1.text))]),
+                plan.messages[$0])
         }
-        guard let last = blocks.popLast() else { return nil }
-        return .array(blocks + [cached(last)])
-    }
-
-    /// All up to here is kept by the provider, and read for a tenth of its price the next time.
-    private static func cached(_ block: JSONValue) -> JSONValue {
-        let mark = JSONValue.object([.init("type", .string("ephemeral"))])
-        return .object((block.members ?? []) + [.init("cache_control", mark)])
+        return blocks.isEmpty ? nil : .array(blocks)
     }
 }

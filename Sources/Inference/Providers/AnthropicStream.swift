@@ -10,6 +10,7 @@ struct AnthropicStream: AnswerStream {
     /// The tool whose input is the answer's text.
     private let answerTool: String?
     private var finishReason: Completion.FinishReason?
+    private var stopSequence: String?
     private var responseModel = ""
     private var textBytes = 0
     private var tally = UsageTally()
@@ -50,6 +51,7 @@ struct AnthropicStream: AnswerStream {
         case "message_delta":
             take(usage: value["usage"])
             take(stopReason: value["delta"]?["stop_reason"])
+            take(stopSequence: value["delta"]?["stop_sequence"])
         case "message_stop": isDone = true
         case "error": throw AnthropicError.provider(value)
         default: break  // Pings, and what is not known yet.
@@ -69,6 +71,7 @@ struct AnthropicStream: AnswerStream {
             events += try start(block, at: index) + said(stop(at: index))
         }
         take(stopReason: value["stop_reason"])
+        take(stopSequence: value["stop_sequence"])
         isDone = finishReason != nil
         return events
     }
@@ -80,7 +83,7 @@ struct AnthropicStream: AnswerStream {
                 Failure(.upstream, "The provider's answer broke off before its end."))
         }
         return ProviderOutcome(
-            finishReason: finishReason ?? .stop,
+            finishReason: finishReason ?? .stop, stopSequence: stopSequence,
             usage: tally.usage(
                 .withoutCached, inputEstimate: promptEstimate,
                 outputEstimate: TokenEstimate.tokens(bytes: textBytes)),
@@ -97,7 +100,10 @@ struct AnthropicStream: AnswerStream {
             return said([text(block["text"])])
         case "thinking":
             blocks[index] = .thinking
-            return said([thought(block["thinking"])])
+            return said([thought(block["thinking"]), signature(block["signature"])])
+        case "redacted_thinking":
+            blocks[index] = .thinking
+            return said([block["data"]?.string.map { .seal(.redacted($0)) }])
         case "tool_use":
             let name = block["name"]?.string
             // Some servers give the input at once.
@@ -120,12 +126,13 @@ struct AnthropicStream: AnswerStream {
         switch (delta["type"]?.string, blocks[index]) {
         case ("text_delta", _): return [text(delta["text"])]
         case ("thinking_delta", _): return [thought(delta["thinking"])]
+        case ("signature_delta", .thinking): return [signature(delta["signature"])]
         case ("input_json_delta", .answer): return [text(delta["partial_json"])]
         case ("input_json_delta", .call(let call, _)):
             guard let piece = delta["partial_json"]?.string, !piece.isEmpty else { return [] }
             blocks[index] = .call(index: call, hasInput: true)
             return [.toolCall(ToolCallPiece(index: call, arguments: piece))]
-        default: return []  // Signatures and citations.
+        default: return []  // Citations.
         }
     }
 
@@ -145,6 +152,10 @@ struct AnthropicStream: AnswerStream {
         value?.string.flatMap { $0.isEmpty ? nil : .reasoning($0) }
     }
 
+    private func signature(_ value: JSONValue?) -> ChatEvent? {
+        value?.string.flatMap { $0.isEmpty ? nil : .seal(.signature($0)) }
+    }
+
     private mutating func said(_ events: [ChatEvent?]) -> [ChatEvent] {
         let events = events.compactMap { $0 }
         for event in events {
@@ -154,7 +165,7 @@ struct AnthropicStream: AnswerStream {
             case .reasoning(let piece): textBytes += piece.utf8.count
             case .toolCall(let piece):
                 textBytes += piece.arguments.utf8.count + (piece.name?.utf8.count ?? 0)
-            case .logprobs, .switched: break
+            case .seal, .logprobs, .switched: break
             }
         }
         return events
@@ -189,6 +200,10 @@ struct AnthropicStream: AnswerStream {
             cacheWrite: count(usage["cache_creation_input_tokens"]) ?? written,
             output: withOutput ? count(usage["output_tokens"]) : nil,
             reasoning: count(usage["output_tokens_details"]?["thinking_tokens"]))
+    }
+
+    private mutating func take(stopSequence: JSONValue?) {
+        if let text = stopSequence?.string { self.stopSequence = text }
     }
 
     private mutating func take(stopReason: JSONValue?) {

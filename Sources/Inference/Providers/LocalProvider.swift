@@ -59,6 +59,7 @@ struct LocalProvider: Provider {
                 for event in answer.finish() { try await emit(event) }
                 return ProviderOutcome(
                     finishReason: answer.finishReason(generation.finishReason),
+                    stopSequence: generation.stopSequence,
                     usage: TokenUsage(
                         freshInput: generation.promptTokens - generation.promptTokensReused,
                         cacheRead: generation.promptTokensReused, output: generation.outputTokens),
@@ -99,7 +100,8 @@ struct LocalProvider: Provider {
         let least = Self.bytes(request.messages) / Self.bytesPerTokenMax
         guard least < engine.contextTokens else { return least }
         return try Self.prompt(
-            request.messages, request.tools, request.toolChoice, request.responseFormat, engine
+            request.messages, request.tools, request.toolChoice, request.responseFormat,
+            request.reasoning, engine
         ).count
     }
 
@@ -110,7 +112,8 @@ struct LocalProvider: Provider {
             throw tooLarge(bytes / Self.bytesPerTokenMax, context, atLeast: true)
         }
         let prompt = try Self.prompt(
-            request.messages, request.tools, request.toolChoice, request.responseFormat, engine)
+            request.messages, request.tools, request.toolChoice, request.responseFormat,
+            request.reasoning, engine)
         guard prompt.count < context else {
             throw tooLarge(prompt.count, context, atLeast: false)
         }
@@ -119,11 +122,12 @@ struct LocalProvider: Provider {
 
     private static func prompt(
         _ messages: [ChatMessage], _ tools: [ToolDefinition], _ choice: ToolChoice,
-        _ format: ResponseFormat, _ engine: LocalEngine
+        _ format: ResponseFormat, _ reasoning: ReasoningRequest?, _ engine: LocalEngine
     ) throws -> [Int32] {
         // An answer that has to begin with its form has no place for reasoning.
         let isFree = format == .text && [.auto, .none].contains(choice)
-        return try engine.prompt(messages, choice == .none ? [] : tools, isFree ? nil : false)
+        let thinking: Bool? = isFree && reasoning?.isOff != true ? nil : false
+        return try engine.prompt(messages, choice == .none ? [] : tools, thinking)
     }
 
     private static func bytes(_ messages: [ChatMessage]) -> Int {

@@ -1,4 +1,5 @@
 import Core
+import Foundation
 
 /// One chunk of a stream, or a whole answer: the two differ in the name of one field. Everything is
 /// optional and of a type that may be wrong, since every server leaves out something else.
@@ -65,6 +66,8 @@ struct OpenAIUsage {
     let cachedTokens: Int?
     let cacheWriteTokens: Int?
     let reasoningTokens: Int?
+    /// OpenRouter's, in dollars.
+    let cost: Decimal?
 
     /// Nil for what is no object.
     init?(_ value: JSONValue?) {
@@ -78,6 +81,11 @@ struct OpenAIUsage {
             ?? value["prompt_cache_hit_tokens"]?.int ?? value["cached_tokens"]?.int
         cacheWriteTokens = prompt?["cache_write_tokens"]?.int
         reasoningTokens = value["completion_tokens_details"]?["reasoning_tokens"]?.int
+        // With a key of one's own, the cost is the fee, and its owner pays the call beside it.
+        let isOwnKey = value["is_byok"]?.bool == true
+        let upstream = value["cost_details"]?["upstream_inference_cost"]
+        let beside = isOwnKey ? upstream?.decimal ?? 0 : 0
+        cost = value["cost"]?.decimal.map { $0 + beside }
     }
 }
 
@@ -104,6 +112,12 @@ extension TokenLogprob {
 }
 
 extension JSONValue {
+    /// A number to its last digit.
+    fileprivate var decimal: Decimal? {
+        guard case .number(let text) = self else { return nil }
+        return Decimal(string: text)
+    }
+
     /// Something is there, whatever it is.
     fileprivate func holds(_ key: String) -> Bool { self[key].map { $0 != .null } ?? false }
 }

@@ -47,6 +47,8 @@ struct OpenAIDialect: Sendable {
     var marksStrictTools = true
     /// It pads its events unless it is asked not to.
     var pads = false
+    /// Its usage has what the call cost, in dollars.
+    var statesCost = false
 
     func says(_ field: String) -> Bool { !omissions.contains(field) }
 
@@ -87,11 +89,13 @@ struct OpenAIDialect: Sendable {
             telemetryName: "mistral_ai", address: "https://api.mistral.ai/v1",
             // It tells the usage unasked, and refuses to be asked.
             omissions: openSampling.union([
-                "logit_bias", "logprobs", "top_logprobs", "stream_options",
+                "logit_bias", "logprobs", "top_logprobs", "stream_options", "reasoning_effort",
             ]), names: ["seed": "random_seed"], callIDs: .nine, namesSpeakers: false),
         "deepseek": OpenAIDialect(
             telemetryName: "deepseek", address: "https://api.deepseek.com/v1",
-            omissions: openSampling.union(["seed", "logit_bias", "parallel_tool_calls"]),
+            omissions: openSampling.union([
+                "seed", "logit_bias", "parallel_tool_calls", "reasoning_effort",
+            ]),
             readsSchemas: false, marksStrictTools: false),
         "groq": OpenAIDialect(
             telemetryName: "groq", address: "https://api.groq.com/openai/v1",
@@ -99,7 +103,7 @@ struct OpenAIDialect: Sendable {
             names: ["max_tokens": "max_completion_tokens"], namesSpeakers: false),
         "openrouter": OpenAIDialect(
             telemetryName: "openrouter", address: "https://openrouter.ai/api/v1",
-            additions: [.init("usage", .of("include", .bool(true)))]),
+            additions: [.init("usage", .of("include", .bool(true)))], statesCost: true),
         "together": OpenAIDialect(
             telemetryName: "together", address: "https://api.together.xyz/v1",
             // Its log probabilities are in an older form.

@@ -52,8 +52,8 @@ struct OpenAIProvider: Provider {
             ],
             trace: request.headers, model: request.model, tokens: tokens, wholeTokens: wholeTokens)
         return try await endpoint.call(
-            response, OpenAIStream(), promptEstimate: tokens, model: request.model,
-            wholeTokens: wholeTokens)
+            response, OpenAIStream(statesCost: dialect.statesCost), promptEstimate: tokens,
+            model: request.model, wholeTokens: wholeTokens)
     }
 
     func embed(_ texts: [String], model: String, headers: [String: String]) async throws

@@ -1,5 +1,6 @@
 import Core
 import Egress
+import Foundation
 
 /// What an OpenAI-compatible stream has said so far: events in, pieces of text out. No I/O.
 struct OpenAIStream: AnswerStream {
@@ -10,7 +11,11 @@ struct OpenAIStream: AnswerStream {
     private(set) var hasBegun = false
     private(set) var textBytes = 0
 
+    private let statesCost: Bool
     private var tally = UsageTally()
+
+    /// - Parameter statesCost: the usage has what the call cost, in dollars.
+    init(statesCost: Bool = false) { self.statesCost = statesCost }
 
     mutating func receive(_ event: ServerSentEvent) throws -> [ChatEvent] {
         guard !isDone else { return [] }
@@ -56,6 +61,7 @@ struct OpenAIStream: AnswerStream {
                 input: usage.promptTokens, cacheRead: usage.cachedTokens,
                 cacheWrite: usage.cacheWriteTokens, output: usage.completionTokens,
                 reasoning: usage.reasoningTokens)
+            if statesCost { tally.statedCost = usage.cost.flatMap(Self.picodollars) }
         }
         var events: [ChatEvent] = []
         // One choice was asked for; a server that sends more does not get to mix them.
@@ -74,6 +80,15 @@ struct OpenAIStream: AnswerStream {
         if !events.isEmpty || finishReason != nil { hasBegun = true }
         return events
     }
+
+    /// Nil for what is no amount.
+    private static func picodollars(_ dollars: Decimal) -> Picodollars? {
+        guard dollars.isFinite, (0...dollarsMax).contains(dollars) else { return nil }
+        let exact = NSDecimalNumber(decimal: dollars * Decimal(Picodollars.perDollar))
+        return Picodollars(exact.int64Value)
+    }
+
+    private static let dollarsMax: Decimal = 1_000_000
 
     /// Throws for an answer that the server could not bring to its end (Mistral, OpenRouter,
     /// DeepSeek).

@@ -21,6 +21,10 @@ enum OpenAIChatRequest {
         if !request.tools.isEmpty, !request.allowsParallelToolCalls {
             members.append(.init("parallel_tool_calls", .bool(false)))
         }
+        // A budget has no word there, and models that do not think refuse any.
+        if let effort = request.reasoning?.effort {
+            members.append(.init("reasoning_effort", .string(effort.rawValue)))
+        }
         members += tools(request, dialect)
         if let format = format(request.responseFormat) {
             members.append(.init("response_format", format))

@@ -45,6 +45,7 @@ struct ProviderRequest: Sendable {
     var toolChoice = ToolChoice.auto
     var allowsParallelToolCalls = true
     var responseFormat = ResponseFormat.text
+    var reasoning: ReasoningRequest?
     /// Whether the answer is wanted piece by piece; a provider may do so unasked.
     var streams = true
 }
@@ -59,6 +60,8 @@ struct ProviderCall: Sendable {
 
 struct ProviderOutcome: Hashable, Sendable {
     let finishReason: Completion.FinishReason
+    /// Which of the texts that may end an answer did.
+    var stopSequence: String?
     let usage: TokenUsage
     /// What the provider says it answered with; empty when it does not.
     var responseModel = ""

@@ -12,6 +12,8 @@ struct UsageTally: Hashable, Sendable {
     /// With `reasoning` in it.
     var output: Int?
     var reasoning: Int?
+    /// In the provider's own books.
+    var statedCost: Picodollars?
 
     // Above any real count, and far below where sums overflow.
     private static let tokensMax = 1 << 40
@@ -42,9 +44,11 @@ struct UsageTally: Hashable, Sendable {
             fresh = stated - read - write
         }
         let output = output ?? outputEstimate
-        return TokenUsage(
+        var usage = TokenUsage(
             freshInput: fresh, cacheRead: read, cacheWrite: write, output: output,
             reasoning: min(reasoning ?? 0, output),
             isEstimated: input == nil || self.output == nil)
+        usage.statedCost = statedCost
+        return usage
     }
 }

@@ -27,7 +27,7 @@ struct AnswerSoFar: Sendable {
         case .logprobs(let tokens):
             logprobSum += tokens.reduce(0) { $0 + max(-100, min(0, $1.logprob)) }
             logprobCount += tokens.count
-        case .switched: break
+        case .seal, .switched: break
         }
     }
 

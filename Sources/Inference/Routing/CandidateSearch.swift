@@ -238,7 +238,8 @@ struct CandidateSearch: Sendable {
                     headers: TraceContext.headers(of: span.context), tools: request.tools,
                     toolChoice: request.toolChoice,
                     allowsParallelToolCalls: request.allowsParallelToolCalls,
-                    responseFormat: request.responseFormat, streams: request.streams))
+                    responseFormat: request.responseFormat, reasoning: request.reasoning,
+                    streams: request.streams))
             place.hasBegun()
             given.insert(candidate.name)
             let text = decision.text(chosen: candidate.name, isDegraded: isDegraded)

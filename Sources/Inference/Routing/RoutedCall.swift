@@ -162,13 +162,14 @@ final class RoutedCall: Sendable {
         leg.place.answered(
             firstToken: own, total: Self.milliseconds(from: leg.openedAt, to: now),
             isRejected: complaint != nil)
-        let completion = Completion(
+        var completion = Completion(
             candidate: leg.candidate.name.description, finishReason: outcome.finishReason,
             usage: outcome.usage,
             firstTokenMilliseconds: run.firstTextAt.map {
                 Self.milliseconds(from: openedAt, to: $0)
             }, totalMilliseconds: Self.milliseconds(from: openedAt, to: now))
         run.search.learn(outcome.usage, of: leg)
+        completion.stopSequence = outcome.stopSequence
         if let local = outcome.local { leg.span.note(local) }
         if let complaint { leg.span.rejected(complaint.rawValue) }
         leg.span.completed(completion, responseModel: outcome.responseModel)

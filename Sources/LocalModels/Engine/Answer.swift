@@ -112,7 +112,7 @@ struct Answer: Sendable {
         if endTokens.contains(token) { return finish(.stop) }
         let piece = text.append(sampler.bytes(of: token) ?? tokenizer.bytes(of: token))
         hand(GenerationPiece(text: piece, tokens: [GeneratedToken(pick)]))
-        if text.isStopped || sampler.isFinished { return finish(.stop) }
+        if text.stop != nil || sampler.isFinished { return finish(.stop) }
         if figures.outputTokens == outputTokensMax {
             return finish(sampler.isComplete ? .stop : .length)
         }
@@ -122,6 +122,7 @@ struct Answer: Sendable {
     private mutating func finish(_ reason: Completion.FinishReason) -> Taken {
         hand(GenerationPiece(text: text.finish()))
         figures.finishReason = reason
+        figures.stopSequence = text.stop
         figures.totalMilliseconds = milliseconds(since: askedAt)
         figures.batchMean = steps > 0 ? Double(batchTotal) / Double(steps) : 1
         return .ended(Ending(outcome: .success(figures)))

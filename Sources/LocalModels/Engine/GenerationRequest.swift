@@ -77,6 +77,8 @@ package struct Generation: Hashable, Sendable {
     package var promptTokensDropped: Int
     package var outputTokens: Int
     package var finishReason: Completion.FinishReason
+    /// The stop string that ended it.
+    package var stopSequence: String?
     /// From the asking to a place among those that run.
     package var waitedMilliseconds: Double
     /// From there to the prompt's end.

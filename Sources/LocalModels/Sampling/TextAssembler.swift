@@ -3,8 +3,8 @@
 struct TextAssembler {
     private let stops: [[UInt8]]
     private var held: [UInt8] = []
-    /// True once a stop string has come; nothing is added after that.
-    private(set) var isStopped = false
+    /// The stop string that has come; nothing is added after that.
+    private(set) var stop: String?
 
     init(stops: [String]) {
         self.stops = stops.map { Array($0.utf8) }.filter { !$0.isEmpty }
@@ -12,12 +12,13 @@ struct TextAssembler {
 
     /// The text that is certain now; often empty.
     mutating func append(_ bytes: [UInt8]) -> String {
-        guard !isStopped else { return "" }
+        guard stop == nil else { return "" }
         held.append(contentsOf: bytes)
-        if let stop = firstStop() {
-            isStopped = true
+        if let start = firstStop() {
+            stop = stops.first { held[start...].starts(with: $0) }
+                .map { String(decoding: $0, as: UTF8.self) }
             defer { held = [] }
-            return String(decoding: held[..<stop], as: UTF8.self)
+            return String(decoding: held[..<start], as: UTF8.self)
         }
         return release(upTo: wholeCharacters(upTo: held.count - possibleStop()))
     }

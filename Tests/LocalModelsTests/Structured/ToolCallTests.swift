@@ -154,7 +154,7 @@ struct ToolCallTests {
                             id: last.id, name: last.name,
                             arguments: last.arguments + piece.arguments))
                 }
-            case .reasoning, .logprobs, .switched: break
+            case .reasoning, .seal, .logprobs, .switched: break
             }
         }
         return (text, calls)

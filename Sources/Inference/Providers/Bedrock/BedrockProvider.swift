@@ -1,7 +1,7 @@
 import Core
 import Egress
 
-/// Amazon Bedrock, by its Converse API.
+/// Amazon Bedrock: chat by its Converse API, embeddings by the models' own bodies.
 struct BedrockProvider: Provider {
     let telemetryName = "aws.bedrock"
     let isLocal = false
@@ -9,6 +9,8 @@ struct BedrockProvider: Provider {
     /// Nil where a bearer token says who calls.
     private let signature: AWSSignature?
     private let now: @Sendable () -> Timestamp
+
+    private static let embeddingBytesMax = 16 * 1024 * 1024
 
     /// Throws `invalid` when the base address is not one.
     init(
@@ -32,30 +34,50 @@ struct BedrockProvider: Provider {
     }
 
     func open(_ request: ProviderRequest) async throws -> ProviderCall {
-        let response = try await endpoint.post(
-            "/model/\(PercentEncoding.segment(request.model))/converse-stream",
-            try BedrockRequest.body(of: request),
-            headers: [HTTPHeader("Accept", "application/vnd.amazon.eventstream")],
-            trace: request.headers, model: request.model,
-            tokens: TokenEstimate.tokens(request.messages),
+        let response = try await post(
+            "converse-stream", try BedrockRequest.body(of: request),
+            accept: "application/vnd.amazon.eventstream", trace: request.headers,
+            model: request.model, tokens: TokenEstimate.tokens(request.messages))
+        return try await endpoint.call(
+            response, BedrockStream(), promptEstimate: TokenEstimate.tokens(request.messages),
+            model: request.model)
+    }
+
+    func embed(_ texts: [String], model: String, headers: [String: String]) async throws
+        -> ProviderEmbeddings
+    {
+        let maker = try BedrockEmbeddings(model: model)
+        var rows = EmbeddingRows(provider: endpoint.name)
+        for start in stride(from: 0, to: texts.count, by: maker.textsMax) {
+            let batch = Array(texts[start..<min(start + maker.textsMax, texts.count)])
+            let response = try await post(
+                "invoke", maker.body(of: batch), accept: "application/json", trace: headers,
+                model: model,
+                tokens: TokenEstimate.tokens(bytes: batch.reduce(0) { $0 + $1.utf8.count }))
+            let body: [UInt8]
+            do { body = try await response.body.collect(bytesMax: Self.embeddingBytesMax) } catch {
+                throw endpoint.candidateFailure(error, model: model, hasBegun: false)
+            }
+            guard let answer = try? JSONValue(parsing: body), let vectors = maker.rows(answer)
+            else { throw EmbeddingRows.unreadable(endpoint.name) }
+            try rows.add(vectors, of: batch, tokens: maker.tokens(answer, response.headers))
+        }
+        return rows.embeddings
+    }
+
+    private func post(
+        _ call: String, _ body: [UInt8], accept: String, trace: [String: String], model: String,
+        tokens: Int
+    ) async throws -> HTTPResponse {
+        try await endpoint.post(
+            "/model/\(PercentEncoding.segment(model))/\(call)", body,
+            headers: [HTTPHeader("Accept", accept)], trace: trace, model: model, tokens: tokens,
             sign: { try signature?.headers(for: $0, at: now()) ?? [] },
             readError: { response, body in
                 BedrockError.read(
                     name: response.headers["x-amzn-errortype"], body: body,
                     status: response.status)
             })
-        return try await endpoint.call(
-            response, BedrockStream(), promptEstimate: TokenEstimate.tokens(request.messages),
-            model: request.model)
-    }
-
-    /// Throws `unsupported`: Converse has no embeddings.
-    func embed(_ texts: [String], model: String, headers: [String: String]) async throws
-        -> ProviderEmbeddings
-    {
-        throw Failure(
-            .unsupported,
-            "The provider \(endpoint.name) is of the kind bedrock, which makes no embeddings here.")
     }
 
     func wait(model: String, tokens: Int) -> Duration? {

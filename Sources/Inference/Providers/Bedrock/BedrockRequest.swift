@@ -4,23 +4,41 @@ import Core
 enum BedrockRequest {
     /// Throws `unsupported` for images that Bedrock does not take.
     static func body(of request: ProviderRequest) throws -> [UInt8] {
-        var members: [JSONValue.Member] = [.init("messages", .array(try messages(request)))]
-        var system = request.messages.filter { $0.role == .system }.map(\.text)
+        let plan = BedrockCache(request)
+        var members: [JSONValue.Member] = [.init("messages", .array(try messages(request, plan)))]
+        var blocks = request.messages.enumerated().flatMap { place, message in
+            message.role == .system && !isBlank(message.text)
+                ? plan.point(after: place, [.of("text", message.text)]) : []
+        }
         // There is no switch for JSON without a schema.
         if request.responseFormat == .jsonObject {
-            system.append("Answer with one JSON object and nothing else.")
+            blocks.append(.of("text", "Answer with one JSON object and nothing else."))
         }
-        let blocks = system.filter { !isBlank($0) }.map { JSONValue.of("text", $0) }
         if !blocks.isEmpty { members.append(.init("system", .array(blocks))) }
-        let inference = inferenceConfig(request.sampling)
+        let isClaude = request.model.contains("anthropic.")
+        let thinking =
+            isClaude
+            ? ClaudeThinking(
+                request, outputTokensMax: request.sampling.outputTokensMax ?? 0,
+                isForced: request.toolChoice != .auto && request.toolChoice != .none) : nil
+        let sampling = thinking?.options(of: request.sampling) ?? request.sampling
+        let inference = inferenceConfig(sampling)
         if !inference.isEmpty { members.append(.init("inferenceConfig", .object(inference))) }
-        if let tools = toolConfig(request) { members.append(.init("toolConfig", tools)) }
+        if let tools = toolConfig(request, plan) { members.append(.init("toolConfig", tools)) }
         if case .jsonSchema(let name, let schema, _) = request.responseFormat {
             members.append(.init("outputConfig", .of("textFormat", format(name, schema))))
         }
         // What is not among the parameters of all models goes to a model by its own name.
-        if let topK = request.sampling.topK, request.model.contains("anthropic.") {
-            members.append(.init("additionalModelRequestFields", .of("top_k", .of(topK))))
+        var own: [JSONValue.Member] = []
+        if let topK = sampling.topK, isClaude { own.append(.init("top_k", .of(topK))) }
+        if let thinking { own.append(.init("thinking", thinking.thinking)) }
+        if let effort = thinking?.effort {
+            own.append(.init("output_config", .of("effort", effort)))
+        }
+        if !own.isEmpty { members.append(.init("additionalModelRequestFields", .object(own))) }
+        if isClaude, !sampling.stop.isEmpty {
+            let path = JSONValue.array([.string("/stop_sequence")])
+            members.append(.init("additionalModelResponseFieldPaths", path))
         }
         return Array(JSONValue.object(members).text.utf8)
     }
@@ -29,14 +47,20 @@ enum BedrockRequest {
 
     /// Messages in a row that are of one role there are one: Bedrock wants users and assistants in
     /// turn, and all results of one answer's calls together.
-    private static func messages(_ request: ProviderRequest) throws -> [JSONValue] {
+    private static func messages(_ request: ProviderRequest, _ plan: BedrockCache) throws
+        -> [JSONValue]
+    {
         let ids = CallIDs(request.messages, isAllowed: isCallID, make: { "call_\($0)" })
         var turns: [(role: String, blocks: [JSONValue])] = []
-        for message in request.messages where message.role != .system {
+        let isClaude = request.model.contains("anthropic.")
+        for (place, message) in request.messages.enumerated() where message.role != .system {
             let role = message.role == .assistant ? "assistant" : "user"
-            let blocks =
+            let thoughts = isClaude ? (message.thoughts ?? []).map(thought) : []
+            let blocks = plan.point(
+                after: place,
                 message.role == .tool
-                ? [result(message, ids: ids)] : try content(message) + calls(message, ids: ids)
+                    ? [result(message, ids: ids)]
+                    : try thoughts + content(message) + calls(message, ids: ids))
             guard !blocks.isEmpty else { continue }
             if turns.last?.role == role {
                 turns[turns.count - 1].blocks += blocks
@@ -56,6 +80,21 @@ enum BedrockRequest {
             case .text(let text): isBlank(text) ? nil : .of("text", text)
             case .image(let image): try block(image)
             }
+        }
+    }
+
+    private static func thought(_ thought: Thought) -> JSONValue {
+        switch thought.seal {
+        case .signature(let signature):
+            .of(
+                "reasoningContent",
+                .of(
+                    "reasoningText",
+                    .object([
+                        .init("text", .string(thought.text)),
+                        .init("signature", .string(signature)),
+                    ])))
+        case .redacted(let data): .of("reasoningContent", .of("redactedContent", data))
         }
     }
 
@@ -131,7 +170,9 @@ enum BedrockRequest {
 
     /// A conversation that has calls needs the tools, though none may be called: there is no word
     /// for that, so that the model is asked to choose.
-    private static func toolConfig(_ request: ProviderRequest) -> JSONValue? {
+    private static func toolConfig(_ request: ProviderRequest, _ plan: BedrockCache)
+        -> JSONValue?
+    {
         let hasCalls = request.messages.contains { !$0.toolCalls.isEmpty || $0.role == .tool }
         guard !request.tools.isEmpty, request.toolChoice != .none || hasCalls else { return nil }
         let choice: JSONValue =
@@ -141,7 +182,11 @@ enum BedrockRequest {
             case .named(let name): .of("tool", .of("name", name))
             }
         return .object([
-            .init("tools", .array(request.tools.map(tool))), .init("toolChoice", choice),
+            .init(
+                "tools",
+                .array(
+                    request.tools.enumerated().flatMap { plan.point(afterTool: $0, [tool($1)]) })),
+            .init("toolChoice", choice),
         ])
     }
 

@@ -10,6 +10,7 @@ struct BedrockStream: AnswerStream {
     private(set) var isDone = false
 
     private var finishReason: Completion.FinishReason?
+    private var stopSequence: String?
     /// Which call of the answer each block is.
     private var calls: [Int: Int] = [:]
     private var textBytes = 0
@@ -44,11 +45,13 @@ struct BedrockStream: AnswerStream {
                 events += start(use, block: place)
                 events += input(use["input"]?.text ?? "{}", block: place)
             } else {
-                let thought = block["reasoningContent"]?["reasoningText"]?["text"]?.string
-                events += said(block["text"]?.string, thought: thought)
+                let thought = block["reasoningContent"]
+                events += said(
+                    block["text"]?.string, thought: thought?["reasoningText"] ?? thought)
             }
         }
         try end(answer["stopReason"]?.string)
+        note(additional: answer)
         note(answer["usage"])
         isDone = finishReason != nil
         return events
@@ -60,7 +63,7 @@ struct BedrockStream: AnswerStream {
                 .truncated, Failure(.upstream, "The provider's answer broke off before its end."))
         }
         return ProviderOutcome(
-            finishReason: finishReason,
+            finishReason: finishReason, stopSequence: stopSequence,
             usage: tally.usage(
                 .withoutCached, inputEstimate: promptEstimate,
                 outputEstimate: TokenEstimate.tokens(bytes: textBytes)),
@@ -77,9 +80,10 @@ struct BedrockStream: AnswerStream {
             if let piece = delta["toolUse"]?["input"]?.string {
                 return input(piece, block: value["contentBlockIndex"]?.int ?? 0)
             }
-            return said(
-                delta["text"]?.string, thought: delta["reasoningContent"]?["text"]?.string)
-        case "messageStop": try end(value["stopReason"]?.string)
+            return said(delta["text"]?.string, thought: delta["reasoningContent"])
+        case "messageStop":
+            try end(value["stopReason"]?.string)
+            note(additional: value)
         case "metadata":
             note(value["usage"])
             isDone = finishReason != nil
@@ -107,9 +111,14 @@ struct BedrockStream: AnswerStream {
         return [.toolCall(ToolCallPiece(index: index, arguments: piece))]
     }
 
-    private mutating func said(_ text: String?, thought: String?) -> [ChatEvent] {
+    /// - Parameter thought: its text, its signature, or one that only its maker reads.
+    private mutating func said(_ text: String?, thought: JSONValue?) -> [ChatEvent] {
         var events: [ChatEvent] = []
-        if let thought, !thought.isEmpty { events.append(.reasoning(thought)) }
+        if let text = thought?["text"]?.string, !text.isEmpty { events.append(.reasoning(text)) }
+        if let signature = thought?["signature"]?.string, !signature.isEmpty {
+            events.append(.seal(.signature(signature)))
+        }
+        if let data = thought?["redactedContent"]?.string { events.append(.seal(.redacted(data))) }
         if let text, !text.isEmpty { events.append(.text(text)) }
         textBytes += text?.utf8.count ?? 0
         if !events.isEmpty { hasBegun = true }
@@ -130,6 +139,11 @@ struct BedrockStream: AnswerStream {
         default: finishReason = .stop
         }
         hasBegun = true
+    }
+
+    /// What only some models say, because they were asked to.
+    private mutating func note(additional value: JSONValue) {
+        stopSequence = value["additionalModelResponseFields"]?["stop_sequence"]?.string
     }
 
     private mutating func note(_ usage: JSONValue?) {

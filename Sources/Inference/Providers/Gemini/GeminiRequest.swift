@@ -140,6 +140,40 @@ enum GeminiRequest {
         return .of("functionCallingConfig", .object(config))
     }
 
+    /// What was thought is told where thinking was asked for. Gemini 3 takes a word for how much, those
+    /// before it a number; those before 2.5 do not think.
+    private static func thinking(_ request: ProviderRequest) -> JSONValue? {
+        guard let reasoning = request.reasoning,
+            let version = request.model.firstMatch(of: /gemini-(\d{1,2})(?:\.(\d{1,2}))?/),
+            let major = Int(version.output.1),
+            major > 2 || major == 2 && Int(version.output.2 ?? "0") ?? 0 >= 5
+        else { return nil }
+        var config: [JSONValue.Member] = [.init("includeThoughts", .bool(!reasoning.isOff))]
+        // Only the larger ones cannot do without.
+        let isPro = request.model.contains("pro")
+        if let budget = reasoning.budgetTokens {
+            config.append(.init("thinkingBudget", .of(max(budget, isPro ? 128 : 0))))
+        } else if let effort = reasoning.effort {
+            let level =
+                switch effort {
+                case .none, .minimal: isPro ? "low" : "minimal"
+                case .low, .medium: effort.rawValue
+                case .high, .xhigh, .max: "high"
+                }
+            let budget =
+                switch effort {
+                case .none: isPro ? 128 : 0
+                case .minimal, .low: 1024
+                case .medium: 8192
+                case .high, .xhigh, .max: 24_576
+                }
+            config.append(
+                major > 2
+                    ? .init("thinkingLevel", .string(level)) : .init("thinkingBudget", .of(budget)))
+        }
+        return .object(config)
+    }
+
     private static func generationConfig(_ request: ProviderRequest) -> [JSONValue.Member] {
         let sampling = request.sampling
         var config: [JSONValue.Member] = []
@@ -160,6 +194,7 @@ enum GeminiRequest {
             add("responseLogprobs", .bool(true))
             if count > 0 { add("logprobs", .of(count)) }
         }
+        add("thinkingConfig", thinking(request))
         switch request.responseFormat {
         case .text: break
         case .jsonObject: add("responseMimeType", .string("application/json"))

@@ -1,4 +1,4 @@
-import Core
+package import Core
 import Dispatch
 import Foundation
 
@@ -9,12 +9,12 @@ import Foundation
 #endif
 
 /// A TCP connection that says exactly what it is told, however wrong.
-final class RawConnection: Sendable {
-    struct Broken: Error {}
+package final class RawConnection: Sendable {
+    package struct Broken: Error { package init() {} }
 
     private let socket: Int32
 
-    init(port: Int) throws {
+    package init(port: Int) throws {
         socket = Glibc.socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
         guard socket >= 0 else { throw Broken() }
         var timeout = timeval(tv_sec: 10, tv_usec: 0)
@@ -35,9 +35,9 @@ final class RawConnection: Sendable {
 
     deinit { Glibc.close(socket) }
 
-    func send(_ text: String) async throws { try await send(Array(text.utf8)) }
+    package func send(_ text: String) async throws { try await send(Array(text.utf8)) }
 
-    func send(_ bytes: [UInt8]) async throws {
+    package func send(_ bytes: [UInt8]) async throws {
         try await off {
             var sent = 0
             while sent < bytes.count {
@@ -51,7 +51,7 @@ final class RawConnection: Sendable {
     }
 
     /// The next bytes; empty when the other side has closed.
-    func receive() async throws -> [UInt8] {
+    package func receive() async throws -> [UInt8] {
         try await off {
             var buffer = [UInt8](repeating: 0, count: 65_536)
             let count = recv(self.socket, &buffer, buffer.count, 0)
@@ -60,7 +60,7 @@ final class RawConnection: Sendable {
         }
     }
 
-    func receiveAll() async throws -> [UInt8] {
+    package func receiveAll() async throws -> [UInt8] {
         var all: [UInt8] = []
         while true {
             let next = try await receive()
@@ -70,7 +70,7 @@ final class RawConnection: Sendable {
     }
 
     /// What came up to and with `text`.
-    func receive(until text: String) async throws -> String {
+    package func receive(until text: String) async throws -> String {
         var all: [UInt8] = []
         while true {
             let next = try await receive()
@@ -82,7 +82,7 @@ final class RawConnection: Sendable {
     }
 
     /// One whole response, of which the connection stays open.
-    func receiveResponse() async throws -> String {
+    package func receiveResponse() async throws -> String {
         let head = try await receive(until: "\r\n\r\n")
         let parts = head.components(separatedBy: "\r\n\r\n")
         let length = parts[0].lowercased().components(separatedBy: "content-length: ")
@@ -97,9 +97,9 @@ final class RawConnection: Sendable {
         return text
     }
 
-    func finishSending() { shutdown(socket, Int32(SHUT_WR)) }
+    package func finishSending() { shutdown(socket, Int32(SHUT_WR)) }
 
-    func close() { shutdown(socket, Int32(SHUT_RDWR)) }
+    package func close() { shutdown(socket, Int32(SHUT_RDWR)) }
 
     private func off<Value: Sendable>(
         _ work: @escaping @Sendable () throws -> Value
@@ -112,14 +112,14 @@ final class RawConnection: Sendable {
 }
 
 /// An HTTP/1.1 response, taken apart.
-struct RawResponse {
-    let status: Int
-    let headers: [String: String]
-    let body: [UInt8]
+package struct RawResponse {
+    package let status: Int
+    package let headers: [String: String]
+    package let body: [UInt8]
 
-    var text: String { String(decoding: body, as: UTF8.self) }
+    package var text: String { String(decoding: body, as: UTF8.self) }
 
-    init(_ bytes: [UInt8]) throws {
+    package init(_ bytes: [UInt8]) throws {
         guard let end = bytes.firstRange(of: Array("\r\n\r\n".utf8)) else {
             throw RawConnection.Broken()
         }
@@ -143,11 +143,11 @@ struct RawResponse {
         body = headers["transfer-encoding"] == "chunked" ? Self.unchunked(rest) : rest
     }
 
-    func json<Value: Decodable>(_ type: Value.Type) throws -> Value {
+    package func json<Value: Decodable>(_ type: Value.Type) throws -> Value {
         try JSONDecoder().decode(type, from: Data(body))
     }
 
-    func json(_ type: JSONValue.Type) throws -> JSONValue { try JSONValue(parsing: body) }
+    package func json(_ type: JSONValue.Type) throws -> JSONValue { try JSONValue(parsing: body) }
 
     private static func unchunked(_ bytes: [UInt8]) -> [UInt8] {
         var body: [UInt8] = []
