@@ -9,7 +9,9 @@ import Tracing
 ///   provider has read the prompt. Counts that it did not give are ours, from above, and say so.
 /// - Where the request names no longest answer and the budget's rest does not cover the model's own,
 ///   the answer is limited to what it covers, as long as that is `outputTokensMin` tokens or more.
-/// - Where candidates went on for each other, each is booked for what it took, at its own price.
+/// - Where candidates went on for each other, each is booked for what it took, at its own price. So
+///   is an attempt that came to nothing, where its provider said what it took, also when nobody
+///   answered at all.
 package struct MeteredModel: ChatModel {
     private let model: any ChatModel
     private let ledger: SpendLedger
@@ -30,10 +32,10 @@ package struct MeteredModel: ChatModel {
                 inner, request: request, call: call, hold: hold, model: model, ledger: ledger)
             return ChatCall(
                 candidate: inner.candidate, decision: inner.decision, notice: inner.notice,
-                cache: inner.cache, isCharged: { inner.isCharged },
+                cache: inner.cache, isCharged: { inner.isCharged }, spent: { inner.spent },
                 run: { try await meter.run($0) }, abandon: { await meter.abandon() })
         } catch {
-            if let hold { await ledger.void(hold, call) }
+            await ledger.giveUp(call, hold: hold, spent: (error as? Failure)?.spent ?? [])
             throw error
         }
     }

@@ -12,7 +12,7 @@ import Synchronization
 ///
 /// A free call reserves nothing, and is booked with its tokens all the same. Holds do not outlive
 /// the process that made them: the next one to open the folder gives them back.
-package final class SpendLedger: Ledger {
+package final class SpendLedger: Ledger, Pricing {
     let prices: PriceList
     let environment: Environment
     private let store: Store
@@ -66,6 +66,15 @@ package final class SpendLedger: Ledger {
                 reserved: try books.balance(of: .held(user: principal.userID)).picodollars,
                 budget: budget, lines: lines)
         }
+    }
+
+    package func ceiling(of candidate: String, input: Int, output: Int) throws -> Picodollars {
+        try prices.price(of: candidate, now: environment.now())
+            .ceiling(input: input, output: output)
+    }
+
+    package func cost(of part: CandidateUsage) -> Picodollars {
+        worth(of: part.usage, candidate: part.candidate)
     }
 
     /// Closes the file; what comes after throws. Holds that are open stay open in it.
@@ -137,6 +146,17 @@ package final class SpendLedger: Ledger {
                 ])
         }
         return costs
+    }
+
+    /// Ends a call that did not run: what attempts took is booked, the rest given back.
+    func giveUp(_ call: CallDetails, hold: Hold?, spent: [CandidateUsage]) async {
+        if !spent.isEmpty {
+            _ = await withSettlementSpan(spent.map(\.candidate)) {
+                await settle(call, hold: hold, spent)
+            }
+        } else if let hold {
+            await void(hold, call)
+        }
     }
 
     /// What this usage costs today, with nothing booked.

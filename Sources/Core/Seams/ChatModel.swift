@@ -28,18 +28,21 @@ package struct ChatCall: Sendable {
     /// What the reader should know of the choice, in a sentence; nil for nothing.
     package let notice: String?
     private let charges: @Sendable () -> Bool
+    private let spender: @Sendable () -> [CandidateUsage]
     private let runner: @Sendable (_ emit: Emit) async throws -> Completion
     private let abandoner: @Sendable () async -> Void
 
     package init(
         candidate: String, decision: String = "", notice: String? = nil,
         cache: CacheUse? = nil, isCharged: @escaping @Sendable () -> Bool = { true },
+        spent: @escaping @Sendable () -> [CandidateUsage] = { [] },
         run: @escaping @Sendable (_ emit: Emit) async throws -> Completion,
         abandon: @escaping @Sendable () async -> Void = {}
     ) {
         self.candidate = candidate
         self.cache = cache
         charges = isCharged
+        spender = spent
         self.decision = decision
         self.notice = notice
         runner = run
@@ -54,6 +57,9 @@ package struct ChatCall: Sendable {
     /// Whether what was used is this call's to pay, once it has ended: not where the answer was there
     /// already, or is on its way to somebody else who pays for it.
     package var isCharged: Bool { charges() }
+
+    /// What attempts of others took that came to nothing, so far; to be paid beside the answer.
+    package var spent: [CandidateUsage] { spender() }
 
     /// Gives the call up before it runs.
     package func abandon() async { await abandoner() }

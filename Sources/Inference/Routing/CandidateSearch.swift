@@ -14,6 +14,11 @@ struct CandidateSearch: Sendable {
         let limits: AttemptBudget.Limits
         let wait: @Sendable (Duration) async throws -> Void
         let tracer: @Sendable () -> any Tracer
+        var pricing: (any Pricing)?
+
+        func cost(of candidate: CandidateName, _ usage: TokenUsage) -> Picodollars {
+            pricing?.cost(of: CandidateUsage(candidate.description, usage)) ?? .zero
+        }
     }
 
     let route: Route
@@ -21,6 +26,9 @@ struct CandidateSearch: Sendable {
     private let around: Surroundings
     private var budget: AttemptBudget
     private var decision: RouteDecision
+    private var allowance: CostAllowance
+    /// What attempts took that came to nothing, as their providers say.
+    private(set) var spent: [CandidateUsage] = []
     /// Who has begun an answer; nobody is asked again to go on with what broke off there.
     private var given: Set<CandidateName> = []
     private let logger = Logger(label: "heptad.inference")
@@ -33,6 +41,7 @@ struct CandidateSearch: Sendable {
             random: around.environment.random())
         budget = AttemptBudget(around.limits)
         decision = RouteDecision(plan)
+        allowance = CostAllowance(route.rules.costMax, around.pricing)
     }
 
     /// Whether anyone of the plan is left who has not given an answer to this request.
@@ -45,6 +54,11 @@ struct CandidateSearch: Sendable {
 
     mutating func passOver(_ candidate: CandidateName, _ reason: String) {
         decision.passedOver(candidate, reason)
+    }
+
+    /// Takes what a candidate took, which is not asked any more, off what the request may cost.
+    mutating func took(_ usage: TokenUsage, at candidate: CandidateName) {
+        allowance.took(CandidateUsage(candidate.description, usage))
     }
 
     /// The next candidate that begins to answer. Throws the last failure when nobody does.
@@ -64,7 +78,9 @@ struct CandidateSearch: Sendable {
             try await around.wait(wait)
             asked = round.again
         }
-        if let candidate = route.lastResort, allowsLastResort, hasLastResort, round.isOutage {
+        if let candidate = route.lastResort, allowsLastResort, hasLastResort,
+            round.isOutage && !round.isOnlyTooDear
+        {
             do {
                 return try await open(request, at: candidate, round, isDegraded: true)
             } catch let error as CancellationError {
@@ -86,6 +102,10 @@ struct CandidateSearch: Sendable {
         /// Nobody refused this very request.
         var isOutage = true
         var hasHostedOutage = false
+        /// Somebody was left out since the request may not cost so much.
+        var isTooDear = false
+
+        var isOnlyTooDear: Bool { isTooDear && failures.isEmpty && rests.isEmpty }
     }
 
     private mutating func ask(
@@ -110,6 +130,11 @@ struct CandidateSearch: Sendable {
                 round.waits.append(wait)
                 continue
             }
+            guard try allowance.covers(request, at: candidate) else {
+                decision.passedOver(candidate.name, "past cost_max_dollars")
+                round.isTooDear = true
+                continue
+            }
             guard budget.begin() else { return nil }
             do {
                 return try await open(request, at: candidate, round, isDegraded: false)
@@ -118,6 +143,9 @@ struct CandidateSearch: Sendable {
             } catch {
                 let failure = CandidateFailure(error)
                 note(failure, at: candidate, &round)
+                if failure.usage == nil, failure.mayBeCharged {
+                    allowance.tookPrompt(request, at: candidate)
+                }
                 guard failure.kind.fallsThrough else { throw summary(round) }
                 guard failure.isSafeToRepeat, !candidate.provider.isLocal else { continue }
                 round.again.append(candidate)
@@ -130,7 +158,11 @@ struct CandidateSearch: Sendable {
     private mutating func note(
         _ failure: CandidateFailure, at candidate: Candidate, _ round: inout Round
     ) {
-        budget.failed(mayBeCharged: failure.mayBeCharged)
+        budget.failed(mayBeCharged: failure.mayBeCharged || failure.usage != nil)
+        if let usage = failure.usage {
+            spent.append(CandidateUsage(candidate.name.description, usage))
+            took(usage, at: candidate.name)
+        }
         decision.passedOver(candidate.name, failure.kind.rawValue)
         round.failures.append((candidate.name, failure))
         round.isOutage = round.isOutage && failure.kind.isOutage
@@ -191,7 +223,12 @@ struct CandidateSearch: Sendable {
                     ? "No hosted model could be reached; the local model \(candidate.name.model)"
                         + " answers instead." : nil)
         } catch {
-            place.failed(CandidateFailure(error).kind)
+            let failure = CandidateFailure(error)
+            if let usage = failure.usage {
+                span.took(usage)
+                place.took(usage, cost: around.cost(of: candidate.name, usage))
+            }
+            place.failed(failure.kind)
             span.failed(error)
             throw error
         }
@@ -210,6 +247,12 @@ struct CandidateSearch: Sendable {
                         + " \(last.message)",
                     cause: round.failures.map(\.failure.failure.description)
                         .joined(separator: " | "), retryAfter: last.retryAfter)
+        } else if round.isTooDear, let most = route.rules.costMax {
+            failure = Failure(
+                .budgetExceeded,
+                "A request of \(route.name) may cost \(most) at most, and nobody is left who would"
+                    + " certainly stay below it. Ask for a shorter answer, or shorten the prompt.",
+                cause: decision.notes.joined(separator: "; "))
         } else if let rest = round.rests.min() {
             failure = Failure(
                 .unavailable,
@@ -221,6 +264,7 @@ struct CandidateSearch: Sendable {
                 .unavailable, "Nobody can answer for the model \(route.name).")
         }
         failure.hasBeenRetried = budget.attempts > 1
+        failure.spent = spent
         return failure
     }
 }

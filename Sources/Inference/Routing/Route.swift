@@ -23,6 +23,8 @@ struct RouteRules: Hashable, Sendable {
     var escalates = false
     var confidenceMin = 0.0
     var continuesBroken = false
+    /// What all attempts of one request may cost together; nil for no limit.
+    var costMax: Picodollars?
     /// Answers that one request may be charged for: another may have to begin anew, or go on.
     var answersMax: Int { continuesBroken || escalates ? 1 + Self.switchesMax : 1 }
 
@@ -36,6 +38,7 @@ struct RouteRules: Hashable, Sendable {
         escalates = configuration.policy == .tiered && configuration.escalates
         confidenceMin = configuration.confidenceMin
         continuesBroken = configuration.afterFirstToken == .continue
+        costMax = configuration.costMax
     }
 }
 
@@ -47,6 +50,7 @@ struct Route: Sendable {
     var missing: [String]
     var isLastResortMissing = false
     var rules = RouteRules()
+    var isEmbedding = false
     /// The local model that answers when all of them are down.
     var lastResort: Candidate?
 

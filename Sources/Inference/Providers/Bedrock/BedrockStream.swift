@@ -54,6 +54,16 @@ struct BedrockStream: AnswerStream {
         return events
     }
 
+    func usageSoFar(promptEstimate: Int) -> TokenUsage? {
+        tally.isSilent ? nil : usage(promptEstimate)
+    }
+
+    private func usage(_ promptEstimate: Int) -> TokenUsage {
+        tally.usage(
+            .withoutCached, inputEstimate: promptEstimate,
+            outputEstimate: TokenEstimate.tokens(bytes: textBytes))
+    }
+
     func outcome(promptEstimate: Int, firstTextAt: Timestamp?) throws -> ProviderOutcome {
         guard let finishReason else {
             throw CandidateFailure(
@@ -61,9 +71,7 @@ struct BedrockStream: AnswerStream {
         }
         return ProviderOutcome(
             finishReason: finishReason,
-            usage: tally.usage(
-                .withoutCached, inputEstimate: promptEstimate,
-                outputEstimate: TokenEstimate.tokens(bytes: textBytes)),
+            usage: usage(promptEstimate),
             firstTextAt: firstTextAt)
     }
 
