@@ -49,12 +49,6 @@ export function percent(share) {
   return `${value === 0 || value >= 10 ? Math.round(value) : value.toFixed(1)}%`;
 }
 
-/** A moment that is not long past: `10 s ago`, or the time. */
-export function ago(text, now = Date.now()) {
-  const passed = Math.max(0, now - new Date(text));
-  return passed < 3_600_000 ? `${duration(Math.max(1000, passed))} ago` : dateTime(text);
-}
-
 export function dateTime(text) {
   return new Date(text).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "short" });
 }

@@ -4,7 +4,7 @@
 import { addProviderKey, readGateway, removeProviderKey, replaceProviderKey } from "./api.js";
 import { confirmed } from "./dialog.js";
 import { button, element, failureMessage } from "./dom.js";
-import { ago, cost, count, dateTime, dollars, duration, number, percent } from "./format.js";
+import { cost, count, dateTime, dollars, duration, number, percent } from "./format.js";
 import { keyDialog } from "./keydialog.js";
 
 const refreshMilliseconds = 5000;
@@ -60,14 +60,14 @@ function modelItem(model) {
     element("div", { class: "model-head" }, element("strong", {}, model.name), state(model.breaker)),
     element("dl", { class: "figures-row" },
       fact("Running", number(model.running)),
-      fact("First word", percentiles(model.firstTokenMilliseconds)),
+      fact("First word, p50 · p95", percentiles(model.firstTokenMilliseconds)),
       model.breaker ? fact("Failures", `${model.breaker.failures} of ${model.breaker.calls}`) : null,
       room("Requests left", model.requests), room("Tokens left", model.tokens)));
 }
 
 function state(breaker) {
   if (!breaker) return element("span", { class: "tag" }, "this machine");
-  const since = breaker.since ? ` since ${ago(breaker.since)}` : "";
+  const since = breaker.since ? ` for ${duration(Math.max(0, Date.now() - new Date(breaker.since)))}` : "";
   if (breaker.state === "closed") return element("span", { class: "tag good" }, "well");
   if (breaker.state === "half_open") {
     return element("span", { class: "tag note" }, `being tried${since}`);
