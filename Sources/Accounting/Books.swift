@@ -6,20 +6,16 @@ import GRDB
 struct Books {
     let database: Database
 
-    /// Whose legs they are.
+    /// Whose legs they are. Ledgers of earlier versions have accounts of what was held, too.
     enum Account {
         case spent(user: Identifier, month: String, candidate: String)
         case payable(provider: String)
-        case held(user: Identifier)
-        case reserved
 
         fileprivate var key: StatementArguments {
             switch self {
             case .spent(let user, let month, let candidate):
                 ["spent", user.description, month, candidate]
             case .payable(let provider): ["payable", provider, "", ""]
-            case .held(let user): ["held", user.description, "", ""]
-            case .reserved: ["reserved", "", "", ""]
             }
         }
     }

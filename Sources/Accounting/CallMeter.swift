@@ -81,9 +81,7 @@ final class CallMeter: Sendable {
     }
 
     private func settle(_ parts: [CallParts.Part]) async -> Picodollars {
-        await withSettlementSpan(parts.map(\.candidate)) {
-            await ledger.settle(call, hold: hold, parts)
-        }
+        noteCosts(await ledger.settle(call, hold: hold, parts), of: parts.map(\.candidate))
     }
 
     /// Books a call that used nothing, and returns what it would have cost.

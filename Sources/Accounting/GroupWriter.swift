@@ -1,107 +1,106 @@
 import Core
+import Dispatch
 import GRDB
 import Synchronization
 
 /// Puts what concurrent callers write into one transaction, so that they share one wait for the
-/// disk. While a commit is under way the next group gathers; a caller alone waits for nobody.
+/// disk: a group gathers for a moment, and while a commit is under way the next one does. What is
+/// enqueued first is written first.
 ///
 /// It runs on the database's own queue and not in the callers' tasks, so that a cancelled caller
 /// can still settle.
 final class GroupWriter: Sendable {
-    private let pool: DatabasePool
-    private let waiting = Mutex<[Job]>([])
+    private struct Job: Sendable {
+        let work: @Sendable (Database) throws -> Void
+        /// Told once it is committed, or why it is not.
+        let finish: @Sendable (Failure?) -> Void
+    }
 
-    /// Past this many, `write` refuses what may be refused.
+    private let pool: DatabasePool
+    private let waiting = Mutex(Waiting())
+
+    private struct Waiting {
+        var jobs: [Job] = []
+        /// A drain is under way or will be.
+        var isDraining = false
+    }
+
+    /// Past this many, callers should wait for what they wrote.
     static let waitingMax = 10_000
     // A transaction of this size takes about 20 ms, which is what a newcomer may have to wait.
     private static let groupMax = 256
+    // What a power cut can cost, and no more than a person notices.
+    private static let gathering = DispatchTimeInterval.milliseconds(10)
 
     init(_ pool: DatabasePool) { self.pool = pool }
 
-    /// Runs `work` in a savepoint and returns once it is committed. What `work` throws is rolled
-    /// back and thrown here, and the others of its group go on.
-    @concurrent
-    func write<Value: Sendable>(
-        mayRefuse: Bool = false, _ work: @escaping @Sendable (Database) throws -> Value
-    ) async throws -> Value {
-        try await withCheckedThrowingContinuation { continuation in
-            enqueue(Job(continuation, work), mayRefuse: mayRefuse)
+    var isCrowded: Bool { waiting.withLock { $0.jobs.count >= Self.waitingMax } }
+
+    /// Has `work` written some time soon, and waits for nothing. It may run again, after a rollback.
+    func enqueue(
+        _ work: @escaping @Sendable (Database) throws -> Void,
+        finish: @escaping @Sendable (Failure?) -> Void
+    ) {
+        let isFirst = waiting.withLock { waiting in
+            waiting.jobs.append(Job(work: work, finish: finish))
+            defer { waiting.isDraining = true }
+            return !waiting.isDraining
+        }
+        guard isFirst else { return }
+        DispatchQueue.global().asyncAfter(deadline: .now() + Self.gathering) { self.drainSoon() }
+    }
+
+    private func drainSoon() { pool.asyncWriteWithoutTransaction { self.drain($0) } }
+
+    /// Returns when all that was enqueued before is written or has failed.
+    func flush() async {
+        await withCheckedContinuation { continuation in
+            enqueue({ _ in }, finish: { _ in continuation.resume() })
+            // At once; whoever was to come in a moment finds nothing left.
+            drainSoon()
         }
     }
 
-    private func enqueue(_ job: Job, mayRefuse: Bool) {
-        let (isTaken, isFirst) = waiting.withLock { waiting in
-            if mayRefuse, waiting.count >= Self.waitingMax { return (false, false) }
-            waiting.append(job)
-            return (true, waiting.count == 1)
+    /// The same for a thread that may wait.
+    func flushNow() {
+        pool.writeWithoutTransaction { database in
+            while waiting.withLock({ !$0.jobs.isEmpty }) { drain(database) }
         }
-        guard isTaken else {
-            job.fail(
-                Failure(
-                    .unavailable, "The ledger has more to write than the disk takes. Try again.",
-                    retryAfter: .seconds(1)))
-            return
-        }
-        if isFirst { pool.asyncWriteWithoutTransaction { self.drain($0) } }
     }
 
-    /// Writes one group. Its caller is whoever found the queue empty, so that one drain is under way
-    /// for as long as somebody waits.
+    /// Writes one group, and the next one later, so that others may write meanwhile.
     private func drain(_ database: Database) {
-        let (group, isMore) = waiting.withLock { waiting in
-            let group = Array(waiting.prefix(Self.groupMax))
-            waiting.removeFirst(group.count)
-            return (group, !waiting.isEmpty)
+        let group = waiting.withLock { waiting in
+            let group = Array(waiting.jobs.prefix(Self.groupMax))
+            waiting.jobs.removeFirst(group.count)
+            return group
         }
-        var finishers: [Job.Finish] = []
+        if !group.isEmpty {
+            let isWritten = failure(of: group, in: database) == nil
+            for job in group {
+                // Of a group that failed, most can be written by themselves.
+                job.finish(isWritten ? nil : failure(of: [job], in: database))
+            }
+        }
+        let isMore = waiting.withLock { waiting in
+            waiting.isDraining = !waiting.jobs.isEmpty
+            return waiting.isDraining
+        }
+        if isMore { drainSoon() }
+    }
+
+    private func failure(of group: [Job], in database: Database) -> Failure? {
         do {
             try database.inTransaction(.immediate) {
-                for job in group {
-                    finishers.append(job.run(database))
-                    // A full disk makes SQLite roll back by itself; nothing may be written after.
-                    guard database.isInsideTransaction else {
-                        throw DatabaseError(resultCode: .SQLITE_ABORT)
-                    }
-                }
+                for job in group { try job.work(database) }
                 return .commit
             }
-            for finish in finishers { finish(nil) }
+            return nil
+        } catch let failure as Failure {
+            return failure
         } catch {
-            let failure = Failure(
+            return Failure(
                 .unavailable, "The ledger could not be written. Is the disk full?", cause: error)
-            for finish in finishers { finish(failure) }
-            for job in group.dropFirst(finishers.count) { job.fail(failure) }
-        }
-        if isMore { pool.asyncWriteWithoutTransaction { self.drain($0) } }
-    }
-}
-
-/// One caller's write, with its type taken away.
-private struct Job: Sendable {
-    /// Tells the caller, with the error if the group was not committed.
-    typealias Finish = (Failure?) -> Void
-
-    let run: @Sendable (Database) -> Finish
-    let fail: @Sendable (Failure) -> Void
-
-    init<Value: Sendable>(
-        _ continuation: CheckedContinuation<Value, any Error>,
-        _ work: @escaping @Sendable (Database) throws -> Value
-    ) {
-        fail = { continuation.resume(throwing: $0) }
-        run = { database in
-            var result = Result<Value, any Error>.failure(CancellationError())
-            do {
-                try database.inSavepoint {
-                    result = .success(try work(database))
-                    return .commit
-                }
-            } catch {
-                result = .failure(Failure(error))
-            }
-            return { failure in
-                continuation.resume(with: failure.map { .failure($0) } ?? result)
-            }
         }
     }
 }

@@ -28,9 +28,8 @@ package struct MeteredEmbedder: Embedder {
             let parts =
                 embeddings.parts.isEmpty
                 ? [CandidateUsage(embeddings.candidate, usage)] : embeddings.parts
-            embeddings.cost = await withSettlementSpan(parts.map(\.candidate)) {
-                await ledger.settle(call, hold: hold, parts)
-            }
+            embeddings.cost = noteCosts(
+                await ledger.settle(call, hold: hold, parts), of: parts.map(\.candidate))
             return embeddings
         } catch {
             await ledger.giveUp(call, hold: hold, spent: (error as? Failure)?.spent ?? [])
@@ -44,11 +43,7 @@ package struct MeteredEmbedder: Embedder {
         guard !price.isFree else { return nil }
         let tokens = Self.usage(of: request.texts).freshInput
         let ceiling = try price.ceiling(input: tokens, output: 0)
-        return try await withSpan("account reserve") { span in
-            span.attributes["heptad.hold.picodollars"] = ceiling.rawValue
-            return try await ledger.reserve(
-                call, candidate: candidate, most: ceiling, least: ceiling)
-        }
+        return try await ledger.reserve(call, most: ceiling, least: ceiling)
     }
 
     /// From above: no tokenizer of today makes more than a token of two bytes, on the average.

@@ -67,12 +67,8 @@ package struct MeteredModel: ChatModel {
         let shortest =
             isOpenEnded ? min(estimate.outputTokens, Self.outputTokensMin) : estimate.outputTokens
         let least = try estimate.ceiling(outputTokens: shortest)
-        let hold = try await withSpan("account reserve") { span in
-            let hold = try await ledger.reserve(
-                call, candidate: estimate.card.candidates.first ?? "", most: most, least: least)
-            span.attributes["heptad.hold.picodollars"] = hold.amount.rawValue
-            return hold
-        }
+        let hold = try await ledger.reserve(call, most: most, least: least)
+        activeSpan()?.attributes["heptad.hold.picodollars"] = hold.amount.rawValue
         guard hold.amount < most else { return (request, hold) }
         var limited = request
         limited.sampling.outputTokensMax = try estimate.outputTokens(for: hold.amount)

@@ -1,4 +1,6 @@
+import Core
 import GRDB
+import Storage
 
 /// The tables of `ledger.db`.
 enum Migrations {
@@ -16,7 +18,43 @@ enum Migrations {
                         """)
             }
         }
+        migrator.registerMigration("holds are kept in memory") { database in
+            try endHolds(database)
+            try database.execute(sql: "DROP TABLE holds")
+        }
         return migrator
+    }
+
+    /// Calls that were running when the process died, or an earlier version stopped: their funds are
+    /// free again. Each hold's legs are taken back by a transfer of their own.
+    private static func endHolds(_ database: Database) throws {
+        for hold in try Row.fetchAll(database, sql: "SELECT * FROM holds ORDER BY id") {
+            let (id, user): (String, String) = (hold["id"], hold["user_id"])
+            let ending = Environment.system.identifier()
+            try database.execute(
+                sql: """
+                    INSERT INTO transfers (id, kind, closes, user_id, model, candidate, purpose,
+                        picodollars, created_at)
+                    VALUES (?, 'expire', ?, ?, '', '', '', 0, ?)
+                    """, arguments: [ending, id, user, Environment.system.now()])
+            for (kind, owner, sign) in [("held", user, -1), ("reserved", "", 1)] {
+                try database.execute(
+                    sql: """
+                        INSERT INTO postings (transfer_id, account_id, picodollars, calls,
+                            input_tokens, output_tokens, picodollars_after, calls_after,
+                            input_tokens_after, output_tokens_after)
+                        SELECT :ending, last.account_id, :sign * :amount, 0, 0, 0,
+                            last.picodollars_after + :sign * :amount, 0, 0, 0
+                        FROM postings AS last WHERE last.id = (SELECT max(postings.id) FROM postings
+                            JOIN accounts ON accounts.id = account_id
+                            WHERE kind = :kind AND owner = :owner)
+                        """,
+                    arguments: [
+                        "ending": ending, "sign": sign,
+                        "amount": hold["picodollars"] as Int64, "kind": kind, "owner": owner,
+                    ])
+            }
+        }
     }
 
     // STRICT, because a sum that leaves 64 bits turns into floating point in a loose table.

@@ -9,6 +9,7 @@ final class PriceList: Sendable {
     private let unpriced: Price
     private let policy: AccountingConfiguration.UnpricedPolicy
     private let warned = Mutex<Set<String>>([])
+    private let known = Mutex(Known())
     private let logger = Logger(label: "heptad.accounting")
 
     init(_ configuration: AccountingConfiguration) throws {
@@ -46,7 +47,27 @@ final class PriceList: Sendable {
     /// Like `price`, for what has been called already: never refused.
     func bookedPrice(of candidate: String, now: Timestamp) -> Price { lookUp(candidate, now: now) }
 
+    /// What was looked up today.
+    private struct Known {
+        var day: Int64 = .min
+        var prices: [String: Price] = [:]
+    }
+
     private func lookUp(_ candidate: String, now: Timestamp) -> Price {
+        let day = now.seconds / 86_400
+        let found = known.withLock { $0.day == day ? $0.prices[candidate] : nil }
+        if let found { return found }
+        let price = search(candidate, now: now)
+        known.withLock { known in
+            if known.day != day || known.prices.count >= Self.knownMax { known = Known(day: day) }
+            known.prices[candidate] = price
+        }
+        return price
+    }
+
+    private static let knownMax = 1000
+
+    private func search(_ candidate: String, now: Timestamp) -> Price {
         let slash = candidate.firstIndex(of: "/") ?? candidate.startIndex
         let provider = String(candidate[..<slash])
         let model = String(candidate[slash...].drop { $0 == "/" })

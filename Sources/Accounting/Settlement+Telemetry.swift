@@ -2,24 +2,17 @@ import Core
 import Metrics
 import Tracing
 
-/// Runs a settlement in its own span, puts what it cost on the span around it too, and counts it for
-/// each candidate. Returns all together.
-func withSettlementSpan(
-    _ candidates: [String], _ settle: () async -> [Picodollars]
-) async -> Picodollars {
-    let around = ServiceContext.current.flatMap(activeSpan)
-    let costs = await withSpan("account settle") { span in
-        let costs = await settle()
-        span.attributes["heptad.cost.picodollars"] = costs.total.rawValue
-        return costs
-    }
-    around?.attributes["heptad.cost.picodollars"] = costs.total.rawValue
+/// Puts what a call cost on the span around it, and counts it for each candidate. Returns all
+/// together.
+func noteCosts(_ costs: [Picodollars], of candidates: [String]) -> Picodollars {
+    let total = costs.total
+    activeSpan()?.attributes["heptad.cost.picodollars"] = total.rawValue
     for (candidate, cost) in zip(candidates, costs) {
         // A metric is for graphs and may round; the ledger has the exact amount.
         FloatingPointCounter(label: "heptad.cost.usd", dimensions: [("candidate", candidate)])
             .increment(by: Double(cost.rawValue) / Double(Picodollars.perDollar))
     }
-    return costs.total
+    return total
 }
 
 extension [Picodollars] {
@@ -35,12 +28,12 @@ extension [Picodollars] {
 
 /// Puts what a cache saved on the current span, and counts it.
 func noteSaved(_ saved: Picodollars, _ candidate: String) {
-    let around = ServiceContext.current.flatMap(activeSpan)
-    around?.attributes["heptad.saved.picodollars"] = saved.rawValue
+    activeSpan()?.attributes["heptad.saved.picodollars"] = saved.rawValue
     FloatingPointCounter(label: "heptad.saved.usd", dimensions: [("candidate", candidate)])
         .increment(by: Double(saved.rawValue) / Double(Picodollars.perDollar))
 }
 
-private func activeSpan(_ context: ServiceContext) -> (any Span)? {
-    InstrumentationSystem.tracer.activeSpan(identifiedBy: context)
+/// The span that the current task is in.
+func activeSpan() -> (any Span)? {
+    ServiceContext.current.flatMap { InstrumentationSystem.tracer.activeSpan(identifiedBy: $0) }
 }

@@ -6,20 +6,18 @@ import Storage
 import Synchronization
 
 /// What calls cost: prices, budgets, and `ledger.db`, an append-only double-entry ledger in
-/// picodollars. A call reserves the most it may cost, and settles what it took:
+/// picodollars. A call reserves the most it may cost, in memory, and books what it took when it ends.
+/// Booking is in order and soon, and nobody waits for the disk: an answer that was made and paid for
+/// does not get better by waiting. Whoever reads the books sees all that was booked before.
 ///
-///     reserve -> settle | void | expire
-///
-/// A free call reserves nothing, and is booked with its tokens all the same. Holds do not outlive
-/// the process that made them: the next one to open the folder gives them back.
+/// A free call reserves nothing, and is booked with its tokens all the same.
 package final class SpendLedger: Ledger, Pricing {
     let prices: PriceList
     let environment: Environment
     private let store: Store
     private let writer: GroupWriter
     private let budget: Picodollars?
-    private let holdLife: Duration
-    private let folderLock: FolderLock
+    private let allowances: Allowances
     private let metered = Mutex<(any ChatModel)?>(nil)
     private let logger = Logger(label: "heptad.accounting")
 
@@ -30,13 +28,11 @@ package final class SpendLedger: Ledger, Pricing {
     ) throws {
         prices = try PriceList(configuration)
         budget = try configuration.monthlyBudget()
-        holdLife = .seconds(configuration.holdMinutesMax * 60)
+        allowances = Allowances(holdLife: .seconds(configuration.holdMinutesMax * 60))
         self.environment = environment
         store = try Store(
             folder: folder, name: "ledger.db", durability: .full, migrations: Migrations.all)
         writer = GroupWriter(store.pool)
-        folderLock = FolderLock(path: folder + "/ledger.lock")
-        if folderLock.isHeld { try expireOrphans() }
     }
 
     /// The most a call may cost, and what is left to spend. Throws `notFound` for an unknown model,
@@ -58,13 +54,13 @@ package final class SpendLedger: Ledger, Pricing {
 
     package func spend(of principal: Principal) async throws -> Spend {
         let (month, budget) = (environment.now().month, budget)
+        let reserved = allowances.held(by: principal.userID)
+        await writer.flush()
         return try await store.pool.read { database in
-            let books = Books(database: database)
-            let lines = try books.lines(of: principal.userID, in: month)
+            let lines = try Books(database: database).lines(of: principal.userID, in: month)
             return Spend(
                 month: month, total: try lines.reduce(.zero) { try $0.adding($1.cost) },
-                reserved: try books.balance(of: .held(user: principal.userID)).picodollars,
-                budget: budget, lines: lines)
+                reserved: reserved, budget: budget, lines: lines)
         }
     }
 
@@ -77,27 +73,31 @@ package final class SpendLedger: Ledger, Pricing {
         worth(of: part.usage, candidate: part.candidate)
     }
 
-    /// Closes the file; what comes after throws. Holds that are open stay open in it.
-    package func close() throws { try store.close() }
+    /// Writes what waits and closes the file; what comes after is lost, with a word in the log.
+    package func close() throws {
+        writer.flushNow()
+        try store.close()
+    }
 
     /// Sets `most` aside, or what the budget still allows if that is at least `least`. Throws
     /// `budgetExceeded` otherwise.
     func reserve(
-        _ call: CallDetails, candidate: String, most: Picodollars, least: Picodollars
+        _ call: CallDetails, most: Picodollars, least: Picodollars
     ) async throws -> Hold {
-        let (environment, budget, holdLife) = (environment, budget, holdLife)
-        return try await writer.write(mayRefuse: true) { database in
-            let transfers = Transfers(database, environment)
-            let cutoff = environment.now().microseconds - holdLife.microseconds
-            try transfers.expire(before: Timestamp(microseconds: cutoff))
-            return try transfers.reserve(
-                call, candidate: candidate, most: most, least: least, budget: budget)
+        let now = environment.now()
+        guard let budget else { return try allowances.hold(most, for: call.userID, at: now) }
+        let month = now.month
+        while true {
+            let hold = try allowances.hold(
+                most, least: least, of: budget, for: call.userID, in: month, at: now)
+            if let hold { return hold }
+            try await readBooks(of: call.userID, in: month, at: now)
         }
     }
 
-    /// Books a call that has run, also from a task that is cancelled. Returns what it cost. Where
-    /// the disk refuses, the hold stays, the log has the figures, and the caller goes on: its answer
-    /// was made and paid for.
+    /// Books a call that has run. Returns what it cost. Where the disk refuses, the log has the
+    /// figures, and the caller goes on: its answer was made and paid for.
+    @discardableResult
     func settle(
         _ call: CallDetails, hold: Hold?, candidate: String, usage: TokenUsage
     ) async -> Picodollars {
@@ -105,57 +105,56 @@ package final class SpendLedger: Ledger, Pricing {
     }
 
     /// Like that for a call that several candidates took part in: all or none is booked. Returns
-    /// what each cost, at its own price.
+    /// what each cost, at its own price. Settling the same hold again books nothing.
+    @discardableResult
     func settle(_ call: CallDetails, hold: Hold?, _ parts: [CallParts.Part]) async -> [Picodollars]
     {
+        let now = environment.now()
         var settlements: [Settlement] = []
-        var costs: [Picodollars] = []
+        var total = Picodollars.zero
         do {
             for part in parts {
-                let price = prices.bookedPrice(of: part.candidate, now: environment.now())
+                let price = prices.bookedPrice(of: part.candidate, now: now)
                 let usage = part.usage.bounded
                 let cost = try price.cost(of: usage)
-                costs.append(cost)
+                total = try total.adding(cost)
                 settlements.append(
                     Settlement(
-                        candidate: part.candidate, usage: usage, cost: cost, priceAsOf: price.asOf))
-            }
-            let (environment, booked) = (environment, settlements)
-            try await writer.write { database in
-                try Transfers(database, environment).settle(call, hold: hold, booked)
+                        candidate: part.candidate, usage: usage, cost: cost, priceAsOf: price.asOf,
+                        id: environment.identifier(), bookedAt: now))
             }
         } catch {
-            for part in parts {
-                logger.critical(
-                    "A call could not be booked; its funds stay reserved until the hold expires.",
-                    metadata: [
-                        "user": "\(call.userID)", "candidate": "\(part.candidate)",
-                        "costs": "\(costs)", "input": "\(part.usage.bounded.input)",
-                        "output": "\(part.usage.bounded.output)",
-                        "hold": "\(hold.map(\.id.description) ?? "none")", "error": "\(error)",
-                    ])
-            }
+            notBooked(call, parts, error)
+            return settlements.map(\.cost)
         }
-        let cost = try? costs.reduce(Picodollars.zero) { try $0.adding($1) }
-        if let hold, let cost, cost > hold.amount {
-            logger.warning(
-                "A call cost more than was reserved for it; the whole cost is booked.",
-                metadata: [
-                    "candidates": "\(parts.map(\.candidate))", "cost": "\(cost)",
-                    "reserved": "\(hold.amount)",
-                ])
+        let costs = settlements.map(\.cost)
+        guard hold?.settle() ?? true else { return costs }
+        if let hold {
+            settlements[0].overrun = Picodollars(max(0, total.rawValue - hold.amount.rawValue))
+            if total > hold.amount { warnOfOverrun(parts, total, hold) }
         }
+        let booked = settlements
+        allowances.spend(total, call.userID, in: now.month) {
+            writer.enqueue(
+                { database in
+                    for settlement in booked { try Transfers(database).settle(call, settlement) }
+                },
+                finish: { [self] failure in
+                    if let failure { notBooked(call, parts, failure) }
+                })
+        }
+        if let hold { allowances.release(hold) }
+        if writer.isCrowded { await writer.flush() }
         return costs
     }
 
     /// Ends a call that did not run: what attempts took is booked, the rest given back.
     func giveUp(_ call: CallDetails, hold: Hold?, spent: [CandidateUsage]) async {
         if !spent.isEmpty {
-            _ = await withSettlementSpan(spent.map(\.candidate)) {
-                await settle(call, hold: hold, spent)
-            }
+            _ = noteCosts(
+                await settle(call, hold: hold, spent), of: spent.map(\.candidate))
         } else if let hold {
-            await void(hold, call)
+            void(hold)
         }
     }
 
@@ -165,37 +164,67 @@ package final class SpendLedger: Ledger, Pricing {
         return (try? price.cost(of: usage.bounded)) ?? .zero
     }
 
-    /// Gives a hold back. Where the disk refuses it expires by itself.
-    func void(_ hold: Hold, _ call: CallDetails) async {
-        let environment = environment
-        do {
-            try await writer.write { try Transfers($0, environment).void(hold, call) }
-        } catch {
-            logger.error("A hold could not be given back.", metadata: ["error": "\(error)"])
-        }
-    }
+    /// Gives a hold back, for a call that never ran.
+    func void(_ hold: Hold) { allowances.release(hold) }
 
     /// From now on quotes are for this model's calls.
     func quoteCalls(of model: any ChatModel) { metered.withLock { $0 = model } }
 
     /// For tests and checks: reads the books.
     func read<Value>(_ body: (Database) throws -> Value) throws -> Value {
-        try store.pool.read(body)
+        writer.flushNow()
+        return try store.pool.read(body)
     }
 
-    private func expireOrphans() throws {
-        let environment = environment
-        var count = 0
-        while true {
-            let expired = try store.pool.write {
-                try Transfers($0, environment).expire(before: nil)
+    private func readBooks(
+        of user: Identifier, in month: String, at now: Timestamp
+    ) async throws {
+        let (spent, mark): (Picodollars, Int64) = try await withCheckedThrowingContinuation {
+            continuation in
+            let found = Reading()
+            found.mark.withLock { mark in
+                mark = allowances.willRead(user, in: month) {
+                    writer.enqueue(
+                        { database in
+                            let spent = try Books(database: database).spent(by: user, in: month)
+                            found.spent.withLock { $0 = spent }
+                        },
+                        finish: { failure in
+                            if let failure { return continuation.resume(throwing: failure) }
+                            continuation.resume(
+                                returning: (found.spent.withLock { $0 }, found.mark.withLock { $0 })
+                            )
+                        })
+                }
             }
-            count += expired
-            if expired < Transfers.expiredMax { break }
         }
-        guard count > 0 else { return }
-        logger.warning(
-            "Calls of an earlier process never ended; their funds are free again.",
-            metadata: ["holds": "\(count)"])
+        allowances.didRead(spent, by: user, in: month, mark: mark, at: now)
     }
+
+    private func notBooked(_ call: CallDetails, _ parts: [CallParts.Part], _ error: any Error) {
+        for part in parts {
+            logger.critical(
+                "A call could not be booked.",
+                metadata: [
+                    "user": "\(call.userID)", "candidate": "\(part.candidate)",
+                    "input": "\(part.usage.bounded.input)",
+                    "output": "\(part.usage.bounded.output)", "error": "\(error)",
+                ])
+        }
+    }
+
+    private func warnOfOverrun(_ parts: [CallParts.Part], _ cost: Picodollars, _ hold: Hold) {
+        logger.warning(
+            "A call cost more than was reserved for it; the whole cost is booked.",
+            metadata: [
+                "candidates": "\(parts.map(\.candidate))", "cost": "\(cost)",
+                "reserved": "\(hold.amount)",
+            ])
+    }
+}
+
+/// What the writer's queue found in the books, and when it was asked to look.
+private final class Reading: Sendable {
+    let spent = Mutex(Picodollars.zero)
+    let mark = Mutex<Int64>(0)
 }

@@ -18,6 +18,7 @@ import ServiceLifecycle
 package struct GatewayServer: Service {
     private let configuration: GatewayConfiguration
     private let responder: Responder
+    private let connections = ConnectionTable()
     private let onListening: @Sendable (String, Int) async -> Void
 
     /// - Parameters:
@@ -37,7 +38,7 @@ package struct GatewayServer: Service {
         let table = Self.table(
             configuration, layers, identity: identity, environment: environment, isReady: isReady)
         responder = Responder(
-            table: table, clients: ClientResolver(configuration),
+            table: table, clients: ClientResolver(configuration), connections: connections,
             middleware: [
                 TraceRequests(), LogRequests(environment: environment), SecureResponses(),
                 AnswerErrors(), CheckHost(configuration), LimitBodies(),
@@ -85,7 +86,7 @@ package struct GatewayServer: Service {
             server: .http1(
                 configuration: HTTP1Channel.Configuration(
                     additionalChannelHandlers: [
-                        FinishConnections(declaredBytesMax: bytesMax)
+                        FinishConnections(declaredBytesMax: bytesMax, table: connections)
                     ],
                     idleTimeout: .seconds(Int64(configuration.idleTimeoutSeconds)),
                     httpDecoderConfiguration: .init(

@@ -30,20 +30,12 @@ import Testing
                     sql: """
                         SELECT * FROM postings p WHERE picodollars_after <> (SELECT sum(picodollars)
                             FROM postings q WHERE q.account_id = p.account_id AND q.id <= p.id)
-                        """),
-                holds: try Row.fetchOne(
-                    database,
-                    sql: """
-                        SELECT 1 WHERE (SELECT coalesce(sum(picodollars), 0) FROM holds) <>
-                            (SELECT coalesce(sum(picodollars), 0) FROM postings JOIN accounts
-                             ON accounts.id = account_id WHERE kind = 'held')
                         """)
             )
         }
         #expect(faults.whole == nil, sourceLocation: sourceLocation)
         #expect(faults.transfer == nil, sourceLocation: sourceLocation)
         #expect(faults.balance == nil, sourceLocation: sourceLocation)
-        #expect(faults.holds == nil, sourceLocation: sourceLocation)
     }
 
     private static let usage = TokenUsage(freshInput: 10, output: 2)
@@ -53,7 +45,7 @@ import Testing
         let bench = try Bench(.pricing(budget: "1"))
         let call = bench.details()
         let hold = try await bench.ledger.reserve(
-            call, candidate: "hosted/m", most: Picodollars(5000), least: Picodollars(5000))
+            call, most: Picodollars(5000), least: Picodollars(5000))
         let during = try await bench.ledger.spend(of: .alice)
         let cost = await bench.ledger.settle(
             call, hold: hold, candidate: "hosted/m", usage: Self.usage)
@@ -76,11 +68,11 @@ import Testing
         let bench = try Bench()
         let call = bench.details()
         let hold = try await bench.ledger.reserve(
-            call, candidate: "hosted/m", most: Picodollars(5000), least: .zero)
+            call, most: Picodollars(5000), least: .zero)
         let cost = await bench.ledger.settle(
             call, hold: hold, candidate: "hosted/m", usage: Self.usage)
         _ = await bench.ledger.settle(call, hold: hold, candidate: "hosted/m", usage: Self.usage)
-        await bench.ledger.void(hold, call)
+        bench.ledger.void(hold)
         #expect(try await bench.ledger.spend(of: .alice).total == cost)
         try Self.expectBalanced(bench.ledger)
     }
@@ -90,7 +82,7 @@ import Testing
         let bench = try Bench(.pricing(budget: "0.000001"))
         let call = bench.details()
         let hold = try await bench.ledger.reserve(
-            call, candidate: "hosted/m", most: Picodollars(1_000_000), least: .zero)
+            call, most: Picodollars(1_000_000), least: .zero)
         let cost = await bench.ledger.settle(
             call, hold: hold, candidate: "hosted/m", usage: Self.usage)
         let overrun = try bench.ledger.read {
@@ -130,38 +122,70 @@ import Testing
         }
     }
 
-    @Test("Holds of a process that died are free after the next start; its late bill is booked")
+    @Test("Holds of an earlier version's ledger are free after the upgrade, and the books balance")
     func orphans() async throws {
-        let bench = try Bench(.pricing(budget: "1"))
-        let call = bench.details()
-        let hold = try await bench.ledger.reserve(
-            call, candidate: "hosted/m", most: Picodollars(Picodollars.perDollar), least: .zero)
-        _ = await bench.ledger.settle(
-            call, hold: nil, candidate: "hosted/m", usage: Self.usage)
-
-        // A second opener beside the first takes nothing from it.
-        let beside = try Bench(.pricing(budget: "1"), folder: bench.folder, seed: 2)
-        #expect(try await beside.ledger.spend(of: .alice).reserved == hold.amount)
-        try beside.ledger.close()
-
-        // As after kill -9: the files are as they were, the lock is gone.
-        let copy = try TemporaryFolder()
-        for name in try FileManager.default.contentsOfDirectory(atPath: bench.folder.path) {
-            try FileManager.default.copyItem(
-                atPath: bench.folder.path + "/" + name, toPath: copy.path + "/" + name)
+        let folder = try TemporaryFolder()
+        let earlier = try DatabaseQueue(path: folder.path + "/ledger.db")
+        try Migrations.all.migrate(earlier, upTo: "accounts, transfers and postings")
+        try await earlier.write { database in
+            for (number, user) in [Principal.alice, .alice, .mallory].map(\.userID).enumerated() {
+                let hold = "hold-\(number)"
+                try database.execute(
+                    sql: """
+                        INSERT INTO transfers (id, kind, user_id, model, candidate, purpose,
+                            picodollars, created_at) VALUES (?, 'hold', ?, 'm', 'c', 'api', 5000, 1)
+                        """, arguments: [hold, user])
+                try database.execute(
+                    sql: "INSERT INTO holds VALUES (?, ?, 5000, 1)", arguments: [hold, user])
+                for (kind, owner, sign) in [("held", user.description, 1), ("reserved", "", -1)] {
+                    try database.execute(
+                        sql: """
+                            INSERT OR IGNORE INTO accounts (kind, owner, month, candidate)
+                            VALUES (?, ?, '', '')
+                            """, arguments: [kind, owner])
+                    try database.execute(
+                        sql: """
+                            INSERT INTO postings (transfer_id, account_id, picodollars, calls,
+                                input_tokens, output_tokens, picodollars_after, calls_after,
+                                input_tokens_after, output_tokens_after)
+                            SELECT ?1, id, ?2, 0, 0, 0, ?2 + (SELECT coalesce(sum(picodollars), 0)
+                                FROM postings WHERE account_id = accounts.id), 0, 0, 0
+                            FROM accounts WHERE kind = ?3 AND owner = ?4
+                            """, arguments: [hold, sign * 5000, kind, owner])
+                }
+            }
         }
-        let next = try Bench(.pricing(budget: "1"), folder: copy, seed: 3)
-        let after = try await next.ledger.spend(of: .alice)
-        #expect(after.reserved == .zero)
-        #expect(after.total == Picodollars(30_000_000))
-        try Self.expectBalanced(next.ledger)
+        try earlier.close()
 
-        let late = await next.ledger.settle(
-            call, hold: hold, candidate: "hosted/m", usage: Self.usage)
-        _ = await next.ledger.settle(call, hold: hold, candidate: "hosted/m", usage: Self.usage)
-        #expect(
-            try await next.ledger.spend(of: .alice).total == Picodollars(2 * late.rawValue))
-        try Self.expectBalanced(next.ledger)
+        let bench = try Bench(.pricing(budget: "1"), folder: folder)
+        try Self.expectBalanced(bench.ledger)
+        let left = try bench.ledger.read { database in
+            try Int64.fetchAll(
+                database,
+                sql: """
+                    SELECT sum(picodollars) FROM postings JOIN accounts ON accounts.id = account_id
+                    WHERE kind IN ('held', 'reserved') GROUP BY account_id
+                    """)
+        }
+        #expect(left == [0, 0, 0])
+        let whole = Picodollars(Picodollars.perDollar)
+        _ = try await bench.ledger.reserve(bench.details(), most: whole, least: whole)
+    }
+
+    @Test("What another process books is seen by the next reservations")
+    func beside() async throws {
+        let bench = try Bench(.pricing(budget: "0.00004"))
+        let beside = try Bench(.pricing(budget: "0.00004"), folder: bench.folder, seed: 2)
+        let half = Picodollars(20_000_000)
+        let hold = try await bench.ledger.reserve(bench.details(), most: half, least: half)
+        bench.ledger.void(hold)
+        await beside.ledger.settle(
+            beside.details(), hold: nil, candidate: "hosted/m", usage: Self.usage)
+        try beside.ledger.close()
+        bench.clock.advance(by: .seconds(3))
+        await #expect(throws: Failure.self) {
+            try await bench.ledger.reserve(bench.details(), most: half, least: half)
+        }
     }
 
     @Test("A hold that nobody ends expires by its age")
@@ -169,14 +193,14 @@ import Testing
         let bench = try Bench(.pricing(budget: "1"))
         let whole = Picodollars(Picodollars.perDollar)
         _ = try await bench.ledger.reserve(
-            bench.details(), candidate: "hosted/m", most: whole, least: whole)
+            bench.details(), most: whole, least: whole)
         await #expect(throws: Failure.self) {
             try await bench.ledger.reserve(
-                bench.details(), candidate: "hosted/m", most: whole, least: whole)
+                bench.details(), most: whole, least: whole)
         }
         bench.clock.advance(by: .seconds(61 * 60))
         _ = try await bench.ledger.reserve(
-            bench.details(), candidate: "hosted/m", most: whole, least: whole)
+            bench.details(), most: whole, least: whole)
         try Self.expectBalanced(bench.ledger)
     }
 
@@ -188,11 +212,11 @@ import Testing
         let half = Picodollars(20_000_000)
         await #expect(throws: Failure.self) {
             try await bench.ledger.reserve(
-                bench.details(), candidate: "hosted/m", most: half, least: half)
+                bench.details(), most: half, least: half)
         }
         bench.clock.advance(by: .seconds(31 * 86400))
         _ = try await bench.ledger.reserve(
-            bench.details(), candidate: "hosted/m", most: half, least: half)
+            bench.details(), most: half, least: half)
         let spend = try await bench.ledger.spend(of: .alice)
         #expect(spend.total == .zero && spend.reserved == half && spend.lines.isEmpty)
     }
@@ -205,7 +229,7 @@ import Testing
         let mallory = try await bench.ledger.spend(of: .mallory)
         #expect(mallory.total == .zero && mallory.lines.isEmpty)
         _ = try await bench.ledger.reserve(
-            bench.details(.mallory), candidate: "hosted/m", most: Picodollars(30_000_000),
+            bench.details(.mallory), most: Picodollars(30_000_000),
             least: Picodollars(30_000_000))
     }
 
@@ -219,10 +243,10 @@ import Testing
                     let call = bench.details()
                     guard
                         let hold = try? await bench.ledger.reserve(
-                            call, candidate: "hosted/m", most: each, least: each)
+                            call, most: each, least: each)
                     else { return false }
                     if index % 10 == 0 {
-                        await bench.ledger.void(hold, call)
+                        bench.ledger.void(hold)
                         return false
                     }
                     _ = await bench.ledger.settle(
@@ -243,14 +267,14 @@ import Testing
         for _ in granted..<100 {
             let call = bench.details()
             let hold = try await bench.ledger.reserve(
-                call, candidate: "hosted/m", most: each, least: each)
+                call, most: each, least: each)
             _ = await bench.ledger.settle(
                 call, hold: hold, candidate: "hosted/m", usage: TokenUsage(output: 1))
         }
         #expect(try await bench.ledger.spend(of: .alice).total == Picodollars(1_000_000_000))
         await #expect(throws: Failure.self) {
             try await bench.ledger.reserve(
-                bench.details(), candidate: "hosted/m", most: Picodollars(1), least: Picodollars(1))
+                bench.details(), most: Picodollars(1), least: Picodollars(1))
         }
         try Self.expectBalanced(bench.ledger)
     }
@@ -271,14 +295,14 @@ import Testing
                     let usage = TokenUsage(freshInput: Int(size), output: Int(size / 3))
                     guard
                         let hold = try? await bench.ledger.reserve(
-                            call, candidate: "hosted/m", most: most, least: .zero)
+                            call, most: most, least: .zero)
                     else { return }
                     switch fate {
-                    case 0: await bench.ledger.void(hold, call)
+                    case 0: bench.ledger.void(hold)
                     case 1: break
                     case 2: bench.clock.advance(by: .seconds(1000))
                     case 3:
-                        await bench.ledger.void(hold, call)
+                        bench.ledger.void(hold)
                         _ = await bench.ledger.settle(
                             call, hold: hold, candidate: "dear/m", usage: usage)
                     default:
@@ -301,17 +325,13 @@ import Testing
         let bench = try Bench()
         let most = Picodollars(.max - 1)
         _ = try await bench.ledger.reserve(
-            bench.details(), candidate: "hosted/m", most: most, least: .zero)
+            bench.details(), most: most, least: .zero)
         await #expect(throws: Failure.self) {
             try await bench.ledger.reserve(
-                bench.details(), candidate: "hosted/m", most: Picodollars(2), least: .zero)
+                bench.details(), most: Picodollars(2), least: .zero)
         }
         let spend = try await bench.ledger.spend(of: .alice)
         #expect(spend.reserved == most)
-        let holds = try bench.ledger.read {
-            try Int.fetchOne($0, sql: "SELECT count(*) FROM holds")
-        }
-        #expect(holds == 1)
     }
 
     @Test("The month's spending is found by index, however long the ledger")

@@ -29,7 +29,7 @@ import Testing
         #expect(held == Picodollars(Self.promptTokens * 1_000_000 + 100 * 10_000_000))
         #expect(completion.cost == Self.cost)
         #expect(try await bench.ledger.spend(of: .alice).total == Self.cost)
-        #expect(try Set(kinds(bench)) == ["hold", "settle"])
+        #expect(try kinds(bench) == ["settle"])
         try LedgerTests.expectBalanced(bench.ledger)
     }
 
@@ -124,7 +124,7 @@ import Testing
         }
         let spend = try await bench.ledger.spend(of: .alice)
         #expect(spend.reserved == .zero && spend.total == .zero)
-        #expect(try Set(kinds(bench)) == ["hold", "void"])
+        #expect(try kinds(bench).isEmpty)
     }
 
     @Test("A call that is given up costs nothing, once, and cannot run after")
@@ -137,7 +137,7 @@ import Testing
         await #expect(throws: Failure.self) { try await call.run { _ in } }
         #expect(staged.abandoned.withLock { $0 } == 1)
         #expect(try await bench.ledger.spend(of: .alice).reserved == .zero)
-        #expect(try Set(kinds(bench)) == ["hold", "void"])
+        #expect(try kinds(bench).isEmpty)
     }
 
     @Test("A stream that breaks is booked for the prompt and what came of the answer")

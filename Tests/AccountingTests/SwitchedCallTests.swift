@@ -180,7 +180,7 @@ import Testing
         let bench = try Bench()
         let call = bench.details()
         let hold = try await bench.ledger.reserve(
-            call, candidate: "hosted/m", most: Picodollars(50_000_000), least: .zero)
+            call, most: Picodollars(50_000_000), least: .zero)
         let parts = [
             CallParts.Part("hosted/m", TokenUsage(freshInput: 30)),
             CallParts.Part("dear/m", TokenUsage(freshInput: 30)),

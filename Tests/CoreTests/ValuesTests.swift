@@ -55,4 +55,21 @@ import Testing
         let back = try JSONDecoder().decode([Timestamp].self, from: text)
         #expect(back == [Timestamp(microseconds: 1_790_000_000_123_000)])
     }
+
+    @Test("Moments are written as Foundation writes them")
+    func text() {
+        let style = Date.ISO8601FormatStyle(includingFractionalSeconds: true)
+        var generator = SystemRandomNumberGenerator()
+        let edges: [Int64] = [0, -1, 951_782_400, 951_868_799, 4_107_542_399, -12_212_553_600]
+        let seconds =
+            edges
+            + (0..<2000).map { _ in
+                Int64.random(in: -12_212_553_600...253_402_300_799, using: &generator)
+            }
+        for second in seconds {
+            let time = Timestamp(microseconds: second * 1_000_000 + 250_999)
+            let date = Date(timeIntervalSince1970: Double(second) + 0.25)
+            #expect(time.description == date.formatted(style))
+        }
+    }
 }

@@ -241,7 +241,7 @@ struct CachedModelTests {
             "principal", "model", "messages", "sampling", "tools", "toolChoice",
             "allowsParallelToolCalls", "responseFormat", "truncates", "choice",
             // No model sees these.
-            "purpose", "conversationID",
+            "purpose", "conversationID", "streams",
         ]
         let labels = Mirror(reflecting: asking()).children.compactMap(\.label)
         #expect(Set(labels) == known)

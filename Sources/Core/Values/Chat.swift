@@ -115,6 +115,8 @@ package struct ChatRequest: Codable, Sendable {
     package var responseFormat = ResponseFormat.text
     /// Leaves the oldest messages out where the conversation is too long, instead of refusing it.
     package var truncates = false
+    /// Whether somebody reads the answer as it comes.
+    package var streams = true
     /// Which of several answers to the same question this is; each may say something else.
     package var choice = 0
     /// What the call is for, in the ledger and the trace: `turn`, `api`, `title`.

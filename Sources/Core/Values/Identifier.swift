@@ -26,15 +26,19 @@ package struct Identifier: Hashable, Codable, Sendable, CustomStringConvertible,
         let milliseconds = UInt64(max(0, time.microseconds)) / 1000 & 0xFFFF_FFFF_FFFF
         let high = milliseconds << 16 | 0x7000 | UInt64(random.high & 0x0FFF)
         let low = 0x8000_0000_0000_0000 | random.low & 0x3FFF_FFFF_FFFF_FFFF
-        let digits = Self.hexadecimal(high) + Self.hexadecimal(low)
-        let text = String(decoding: digits, as: UTF8.self)
-        var parts: [Substring] = []
-        var rest = text[...]
-        for length in [8, 4, 4, 4, 12] {
-            parts.append(rest.prefix(length))
-            rest = rest.dropFirst(length)
+        description = String(unsafeUninitializedCapacity: 36) { text in
+            var place = 0
+            for index in 0..<32 {
+                let word = index < 16 ? high : low
+                let digit = UInt8(word >> (60 - 4 * UInt64(index & 15)) & 0xF)
+                text[place] = digit < 10 ? digit + 48 : digit + 87
+                place += 1
+                guard [7, 11, 15, 19].contains(index) else { continue }
+                text[place] = UInt8(ascii: "-")
+                place += 1
+            }
+            return place
         }
-        description = parts.joined(separator: "-")
     }
 
     package init(from decoder: any Decoder) throws {
@@ -53,10 +57,5 @@ package struct Identifier: Hashable, Codable, Sendable, CustomStringConvertible,
 
     package static func < (left: Identifier, right: Identifier) -> Bool {
         left.description < right.description
-    }
-
-    private static func hexadecimal(_ value: UInt64) -> [UInt8] {
-        let digits = Array("0123456789abcdef".utf8)
-        return (0..<16).map { digits[Int(value >> (60 - 4 * UInt64($0)) & 0xF)] }
     }
 }

@@ -13,7 +13,51 @@ package struct Timestamp: Hashable, Comparable, Codable, Sendable, CustomStringC
 
     package var seconds: Int64 { microseconds / 1_000_000 }
 
-    package var description: String { date.formatted(Self.style) }
+    /// `2026-11-24T09:30:00.000Z`; the days by the method of H. Hinnant's "chrono-compatible low-level
+    /// date algorithms".
+    package var description: String {
+        let milliseconds = Self.floor(microseconds, 1000)
+        let (days, rest) = (
+            Self.floor(milliseconds, 86_400_000), Self.rest(milliseconds, 86_400_000)
+        )
+        let shifted = days + 719_468
+        let (era, dayOfEra) = (Self.floor(shifted, 146_097), Self.rest(shifted, 146_097))
+        let yearOfEra =
+            (dayOfEra - dayOfEra / 1460 + dayOfEra / 36_524 - dayOfEra / 146_096) / 365
+        let dayOfYear = dayOfEra - (365 * yearOfEra + yearOfEra / 4 - yearOfEra / 100)
+        let month = (5 * dayOfYear + 2) / 153
+        let day = dayOfYear - (153 * month + 2) / 5 + 1
+        let isNextYear = month >= 10
+        let year = yearOfEra + era * 400 + (isNextYear ? 1 : 0)
+        // Before that Foundation, which reads it back, has another calendar.
+        guard (1583...9999).contains(year) else { return date.formatted(Self.style) }
+        var text: [UInt8] = []
+        text.reserveCapacity(24)
+        func add(_ value: Int64, _ width: Int, then mark: Unicode.Scalar) {
+            var scale: Int64 = width == 4 ? 1000 : width == 3 ? 100 : 10
+            while scale > 0 {
+                text.append(48 + UInt8(truncatingIfNeeded: value / scale % 10))
+                scale /= 10
+            }
+            text.append(UInt8(ascii: mark))
+        }
+        add(year, 4, then: "-")
+        add(isNextYear ? month - 9 : month + 3, 2, then: "-")
+        add(day, 2, then: "T")
+        add(rest / 3_600_000, 2, then: ":")
+        add(rest / 60_000 % 60, 2, then: ":")
+        add(rest / 1000 % 60, 2, then: ".")
+        add(rest % 1000, 3, then: "Z")
+        return String(decoding: text, as: UTF8.self)
+    }
+
+    private static func floor(_ value: Int64, _ unit: Int64) -> Int64 {
+        value >= 0 ? value / unit : (value &+ 1) / unit - 1
+    }
+
+    private static func rest(_ value: Int64, _ unit: Int64) -> Int64 {
+        value - floor(value, unit) * unit
+    }
 
     package init(from decoder: any Decoder) throws {
         let text = try decoder.singleValueContainer().decode(String.self)

@@ -93,6 +93,12 @@ extension IdentityStore {
     func principal(key: String) async throws -> Principal? {
         let hash = Secret.sha256(key)
         let now = environment.now()
+        let stamp = memory.stamp
+        if let known = memory.entry(of: hash, at: stamp), let usedAt = known.lastUsedAt,
+            now - usedAt < Self.stampInterval
+        {
+            return known.principal
+        }
         let found = try await store.pool.read { database in
             try Row.fetchOne(
                 database,
@@ -106,6 +112,7 @@ extension IdentityStore {
             }
         }
         guard case (let principal?, let lastUsedAt)? = found else { return nil }
+        memory.remember(.init(principal: principal, lastUsedAt: lastUsedAt), of: hash, at: stamp)
         let isStale = lastUsedAt.map { now - $0 >= Self.stampInterval } ?? true
         if isStale {
             await note("UPDATE keys SET lastUsedAt = ? WHERE hash = ?", [now, Data(hash)])

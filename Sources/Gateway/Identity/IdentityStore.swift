@@ -4,8 +4,9 @@ import GRDB
 import Logging
 import Storage
 
-/// Users, sessions and API keys, in `identity.db`. Nothing is cached: the command line may change
-/// the file while the server runs, and a key that was revoked there must not work here.
+/// Users, sessions and API keys, in `identity.db`. The command line may change the file while the
+/// server runs, and a key that was revoked there must not work here: what is remembered of keys is
+/// good for the file as it was read.
 package final class IdentityStore: Sendable {
     static let nameCharactersMax = 64
     static let passwordCharactersMin = 8
@@ -15,6 +16,7 @@ package final class IdentityStore: Sendable {
     let store: Store
     let environment: Environment
     let worker = PasswordWorker()
+    let memory: IdentityMemory
     private let logger = Logger(label: "heptad.gateway.identity")
     private let cost: PasswordHash.Cost
     /// What an unknown user's password is checked against, so that the answer takes as long.
@@ -28,6 +30,7 @@ package final class IdentityStore: Sendable {
     init(folder: String, environment: Environment, cost: PasswordHash.Cost) throws {
         store = try Store(
             folder: folder, name: "identity.db", durability: .full, migrations: Migrations.all)
+        memory = IdentityMemory(path: folder + "/identity.db")
         self.environment = environment
         self.cost = cost
         decoy = try PasswordHash.decoy(cost: cost)
@@ -49,9 +52,14 @@ package final class IdentityStore: Sendable {
 
     /// The account that everything not done by a named user belongs to.
     package func owner() async throws -> Principal {
+        let stamp = memory.stamp
+        if let known = memory.entry(of: [], at: stamp) { return known.principal }
         let owner = try await store.pool.read { database in
             try Row.fetchOne(database, sql: "SELECT id, name, role FROM users WHERE role = 'owner'")
                 .flatMap { Self.principal($0) }
+        }
+        if let owner {
+            memory.remember(.init(principal: owner, lastUsedAt: nil), of: [], at: stamp)
         }
         guard let owner else {
             throw Failure(.internalError, "The identity database has no owner.")

@@ -2,9 +2,10 @@ import HTTPTypes
 import NIOCore
 import NIOHTTPTypes
 
-/// What happens to a connection around a body that nobody wants. Hummingbird reads the rest of a
-/// refused body so that the connection can be used again, without end; here it has a limit. And a
-/// client that asks whether to send its body (`Expect: 100-continue`) is told.
+/// What happens to a connection around its requests. It tells the `Connection` what it sees, and deals
+/// with bodies that nobody wants: Hummingbird reads the rest of a refused body so that the connection
+/// can be used again, without end; here it has a limit. And a client that asks whether to send its
+/// body (`Expect: 100-continue`) is told.
 final class FinishConnections: ChannelDuplexHandler, RemovableChannelHandler {
     typealias InboundIn = HTTPRequestPart
     typealias InboundOut = HTTPRequestPart
@@ -15,18 +16,38 @@ final class FinishConnections: ChannelDuplexHandler, RemovableChannelHandler {
     static let lingerTimeout = TimeAmount.seconds(5)
 
     private let declaredBytesMax: Int
+    private let table: ConnectionTable
+    private let connection = Connection()
     private var isReadingRequest = false
     /// Requests without an answer yet: a client may send the next before it has read the last.
     private var unanswered = 0
     private var lingeringBytes = 0
     private var closing: Scheduled<Void>?
 
-    init(declaredBytesMax: Int) { self.declaredBytesMax = declaredBytesMax }
+    init(declaredBytesMax: Int, table: ConnectionTable) {
+        self.declaredBytesMax = declaredBytesMax
+        self.table = table
+    }
+
+    func handlerAdded(context: ChannelHandlerContext) {
+        table.add(connection, of: context.channel)
+    }
+
+    func channelInactive(context: ChannelHandlerContext) {
+        connection.closed()
+        context.fireChannelInactive()
+    }
+
+    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        if case ChannelEvent.inputClosed? = event as? ChannelEvent { connection.closed() }
+        context.fireUserInboundEventTriggered(event)
+    }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         switch unwrapInboundIn(data) {
         case .head(let head):
             isReadingRequest = true
+            connection.requestBegan()
             unanswered += 1
             lingeringBytes = 0
             if head.headerFields[.expect]?.lowercased() == "100-continue" {
@@ -46,6 +67,7 @@ final class FinishConnections: ChannelDuplexHandler, RemovableChannelHandler {
             }
         case .end:
             isReadingRequest = false
+            connection.requestEnded()
             closing?.cancel()
             closing = nil
         }
@@ -68,5 +90,7 @@ final class FinishConnections: ChannelDuplexHandler, RemovableChannelHandler {
     func handlerRemoved(context: ChannelHandlerContext) {
         closing?.cancel()
         closing = nil
+        table.remove(context.channel)
+        connection.closed()
     }
 }

@@ -9,6 +9,8 @@ struct GatewayContext: RequestContext {
     var coreContext: CoreRequestContextStorage
     /// The other end of the connection: a proxy, where there is one.
     let peer: NetworkAddress?
+    let channel: ObjectIdentifier
+    var connection = Connection()
     var client = Client(address: nil, isSecure: false, isForwarded: false)
     var match = RouteMatch.missing
     var credential: Credential?
@@ -18,6 +20,7 @@ struct GatewayContext: RequestContext {
 
     init(source: ApplicationRequestContextSource) {
         coreContext = CoreRequestContextStorage(source: source)
+        channel = ObjectIdentifier(source.channel)
         peer = source.channel.remoteAddress?.ipAddress.flatMap { NetworkAddress($0) }
     }
 

@@ -6,11 +6,13 @@ import Hummingbird
 struct Responder: HTTPResponder {
     let table: RouteTable
     let clients: ClientResolver
+    let connections: ConnectionTable
     /// The outermost first.
     let middleware: [any Middleware]
 
     func respond(to request: Request, context: GatewayContext) async throws -> Response {
         var context = context
+        if let connection = connections[context.channel] { context.connection = connection }
         context.match = table.match(request.method, request.uri.path)
         context.client = clients.client(peer: context.peer, headers: request.headers)
         let response = try await run(0, request, context)

@@ -78,7 +78,7 @@ struct AnthropicRoutes: Sendable {
     private func answer(_ open: OpenCall, _ reply: AnthropicReply, _ call: Call) async throws
         -> Response
     {
-        let (message, cost) = try await call.request.whileConnected {
+        let (message, cost) = try await call.context.connection.whileOpen {
             var reply = reply
             let completion = try await open.run { _ = try reply.receive($0) }
             _ = reply.end(completion)
@@ -86,7 +86,6 @@ struct AnthropicRoutes: Sendable {
         }
         var response = Response.text(message.text, type: "application/json")
         response.headers[.callCost] = "\(cost.rawValue)"
-        response.headers[.connection] = "close"
         return response
     }
 
@@ -96,7 +95,7 @@ struct AnthropicRoutes: Sendable {
     ) -> Response {
         var events = events
         events.sign = AnthropicEvent.ping
-        return events.response(to: call.request) { sink in
+        return events.response(over: call.context.connection) { sink in
             var reply = reply
             do {
                 try await sink.send(reply.start(inputTokens: inputTokens))

@@ -42,7 +42,7 @@ struct Call: Sendable {
                     .unsupported, "The body has to be JSON, with that as its Content-Type.")
             }
         }
-        return try await request.collect(limits)
+        return try await request.collect(limits, over: context.connection)
     }
 
     var query: QueryParameters { get throws { try QueryParameters(request.uri.query) } }

@@ -112,7 +112,7 @@ struct ChatRoutes: Sendable {
             return response
         }
         let turn = started.turnID
-        var response = stream.response(to: call.request) { sink in
+        var response = stream.response(over: call.context.connection) { sink in
             try await sink.send(event: "started", data: started)
             await send(turn, after: 0, for: principal, to: sink)
         }
@@ -135,7 +135,7 @@ struct ChatRoutes: Sendable {
         }
         // An EventSource comes again when a stream ends, unless it is told so.
         guard probe != .ended else { return .noContent }
-        return stream.response(to: call.request) { sink in
+        return stream.response(over: call.context.connection) { sink in
             await send(turn, after: number, for: principal, to: sink)
         }
     }

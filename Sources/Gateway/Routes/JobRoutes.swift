@@ -31,7 +31,7 @@ struct JobRoutes: Sendable {
         let principal = try call.principal
         _ = try await jobs.job(id, for: principal)
         let stream = try streams.stream(for: principal.userID)
-        return stream.response(to: call.request) { sink in
+        return stream.response(over: call.context.connection) { sink in
             await sink.reportingFailures {
                 try await jobs.follow(id, for: principal) { job in
                     try await sink.send(event: "job", data: job)

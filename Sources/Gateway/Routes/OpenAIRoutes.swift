@@ -101,7 +101,7 @@ struct OpenAIRoutes: Sendable {
     private func answer(
         _ calls: OpenCalls, _ header: ChunkHeader, _ call: Call
     ) async throws -> Response {
-        let ended = try await call.request.whileConnected {
+        let ended = try await call.context.connection.whileOpen {
             try await calls.run { _ in }
         }
         var response = try Response.json(
@@ -118,7 +118,6 @@ struct OpenAIRoutes: Sendable {
         }
         response.headers[.cacheUse] = calls.cache?.rawValue
         response.headers[.route] = calls.decision
-        response.headers[.connection] = "close"
         return response
     }
 
@@ -126,7 +125,7 @@ struct OpenAIRoutes: Sendable {
         _ calls: OpenCalls, _ header: ChunkHeader, _ call: Call, _ events: EventStream,
         withUsage: Bool
     ) -> Response {
-        var response = events.response(to: call.request) { sink in
+        var response = events.response(over: call.context.connection) { sink in
             do {
                 for index in 0..<calls.count {
                     let role = OpenAIChatAnswer.Message(role: "assistant", content: "")

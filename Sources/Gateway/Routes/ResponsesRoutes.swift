@@ -54,7 +54,7 @@ struct ResponsesRoutes: Sendable {
         _ answer: ResponsesAnswer, _ running: OpenCall, _ call: Call
     ) async throws -> Response {
         let environment = environment
-        let (object, completion) = try await call.request.whileConnected {
+        let (object, completion) = try await call.context.connection.whileOpen {
             var stream = ResponsesStream(answer)
             let completion = try await running.run { _ = stream.receive($0) }
             let time = environment.now()
@@ -66,14 +66,13 @@ struct ResponsesRoutes: Sendable {
         response.headers[.callSaved] = completion.saved.map { "\($0.rawValue)" }
         response.headers[.cacheUse] = running.cache?.rawValue
         response.headers[.route] = running.decision
-        response.headers[.connection] = "close"
         return response
     }
 
     private func stream(
         _ answer: ResponsesAnswer, _ running: OpenCall, _ call: Call, _ events: EventStream
     ) -> Response {
-        var response = events.response(to: call.request) { sink in
+        var response = events.response(over: call.context.connection) { sink in
             var stream = ResponsesStream(answer)
             func send(_ events: [JSONValue]) async throws {
                 for event in events {

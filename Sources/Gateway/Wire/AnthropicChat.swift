@@ -37,6 +37,7 @@ struct AnthropicChat {
         request.allowsParallelToolCalls = choice.allowsParallelCalls
         request.responseFormat = try Self.format(fields)
         isStreamed = try fields.bool("stream") ?? false
+        request.streams = isStreamed
         let thinking = try fields.fields("thinking")
         let kind = try thinking?.string("type") ?? "disabled"
         showsThoughts = try kind != "disabled" && thinking?.string("display") != "omitted"

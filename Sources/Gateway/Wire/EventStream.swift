@@ -43,7 +43,7 @@ struct EventStream: Sendable {
     let slot: StreamSlots.Slot
 
     func response(
-        to request: Request, _ produce: @escaping @Sendable (EventSink) async throws -> Void
+        over connection: Connection, _ produce: @escaping @Sendable (EventSink) async throws -> Void
     ) -> Response {
         Response(
             status: .ok,
@@ -51,18 +51,15 @@ struct EventStream: Sendable {
                 .contentType: "text/event-stream; charset=utf-8",
                 .cacheControl: "no-store, no-transform",
                 .proxyBuffering: "no",
-                // To notice that the client is gone, the server reads on; what it read cannot be
-                // given back, so the connection ends with the stream.
-                .connection: "close",
             ],
             body: ResponseBody { writer in
-                try await run(request, writer, produce)
+                try await run(connection, writer, produce)
                 try await writer.finish(nil)
             })
     }
 
     private func run(
-        _ request: Request, _ writer: any ResponseBodyWriter,
+        _ connection: Connection, _ writer: any ResponseBodyWriter,
         _ produce: @escaping @Sendable (EventSink) async throws -> Void
     ) async throws {
         defer { slot.release() }
@@ -77,17 +74,21 @@ struct EventStream: Sendable {
             try await own.write(frame)
             progress.ended()
         }
-        try await request.watchingConnection { closed in
-            try await withThrowingTaskGroup(of: Void.self) { group in
-                // Sends the head at once: some clients wait for the first byte.
-                try await sink.raw(": heptad\n\n")
-                group.addTask { try await produce(sink) }
-                group.addTask { for await _ in closed {} }
-                group.addTask { try? await gracefulShutdown() }
-                group.addTask { try await keepAlive(sink, progress) }
-                defer { group.cancelAll() }
-                try await group.next()
+        do {
+            try await connection.whileOpen {
+                try await withThrowingTaskGroup(of: Void.self) { group in
+                    // Sends the head at once: some clients wait for the first byte.
+                    try await sink.raw(": heptad\n\n")
+                    group.addTask { try await produce(sink) }
+                    group.addTask { try? await gracefulShutdown() }
+                    group.addTask { try await keepAlive(sink, progress) }
+                    defer { group.cancelAll() }
+                    try await group.next()
+                }
             }
+        } catch {
+            // Of a client that is gone nobody has to hear.
+            guard connection.isClosed else { throw error }
         }
     }
 

@@ -76,6 +76,7 @@ struct OpenAIChatRequest: Decodable {
         call.allowsParallelToolCalls = parallelToolCalls ?? true
         call.responseFormat = try OpenAITools.format(body["response_format"])
         call.truncates = truncation == "auto"
+        call.streams = stream == true
         return call
     }
 

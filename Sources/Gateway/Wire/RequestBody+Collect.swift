@@ -23,31 +23,16 @@ extension Request {
 
     /// Hands the body to `take` piece by piece. Throws `tooLarge` past the limit, a 408 when it
     /// takes too long, and `invalid` when it ends too early.
+    ///
+    /// - Parameter connection: knows whether all is here, and then there is nothing to wait for.
     func readBody<Result: Sendable>(
-        _ limits: BodyLimits, into initial: Result,
+        _ limits: BodyLimits, over connection: Connection, into initial: Result,
         _ take: @escaping @Sendable (inout Result, ByteBuffer) throws -> Void
     ) async throws -> Result {
-        let body = body
-        let declared = declaredBytes
+        guard !connection.isBodyComplete else { return try await read(limits, initial, take) }
         return try await withThrowingTaskGroup(of: Result?.self) { group in
             group.addTask {
-                var result = initial
-                var count = 0
-                do {
-                    for try await piece in body {
-                        count += piece.readableBytes
-                        guard count <= limits.wireBytesMax else { throw limits.refusal }
-                        try take(&result, piece)
-                    }
-                } catch let error where !Self.isOurs(error) {
-                    throw Refusal.invalid("The request's body could not be read.", cause: error)
-                }
-                // A connection that closes looks like the end of the body.
-                try Task.checkCancellation()
-                guard declared == nil || declared == count else {
-                    throw Refusal.invalid("The request's body was cut off.")
-                }
-                return result
+                try await read(limits, initial, take)
             }
             group.addTask {
                 try await Task.sleep(for: limits.timeout)
@@ -63,10 +48,37 @@ extension Request {
         }
     }
 
+    private func read<Result: Sendable>(
+        _ limits: BodyLimits, _ initial: Result,
+        _ take: @Sendable (inout Result, ByteBuffer) throws -> Void
+    ) async throws -> Result {
+        var result = initial
+        var count = 0
+        do {
+            for try await piece in body {
+                count += piece.readableBytes
+                guard count <= limits.wireBytesMax else { throw limits.refusal }
+                try take(&result, piece)
+            }
+        } catch let error where !Self.isOurs(error) {
+            throw Refusal.invalid("The request's body could not be read.", cause: error)
+        }
+        // A connection that closes looks like the end of the body.
+        try Task.checkCancellation()
+        guard declaredBytes == nil || declaredBytes == count else {
+            throw Refusal.invalid("The request's body was cut off.")
+        }
+        return result
+    }
+
     /// The body in one piece.
-    func collect(_ limits: BodyLimits) async throws -> ByteBuffer {
-        try await readBody(limits, into: ByteBuffer()) { whole, piece in
+    func collect(_ limits: BodyLimits, over connection: Connection) async throws -> ByteBuffer {
+        try await readBody(limits, over: connection, into: ByteBuffer()) { whole, piece in
             var piece = piece
+            guard whole.readableBytes > 0 else {
+                whole = piece
+                return
+            }
             whole.writeBuffer(&piece)
         }
     }

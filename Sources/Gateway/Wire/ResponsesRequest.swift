@@ -57,6 +57,7 @@ struct ResponsesRequest: Decodable {
         call.responseFormat = try OpenAITools.format(
             body["text"]?["format"], .flat, field: "text.format")
         call.truncates = truncation == "auto"
+        call.streams = stream == true
         return call
     }
 

@@ -40,7 +40,7 @@ struct UploadReader: Sendable {
                 "The upload has no name: add ?name=FILE, or send multipart/form-data.")
         }
         let collection = try Self.collection(query["collectionID"])
-        let body = try await call.request.collect(call.limits)
+        let body = try await call.request.collect(call.limits, over: call.context.connection)
         guard body.readableBytes <= call.limits.bytesMax else { throw call.limits.refusal }
         // curl says this of every body it is not told about.
         let isGuess = contentType.hasPrefix("application/x-www-form-urlencoded")
@@ -53,7 +53,9 @@ struct UploadReader: Sendable {
         let form = UploadForm(
             parser: try Multipart(contentType: contentType), limits: call.limits,
             collection: try Self.collection(try call.query["collectionID"]))
-        let read = try await call.request.readBody(call.limits, into: form) { form, piece in
+        let read = try await call.request.readBody(
+            call.limits, over: call.context.connection, into: form
+        ) { form, piece in
             try form.feed(piece.readableBytesView)
         }
         return try read.finish()

@@ -59,6 +59,9 @@ package final class CachedModel: ChatModel {
             case .missed(let call, let seat):
                 note(.miss)
                 do {
+                    var request = request
+                    // Others may join who read it as it comes.
+                    request.streams = true
                     call.opened(try await model.open(request))
                 } catch {
                     call.failedToOpen(error)

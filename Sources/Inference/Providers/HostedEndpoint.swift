@@ -55,26 +55,42 @@ struct HostedEndpoint: Sendable {
     ///   - headers: what the protocol wants beside the type of the body and the key.
     ///   - trace: what carries the trace to another server.
     ///   - tokens: about how many the prompt has, for keys that may send so many a minute.
+    ///   - wholeTokens: how long an answer may be that comes in one piece at its end; nil for a stream.
     ///   - sign: the headers that are made of all the rest, where there is no key.
     ///   - readError: what the body of an answer says that is an error.
     func post(
         _ path: String, _ body: [UInt8], headers: [HTTPHeader], trace: [String: String],
-        model: String, tokens: Int, sign: (HTTPRequest) throws -> [HTTPHeader] = { _ in [] },
+        model: String, tokens: Int, wholeTokens: Int? = nil,
+        sign: (HTTPRequest) throws -> [HTTPHeader] = { _ in [] },
         readError: (HTTPResponse, [UInt8]) -> ProviderError = Self.usualError
     ) async throws -> HTTPResponse {
         try await keys.send(model: model, tokens: tokens) { key in
             try await post(
                 path, body, headers: (key.isEmpty ? [] : authorization(key)) + headers,
-                trace: trace, model: model, { key.isEmpty ? try sign($0) : [] }, readError)
+                trace: trace, model: model, limits(wholeTokens),
+                { key.isEmpty ? try sign($0) : [] }, readError)
         }
     }
+
+    /// An answer in one piece begins when it is written: it has the time that its tokens take where
+    /// few are written in a second.
+    private func limits(_ wholeTokens: Int?) -> HTTPLimits {
+        guard let wholeTokens else { return limits }
+        var limits = limits
+        limits.firstByte = min(
+            limits.total,
+            limits.firstByte + .seconds(min(wholeTokens, 1 << 20) / Self.tokensPerSecondMin))
+        return limits
+    }
+
+    private static let tokensPerSecondMin = 10
 
     /// How long until a call of so many tokens may go out; nil when it may go now.
     func wait(model: String, tokens: Int) -> Duration? { keys.wait(model: model, tokens: tokens) }
 
     private func post(
         _ path: String, _ body: [UInt8], headers: [HTTPHeader], trace: [String: String],
-        model: String, _ sign: (HTTPRequest) throws -> [HTTPHeader],
+        model: String, _ limits: HTTPLimits, _ sign: (HTTPRequest) throws -> [HTTPHeader],
         _ readError: (HTTPResponse, [UInt8]) -> ProviderError
     ) async throws -> HTTPResponse {
         let lines =
@@ -102,10 +118,11 @@ struct HostedEndpoint: Sendable {
 
     /// Reads until the model has begun to answer; the call reads the rest.
     func call(
-        _ response: HTTPResponse, _ stream: some AnswerStream, promptEstimate: Int, model: String
+        _ response: HTTPResponse, _ stream: some AnswerStream, promptEstimate: Int, model: String,
+        wholeTokens: Int? = nil
     ) async throws -> ProviderCall {
         var answer = HostedAnswer(response, stream, promptEstimate: promptEstimate, now: now)
-        do { try await answer.awaitBeginning(within: limits.firstByte) } catch {
+        do { try await answer.awaitBeginning(within: limits(wholeTokens).firstByte) } catch {
             answer.close()
             throw failure(error, of: answer, model: model, hasBegun: false)
         }

@@ -2,207 +2,108 @@ import Core
 
 /// One chunk of a stream, or a whole answer: the two differ in the name of one field. Everything is
 /// optional and of a type that may be wrong, since every server leaves out something else.
-struct OpenAIChunk: Decodable {
-    struct Choice: Decodable {
-        struct Delta: Decodable {
-            /// Mistral's models that think write their answer in parts.
-            struct Part: Decodable {
-                struct Thought: Decodable { let text: String? }
-
-                let text: String?
-                let thinking: [Thought]?
-            }
-
-            let content: String?
-            let refusal: String?
-            let reasoning: String?
-            let toolCalls: [ToolCallDelta]?
-
-            enum CodingKeys: String, CodingKey {
-                case content, refusal, reasoning
-                case toolCalls = "tool_calls"
-                case reasoningContent = "reasoning_content"
-            }
-
-            init(from decoder: any Decoder) throws {
-                let fields = try decoder.container(keyedBy: CodingKeys.self)
-                let text = fields.lenient(String.self, .content)
-                let parts = text == nil ? fields.lenient([Part].self, .content) ?? [] : []
-                content = text ?? parts.compactMap(\.text).joined()
-                refusal = fields.lenient(String.self, .refusal)
-                toolCalls = fields.lenient([ToolCallDelta].self, .toolCalls)
-                reasoning =
-                    fields.lenient(String.self, .reasoningContent)
-                    ?? fields.lenient(String.self, .reasoning)
-                    ?? parts.flatMap { $0.thinking ?? [] }.compactMap(\.text).joined()
-            }
-        }
-
+struct OpenAIChunk {
+    struct Choice {
         let delta: Delta?
         let finishReason: String?
-        let logprobs: Logprobs?
+        let logprobs: [TokenLogprob]
         /// OpenRouter puts an error that it was given in here.
         let hasError: Bool
 
-        enum CodingKeys: String, CodingKey {
-            case delta, message, logprobs, error
-            case finishReason = "finish_reason"
-        }
-
-        init(from decoder: any Decoder) throws {
-            let fields = try decoder.container(keyedBy: CodingKeys.self)
-            delta = fields.lenient(Delta.self, .delta) ?? fields.lenient(Delta.self, .message)
-            finishReason = fields.lenient(String.self, .finishReason)
-            logprobs = fields.lenient(Logprobs.self, .logprobs)
-            hasError = fields.holds(.error)
+        init(_ value: JSONValue) {
+            let said = value["delta"] ?? value["message"]
+            delta = said?.members == nil ? nil : said.map(Delta.init)
+            finishReason = value["finish_reason"]?.string
+            logprobs = (value["logprobs"]?["content"]?.array ?? []).compactMap(TokenLogprob.init)
+            hasError = value.holds("error")
         }
     }
 
-    let model: String?
+    struct Delta {
+        let content: String
+        let reasoning: String
+        let toolCalls: [ToolCallPiece]
+
+        // Calls in one event; a provider is not ours.
+        private static let toolCallsMax = 128
+
+        init(_ value: JSONValue) {
+            // Mistral's models that think write their answer in parts.
+            let parts = value["content"]?.array ?? []
+            let text = value["content"]?.string ?? parts.compactMap { $0["text"]?.string }.joined()
+            content = text + (value["refusal"]?.string ?? "")
+            reasoning =
+                value["reasoning_content"]?.string ?? value["reasoning"]?.string
+                ?? parts.flatMap { $0["thinking"]?.array ?? [] }
+                .compactMap { $0["text"]?.string }.joined()
+            toolCalls = (value["tool_calls"]?.array ?? []).prefix(Self.toolCallsMax).enumerated()
+                .map { ToolCallPiece($1, at: $0) }
+        }
+    }
+
+    let model: String
     let choices: [Choice]
     let usage: OpenAIUsage?
     /// What it is, `OpenAIError` reads.
     let hasError: Bool
 
-    enum CodingKeys: String, CodingKey {
-        case model, choices, usage, error
-        case groq = "x_groq"
-    }
-
-    /// Groq's own place for the usage of a stream.
-    private struct Groq: Decodable { let usage: OpenAIUsage? }
-
-    init(from decoder: any Decoder) throws {
-        let fields = try decoder.container(keyedBy: CodingKeys.self)
-        model = fields.lenient(String.self, .model)
-        choices = fields.lenient([Choice].self, .choices) ?? []
-        usage =
-            fields.lenient(OpenAIUsage.self, .usage) ?? fields.lenient(Groq.self, .groq)?.usage
-        hasError = fields.holds(.error) || choices.contains(where: \.hasError)
-    }
-}
-
-extension OpenAIChunk.Choice {
-    /// A piece of a call; of a whole answer, all of it.
-    struct ToolCallDelta: Decodable {
-        struct Function: Decodable {
-            let name: String?
-            let arguments: String?
-        }
-
-        let index: Int?
-        let id: String?
-        let function: Function?
-
-        func piece(at place: Int) -> ToolCallPiece {
-            ToolCallPiece(
-                index: min(max(0, index ?? place), 1 << 16), id: id, name: function?.name,
-                arguments: function?.arguments ?? "")
-        }
-    }
-
-    struct Logprobs: Decodable {
-        struct Token: Decodable {
-            let token: String
-            let bytes: [UInt8]?
-            let logprob: Double
-            let topLogprobs: [Token]?
-
-            enum CodingKeys: String, CodingKey {
-                case token, bytes, logprob
-                case topLogprobs = "top_logprobs"
-            }
-
-            var value: TokenLogprob {
-                TokenLogprob(
-                    token: token, bytes: bytes ?? Array(token.utf8), logprob: logprob,
-                    top: (topLogprobs ?? []).map(\.value))
-            }
-        }
-
-        let content: [Token]?
-
-        var tokens: [TokenLogprob] { (content ?? []).map(\.value) }
+    /// Nil for what is no object.
+    init?(_ value: JSONValue) {
+        guard value.members != nil else { return nil }
+        model = value["model"]?.string ?? ""
+        choices = (value["choices"]?.array ?? []).map(Choice.init)
+        // Groq has a place of its own for the usage of a stream.
+        usage = OpenAIUsage(value["usage"]) ?? OpenAIUsage(value["x_groq"]?["usage"])
+        hasError = value.holds("error") || choices.contains(where: \.hasError)
     }
 }
 
 /// Counts that are cumulative in every protocol we know: what comes later replaces.
-struct OpenAIUsage: Decodable {
+struct OpenAIUsage {
     let promptTokens: Int?
     let completionTokens: Int?
     let cachedTokens: Int?
     let cacheWriteTokens: Int?
     let reasoningTokens: Int?
 
-    enum CodingKeys: String, CodingKey {
-        case promptTokens = "prompt_tokens"
-        case completionTokens = "completion_tokens"
-        case promptDetails = "prompt_tokens_details"
-        case completionDetails = "completion_tokens_details"
-        // Where DeepSeek and Together say it too, or only.
-        case cacheHits = "prompt_cache_hit_tokens"
-        case cachedTokens = "cached_tokens"
-    }
-
-    enum DetailKeys: String, CodingKey {
-        case cachedTokens = "cached_tokens"
-        case cacheWriteTokens = "cache_write_tokens"
-        case reasoningTokens = "reasoning_tokens"
-    }
-
-    init(from decoder: any Decoder) throws {
-        let fields = try decoder.container(keyedBy: CodingKeys.self)
-        promptTokens = fields.lenient(Int.self, .promptTokens)
-        completionTokens = fields.lenient(Int.self, .completionTokens)
-        let prompt = try? fields.nestedContainer(keyedBy: DetailKeys.self, forKey: .promptDetails)
+    /// Nil for what is no object.
+    init?(_ value: JSONValue?) {
+        guard let value, value.members != nil else { return nil }
+        promptTokens = value["prompt_tokens"]?.int
+        completionTokens = value["completion_tokens"]?.int
+        let prompt = value["prompt_tokens_details"]
         cachedTokens =
-            prompt?.lenient(Int.self, .cachedTokens) ?? fields.lenient(Int.self, .cacheHits)
-            ?? fields.lenient(Int.self, .cachedTokens)
-        cacheWriteTokens = prompt?.lenient(Int.self, .cacheWriteTokens)
-        let output = try? fields.nestedContainer(
-            keyedBy: DetailKeys.self, forKey: .completionDetails)
-        reasoningTokens = output?.lenient(Int.self, .reasoningTokens)
+            prompt?["cached_tokens"]?.int
+            // Where DeepSeek and Together say it too, or only.
+            ?? value["prompt_cache_hit_tokens"]?.int ?? value["cached_tokens"]?.int
+        cacheWriteTokens = prompt?["cache_write_tokens"]?.int
+        reasoningTokens = value["completion_tokens_details"]?["reasoning_tokens"]?.int
     }
 }
 
-/// The answer of `POST /embeddings`.
-struct OpenAIEmbeddings: Decodable {
-    struct Row: Decodable {
-        let index: Int?
-        let embedding: [Float]
-    }
-
-    let model: String?
-    let data: [Row]
-    let usage: OpenAIUsage?
-
-    /// In the texts' order.
-    var vectors: [[Float]] {
-        let isNumbered = data.allSatisfy { $0.index != nil }
-        let rows = isNumbered ? data.sorted { ($0.index ?? 0) < ($1.index ?? 0) } : data
-        return rows.map(\.embedding)
+extension ToolCallPiece {
+    /// A piece of a call; of a whole answer, all of it.
+    fileprivate init(_ value: JSONValue, at place: Int) {
+        self.init(
+            index: min(max(0, value["index"]?.int ?? place), 1 << 16), id: value["id"]?.string,
+            name: value["function"]?["name"]?.string,
+            arguments: value["function"]?["arguments"]?.string ?? "")
     }
 }
 
-struct OpenAIEmbeddingRequest: Encodable {
-    let model: String
-    let input: [String]
-    let encodingFormat = "float"
-
-    enum CodingKeys: String, CodingKey {
-        case model, input
-        case encodingFormat = "encoding_format"
+extension TokenLogprob {
+    fileprivate init?(_ value: JSONValue) {
+        guard let token = value["token"]?.string, let logprob = value["logprob"]?.double else {
+            return nil
+        }
+        let bytes = value["bytes"]?.array?.compactMap { $0.int.flatMap { UInt8(exactly: $0) } }
+        self.init(
+            token: token, bytes: bytes ?? Array(token.utf8), logprob: logprob,
+            top: (value["top_logprobs"]?.array ?? []).compactMap(TokenLogprob.init))
     }
 }
 
-extension KeyedDecodingContainer {
+extension JSONValue {
     /// Something is there, whatever it is.
-    fileprivate func holds(_ key: Key) -> Bool {
-        contains(key) && (try? decodeNil(forKey: key)) == false
-    }
-
-    /// Nil where the field is missing, null, or of another type.
-    fileprivate func lenient<Value: Decodable>(_ type: Value.Type, _ key: Key) -> Value? {
-        (try? decodeIfPresent(type, forKey: key)) ?? nil
-    }
+    fileprivate func holds(_ key: String) -> Bool { self[key].map { $0 != .null } ?? false }
 }

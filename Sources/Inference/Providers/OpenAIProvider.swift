@@ -42,15 +42,18 @@ struct OpenAIProvider: Provider {
     }
 
     func open(_ request: ProviderRequest) async throws -> ProviderCall {
+        let tokens = TokenEstimate.tokens(request.messages)
+        let wholeTokens = request.streams ? nil : request.sampling.outputTokensMax ?? 0
         let response = try await endpoint.post(
             path("/chat/completions", request.model),
             OpenAIChatRequest.body(of: request, dialect),
-            headers: [HTTPHeader("Accept", "text/event-stream")],
-            trace: request.headers, model: request.model,
-            tokens: TokenEstimate.tokens(request.messages))
+            headers: [
+                HTTPHeader("Accept", request.streams ? "text/event-stream" : "application/json")
+            ],
+            trace: request.headers, model: request.model, tokens: tokens, wholeTokens: wholeTokens)
         return try await endpoint.call(
-            response, OpenAIStream(), promptEstimate: TokenEstimate.tokens(request.messages),
-            model: request.model)
+            response, OpenAIStream(), promptEstimate: tokens, model: request.model,
+            wholeTokens: wholeTokens)
     }
 
     func embed(_ texts: [String], model: String, headers: [String: String]) async throws

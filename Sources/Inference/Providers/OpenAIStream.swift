@@ -1,6 +1,5 @@
 import Core
 import Egress
-import Foundation
 
 /// What an OpenAI-compatible stream has said so far: events in, pieces of text out. No I/O.
 struct OpenAIStream: AnswerStream {
@@ -13,17 +12,13 @@ struct OpenAIStream: AnswerStream {
 
     private var tally = UsageTally()
 
-    // Calls in one event; a provider is not ours.
-    private static let toolCallsMax = 128
-
     mutating func receive(_ event: ServerSentEvent) throws -> [ChatEvent] {
         guard !isDone else { return [] }
-        let data = Data(event.data)
-        if data.elementsEqual("[DONE]".utf8) {
+        if event.data.elementsEqual("[DONE]".utf8) {
             isDone = true
             return []
         }
-        guard let chunk = try? JSONDecoder().decode(OpenAIChunk.self, from: data) else {
+        guard let chunk = (try? JSONValue(parsing: event.data)).flatMap(OpenAIChunk.init) else {
             throw CandidateFailure(
                 .broken, Failure(.upstream, "The provider sent an event that cannot be read."))
         }
@@ -63,7 +58,7 @@ struct OpenAIStream: AnswerStream {
     }
 
     private mutating func take(_ chunk: OpenAIChunk) throws -> [ChatEvent] {
-        if let model = chunk.model, !model.isEmpty { responseModel = String(model.prefix(200)) }
+        if !chunk.model.isEmpty { responseModel = String(chunk.model.prefix(200)) }
         if let usage = chunk.usage {
             tally.overwrite(
                 input: usage.promptTokens, cacheRead: usage.cachedTokens,
@@ -73,19 +68,12 @@ struct OpenAIStream: AnswerStream {
         var events: [ChatEvent] = []
         // One choice was asked for; a server that sends more does not get to mix them.
         guard let choice = chunk.choices.first else { return events }
-        if let tokens = choice.logprobs?.tokens, !tokens.isEmpty {
-            events.append(.logprobs(tokens))
-        }
+        if !choice.logprobs.isEmpty { events.append(.logprobs(choice.logprobs)) }
         if let delta = choice.delta {
-            let text = (delta.content ?? "") + (delta.refusal ?? "")
-            if !text.isEmpty { events.append(.text(text)) }
-            textBytes += text.utf8.count
-            if let thought = delta.reasoning, !thought.isEmpty {
-                hasBegun = true
-                events.append(.reasoning(thought))
-            }
-            for (place, call) in (delta.toolCalls ?? []).enumerated().prefix(Self.toolCallsMax) {
-                let piece = call.piece(at: place)
+            if !delta.content.isEmpty { events.append(.text(delta.content)) }
+            textBytes += delta.content.utf8.count
+            if !delta.reasoning.isEmpty { events.append(.reasoning(delta.reasoning)) }
+            for piece in delta.toolCalls {
                 textBytes += piece.arguments.utf8.count + (piece.name?.utf8.count ?? 0)
                 events.append(.toolCall(piece))
             }

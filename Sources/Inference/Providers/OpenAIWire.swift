@@ -1,131 +1,121 @@
 import Core
-import Foundation
 
-/// The body of `POST /chat/completions`.
-struct OpenAIChatRequest: Encodable {
-    struct Message: Encodable {
-        struct Call: Encodable {
-            struct Function: Encodable {
-                let name: String
-                let arguments: String
-            }
-
-            let id: String
-            let type = "function"
-            let function: Function
-        }
-
-        let role: String
-        let content: OpenAIContent?
-        let name: String?
-        let toolCalls: [Call]?
-        let toolCallID: String?
-
-        enum CodingKeys: String, CodingKey {
-            case role, content, name
-            case toolCalls = "tool_calls"
-            case toolCallID = "tool_call_id"
-        }
-
-        init(_ message: ChatMessage, ids: CallIDs, _ dialect: OpenAIDialect) {
-            role = message.role.rawValue
-            // An assistant that only calls tools says nothing.
-            content =
-                message.text.isEmpty && !message.toolCalls.isEmpty ? nil : OpenAIContent(message)
-            name = message.role == .tool || !dialect.namesSpeakers ? nil : message.name
-            let calls = message.toolCalls.map {
-                Call(
-                    id: ids[$0.id], function: Call.Function(name: $0.name, arguments: $0.arguments))
-            }
-            toolCalls = calls.isEmpty ? nil : calls
-            toolCallID = message.toolCallID.map { ids[$0] }
-        }
-    }
-
-    struct StreamOptions: Encodable {
-        let includeUsage = true
-        let includeObfuscation: Bool?
-
-        enum CodingKeys: String, CodingKey {
-            case includeUsage = "include_usage"
-            case includeObfuscation = "include_obfuscation"
-        }
-    }
-
-    let model: String
-    let messages: [Message]
-    let stream = true
-    let streamOptions: StreamOptions
-    let temperature: Double?
-    let topP: Double?
-    let topK: Int?
-    let minP: Double?
-    let seed: Int64?
-    let stop: [String]?
-    let maxTokens: Int?
-    let presencePenalty: Double?
-    let frequencyPenalty: Double?
-    let repetitionPenalty: Double?
-    let logitBias: [String: Double]?
-    let logprobs: Bool?
-    let topLogprobs: Int?
-    let parallelToolCalls: Bool?
-
-    enum CodingKeys: String, CodingKey {
-        case model, messages, stream, temperature, seed, stop, logprobs
-        case presencePenalty = "presence_penalty"
-        case frequencyPenalty = "frequency_penalty"
-        case repetitionPenalty = "repetition_penalty"
-        case logitBias = "logit_bias"
-        case topLogprobs = "top_logprobs"
-        case parallelToolCalls = "parallel_tool_calls"
-        case streamOptions = "stream_options"
-        case topP = "top_p"
-        case topK = "top_k"
-        case minP = "min_p"
-        case maxTokens = "max_tokens"
-    }
-
-    /// With all names as most know them; a dialect leaves some out and says others its own way.
-    private init(_ request: ProviderRequest, _ dialect: OpenAIDialect) {
-        let sampling = request.sampling
-        model = request.model
+/// The body of `POST /chat/completions`, with all names as most know them; a dialect leaves some out
+/// and says others its own way.
+enum OpenAIChatRequest {
+    /// The body as it is sent. Schemas stand in it as they were written: models answer in the order
+    /// of their keys.
+    static func body(of request: ProviderRequest, _ dialect: OpenAIDialect) -> [UInt8] {
+        let request = dialect.readsSchemas ? request : request.tellingItsSchema()
         let ids = CallIDs(
             request.messages, isAllowed: dialect.callIDs.allows, make: dialect.callIDs.make)
-        messages = request.messages.map { Message($0, ids: ids, dialect) }
-        streamOptions = StreamOptions(includeObfuscation: dialect.pads ? false : nil)
-        temperature = sampling.temperature
-        topP = sampling.topP
-        topK = sampling.topK
-        minP = sampling.minP
-        // Signed on the wire; the highest bit says nothing that the others do not.
-        seed = sampling.seed.map { Int64(truncatingIfNeeded: $0 & 0x7FFF_FFFF_FFFF_FFFF) }
-        stop = sampling.stop.isEmpty ? nil : sampling.stop
-        maxTokens = sampling.outputTokensMax
-        presencePenalty = sampling.presencePenalty
-        frequencyPenalty = sampling.frequencyPenalty
-        repetitionPenalty = sampling.repetitionPenalty
-        let bias = sampling.logitBias.map { ("\($0)", $1) }
-        logitBias = bias.isEmpty ? nil : Dictionary(bias) { $1 }
-        logprobs = sampling.topLogprobs == nil ? nil : true
-        topLogprobs = sampling.topLogprobs
-        let isLimited = !request.tools.isEmpty && !request.allowsParallelToolCalls
-        parallelToolCalls = isLimited ? false : nil
-    }
-
-    /// The body as it is sent. Schemas stand in it as they were written: models answer in the order
-    /// of their keys, which encoders do not keep.
-    static func body(of request: ProviderRequest, _ dialect: OpenAIDialect) throws -> [UInt8] {
-        let request = dialect.readsSchemas ? request : request.tellingItsSchema()
-        let plain = try JSONEncoder().encode(OpenAIChatRequest(request, dialect))
-        var members = try JSONValue(parsing: plain).members ?? []
+        var members: [JSONValue.Member] = [
+            .init("model", .string(request.model)),
+            .init("messages", .array(request.messages.map { message($0, ids, dialect) })),
+        ]
+        if request.streams {
+            members.append(.init("stream", .bool(true)))
+            members.append(.init("stream_options", streamOptions(dialect)))
+        }
+        members += sampling(request.sampling)
+        if !request.tools.isEmpty, !request.allowsParallelToolCalls {
+            members.append(.init("parallel_tool_calls", .bool(false)))
+        }
         members += tools(request, dialect)
         if let format = format(request.responseFormat) {
             members.append(.init("response_format", format))
         }
         members += dialect.additions
-        return Array(JSONValue.object(members.compactMap(dialect.said)).text.utf8)
+        return JSONValue.object(members.compactMap(dialect.said)).bytes
     }
+
+    private static func message(
+        _ message: ChatMessage, _ ids: CallIDs, _ dialect: OpenAIDialect
+    ) -> JSONValue {
+        var fields: [JSONValue.Member] = [.init("role", .string(message.role.rawValue))]
+        // An assistant that only calls tools says nothing.
+        if !message.text.isEmpty || message.toolCalls.isEmpty {
+            fields.append(.init("content", content(message)))
+        }
+        if let name = message.name, message.role != .tool, dialect.namesSpeakers {
+            fields.append(.init("name", .string(name)))
+        }
+        if !message.toolCalls.isEmpty {
+            let calls = message.toolCalls.map { call in
+                JSONValue.object([
+                    .init("id", .string(ids[call.id])), .init("type", .string("function")),
+                    .init(
+                        "function",
+                        .object([
+                            .init("name", .string(call.name)),
+                            .init("arguments", .string(call.arguments)),
+                        ])),
+                ])
+            }
+            fields.append(.init("tool_calls", .array(calls)))
+        }
+        if let id = message.toolCallID { fields.append(.init("tool_call_id", .string(ids[id]))) }
+        return .object(fields)
+    }
+
+    /// A message's text, or with images in it its parts.
+    private static func content(_ message: ChatMessage) -> JSONValue {
+        guard message.hasImages else { return .string(message.text) }
+        return .array(
+            message.parts.map { part in
+                switch part {
+                case .text(let text):
+                    return .object([
+                        .init("type", .string("text")), .init("text", .string(text)),
+                    ])
+                case .image(let image):
+                    var fields: [JSONValue.Member] = [.init("url", .string(image.source.text))]
+                    if let detail = image.detail {
+                        fields.append(.init("detail", .string(detail)))
+                    }
+                    return .object([
+                        .init("type", .string("image_url")), .init("image_url", .object(fields)),
+                    ])
+                }
+            })
+    }
+
+    private static func streamOptions(_ dialect: OpenAIDialect) -> JSONValue {
+        var options: [JSONValue.Member] = [.init("include_usage", .bool(true))]
+        if dialect.pads { options.append(.init("include_obfuscation", .bool(false))) }
+        return .object(options)
+    }
+
+    private static func sampling(_ sampling: SamplingOptions) -> [JSONValue.Member] {
+        var members: [JSONValue.Member] = []
+        func add(_ name: String, _ value: JSONValue?) {
+            if let value { members.append(.init(name, value)) }
+        }
+        add("temperature", sampling.temperature.flatMap { .of($0) })
+        add("top_p", sampling.topP.flatMap { .of($0) })
+        add("top_k", sampling.topK.map { .of($0) })
+        add("min_p", sampling.minP.flatMap { .of($0) })
+        // Signed on the wire; the highest bit says nothing that the others do not.
+        add("seed", sampling.seed.map { .of(Int(truncatingIfNeeded: $0 & seedMask)) })
+        if !sampling.stop.isEmpty { add("stop", .array(sampling.stop.map { .string($0) })) }
+        add("max_tokens", sampling.outputTokensMax.map { .of($0) })
+        add("presence_penalty", sampling.presencePenalty.flatMap { .of($0) })
+        add("frequency_penalty", sampling.frequencyPenalty.flatMap { .of($0) })
+        add("repetition_penalty", sampling.repetitionPenalty.flatMap { .of($0) })
+        if !sampling.logitBias.isEmpty {
+            let biases = sampling.logitBias.sorted { $0.key < $1.key }.compactMap { token, bias in
+                JSONValue.of(bias).map { JSONValue.Member(String(token), $0) }
+            }
+            add("logit_bias", .object(biases))
+        }
+        if let count = sampling.topLogprobs {
+            add("logprobs", .bool(true))
+            add("top_logprobs", .of(count))
+        }
+        return members
+    }
+
+    private static let seedMask: UInt64 = 0x7FFF_FFFF_FFFF_FFFF
 
     /// Where the choice cannot be sent, the list of tools says what of it can be said.
     private static func tools(_ request: ProviderRequest, _ dialect: OpenAIDialect)
@@ -180,46 +170,6 @@ struct OpenAIChatRequest: Encodable {
                 .init("type", .string("function")),
                 .init("function", .object([.init("name", .string(name))])),
             ])
-        }
-    }
-}
-
-/// A message's text, or with images in it its parts.
-enum OpenAIContent: Encodable {
-    case text(String)
-    case parts([ContentPart])
-
-    init(_ message: ChatMessage) {
-        self = message.hasImages ? .parts(message.parts) : .text(message.text)
-    }
-
-    private enum PartKeys: String, CodingKey {
-        case type, text
-        case imageURL = "image_url"
-    }
-
-    private enum ImageKeys: String, CodingKey { case url, detail }
-
-    func encode(to encoder: any Encoder) throws {
-        switch self {
-        case .text(let text):
-            var container = encoder.singleValueContainer()
-            try container.encode(text)
-        case .parts(let parts):
-            var list = encoder.unkeyedContainer()
-            for part in parts {
-                var fields = list.nestedContainer(keyedBy: PartKeys.self)
-                switch part {
-                case .text(let text):
-                    try fields.encode("text", forKey: .type)
-                    try fields.encode(text, forKey: .text)
-                case .image(let image):
-                    try fields.encode("image_url", forKey: .type)
-                    var inner = fields.nestedContainer(keyedBy: ImageKeys.self, forKey: .imageURL)
-                    try inner.encode(image.source.text, forKey: .url)
-                    try inner.encodeIfPresent(image.detail, forKey: .detail)
-                }
-            }
         }
     }
 }

@@ -48,6 +48,8 @@ struct ProviderRequest: Sendable {
     var allowsParallelToolCalls = true
     var responseFormat = ResponseFormat.text
     var truncates = false
+    /// Whether the answer is wanted piece by piece; a provider may do so unasked.
+    var streams = true
 }
 
 /// A call that is open. Run it once, or abandon it.

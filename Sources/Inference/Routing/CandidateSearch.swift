@@ -211,7 +211,7 @@ struct CandidateSearch: Sendable {
                     allowsParallelToolCalls: request.allowsParallelToolCalls,
                     responseFormat: request.responseFormat,
                     // A model that nobody planned for may read less than the one they did.
-                    truncates: request.truncates || isDegraded))
+                    truncates: request.truncates || isDegraded, streams: request.streams))
             place.hasBegun()
             given.insert(candidate.name)
             let text = decision.text(chosen: candidate.name, isDegraded: isDegraded)

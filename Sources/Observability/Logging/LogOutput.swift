@@ -6,6 +6,7 @@ import Synchronization
 /// once, those that were made before it too.
 final class LogOutput: Sendable {
     private let settings = Mutex<Settings?>(nil)
+    private let writing = Mutex(())
     // Read for every statement that might log, so it does not take the lock.
     private let lowest = Atomic<Int>(Logger.Level.info.order)
     private let dropped = Atomic<Int>(0)
@@ -34,11 +35,12 @@ final class LogOutput: Sendable {
 
     /// Lines are written one after another; two never mix.
     func write(_ record: LogRecord) {
-        let isWritten = settings.withLock { settings in
-            guard let settings else { return false }
+        let settings = settings.withLock { $0 }
+        var isWritten = false
+        if let settings {
             let time = settings.now()
-            return settings.sink.write(
-                (settings.isText ? record.text(at: time) : record.json(at: time)) + "\n")
+            let line = settings.isText ? record.text(at: time) : record.json(at: time)
+            isWritten = writing.withLock { _ in settings.sink.write(line + "\n") }
         }
         if !isWritten { dropped.add(1, ordering: .relaxed) }
     }

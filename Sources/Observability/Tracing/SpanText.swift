@@ -17,7 +17,7 @@ enum SpanText {
     /// An object of strings, its keys in order.
     static func json(_ attributes: SpanAttributes) -> String {
         var json = JSONLine()
-        for (key, value) in texts(attributes).sorted(by: { $0.key < $1.key }) {
+        for (key, value) in pairs(attributes).sorted(by: { $0.key < $1.key }) {
             json.field(key, value)
         }
         return json.text
@@ -42,17 +42,22 @@ enum SpanText {
     }
 
     private static func texts(_ attributes: SpanAttributes) -> [String: String] {
-        var texts: [String: String] = [:]
+        Dictionary(pairs(attributes).map { ($0.key, $0.value) }) { $1 }
+    }
+
+    private static func pairs(_ attributes: SpanAttributes) -> [(key: String, value: String)] {
+        var pairs: [(key: String, value: String)] = []
         // swift-format-ignore: ReplaceForEachWithForLoop
         attributes.forEach { key, value in
-            guard texts.count < attributesMax else { return }
-            texts[clipped(key, to: keyBytesMax)] =
-                Redaction.isSecret(key: key) ? Redaction.mark : Self.value(text(of: value))
+            guard pairs.count < attributesMax else { return }
+            let text = Redaction.isSecret(key: key) ? Redaction.mark : Self.value(text(of: value))
+            pairs.append((clipped(key, to: keyBytesMax), text))
         }
         if attributes.count > attributesMax {
-            texts["heptad.dropped_attributes"] = "\(attributes.count - attributesMax)"
+            pairs.append(
+                ("heptad.dropped_attributes", "\(attributes.count - attributesMax)"))
         }
-        return texts
+        return pairs
     }
 
     private static func text(of value: SpanAttribute) -> String {

@@ -81,6 +81,22 @@ final class RawConnection: Sendable {
         }
     }
 
+    /// One whole response, of which the connection stays open.
+    func receiveResponse() async throws -> String {
+        let head = try await receive(until: "\r\n\r\n")
+        let parts = head.components(separatedBy: "\r\n\r\n")
+        let length = parts[0].lowercased().components(separatedBy: "content-length: ")
+        var text = head
+        if length.count == 2, let bytes = Int(length[1].prefix { $0.isNumber }) {
+            while text.utf8.count < parts[0].utf8.count + 4 + bytes {
+                text += String(decoding: try await receive(), as: UTF8.self)
+            }
+        } else if !text.hasSuffix("\r\n0\r\n\r\n") {
+            text += try await receive(until: "\r\n0\r\n\r\n")
+        }
+        return text
+    }
+
     func finishSending() { shutdown(socket, Int32(SHUT_WR)) }
 
     func close() { shutdown(socket, Int32(SHUT_RDWR)) }
