@@ -79,7 +79,7 @@ let package = Package(
         module("Orchestration", ["Core", "Storage", sqlite, lifecycle] + telemetry),
         module(
             "Retrieval", ["Core", "Storage", "COpenBLAS", "CXML", sqlite, lifecycle] + telemetry),
-        module("Inference", ["Core", "Egress", "LocalModels", lifecycle] + telemetry),
+        module("Inference", ["Core", "Egress", "LocalModels", "Storage", lifecycle] + telemetry),
         module("Observability", ["Core", "Storage", sqlite, lifecycle] + telemetry),
         // The price book is not a resource: CPrices embeds it.
         module(
@@ -88,7 +88,7 @@ let package = Package(
 
         // What layers stand on.
         module("Core", [tracing]),
-        module("Storage", ["Core", sqlite, logging]),
+        module("Storage", ["Core", "COpenSSL", sqlite, logging]),
         module("Egress", ["Core", "CCurl", "COpenSSL", lifecycle] + telemetry),
         module("LocalModels", ["Core", "CKernels", "COpenBLAS"]),
 

@@ -156,6 +156,14 @@ export const readTrace = async (traceID, signal) =>
 
 export const readSpend = (signal) => get("/api/spend", signal);
 
+export const readGateway = (signal) => get("/api/admin/models", signal);
+const providerKeys = (provider) => `/api/admin/providers/${id(provider)}/keys`;
+export const addProviderKey = (provider, key) => post(providerKeys(provider), { key });
+export const replaceProviderKey = async (provider, keyID, key) =>
+  (await request("PUT", `${providerKeys(provider)}/${id(keyID)}`, { body: { key } })).json();
+export const removeProviderKey = (provider, keyID) =>
+  act("DELETE", `${providerKeys(provider)}/${id(keyID)}`);
+
 export const listKeys = async (signal) => (await get("/api/keys", signal)).keys;
 export const createKey = (name) => post("/api/keys", { name });
 export const revokeKey = (keyID) => act("DELETE", `/api/keys/${id(keyID)}`);

@@ -17,6 +17,7 @@ const pages = [
   ["#/traces", "trace", "Traces"],
   ["#/spend", "coin", "Spend"],
   ["#/keys", "key", "API keys"],
+  ["#/gateway", "gateway", "Model gateway", "administrators"],
 ];
 
 export function buildDrawer() {
@@ -28,7 +29,7 @@ export function buildDrawer() {
     element("a", { class: "button new-chat", href: "#/" }, icon("plus"), "New chat"),
     list,
     element("div", { class: "drawer-foot" },
-      pages.map(([href, name, label]) => element("a", { class: "page-link", href }, icon(name), label)),
+      pages.filter(([, , , role]) => !role || session.user.role !== "member").map(([href, name, label]) => element("a", { class: "page-link", href }, icon(name), label)),
       element("div", { class: "account" },
         element("span", { class: "account-name" }, session.user.name),
         element("span", { class: "tag" }, session.user.role),

@@ -41,6 +41,14 @@ export function count(number, one, many = `${one}s`) {
   return `${number.toLocaleString("en-US")} ${number === 1 ? one : many}`;
 }
 
+export const number = (value) => value.toLocaleString("en-US");
+
+/** A share between 0 and 1. */
+export function percent(share) {
+  const value = share * 100;
+  return `${value === 0 || value >= 10 ? Math.round(value) : value.toFixed(1)}%`;
+}
+
 export function dateTime(text) {
   return new Date(text).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "short" });
 }

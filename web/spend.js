@@ -2,7 +2,7 @@
 
 import { readSpend } from "./api.js";
 import { element } from "./dom.js";
-import { cost, count, dollars, month } from "./format.js";
+import { cost, count, dollars, month, number } from "./format.js";
 
 export async function showSpend(main, { signal }) {
   const spend = await readSpend(signal);
@@ -28,7 +28,6 @@ function budget({ budget: limit, total }) {
 
 function lines(items) {
   if (!items.length) return element("p", { class: "empty" }, "No model was called this month.");
-  const number = (value) => value.toLocaleString("en-US");
   const rows = items.map((line) => element("tr", {},
     element("th", { scope: "row" }, line.candidate),
     element("td", { class: "align-right", "data-label": "Calls" }, number(line.calls)),

@@ -44,7 +44,8 @@ final class CallMeter: Sendable {
         case .success(var completion):
             let isSilent = completion.usage.input <= 0 && completion.usage.output <= 0
             let usage = isSilent ? await estimate(parts) : completion.usage
-            let taken = parts.ended + [CallParts.Part(completion.candidate, usage)]
+            let taken =
+                inner.spent + parts.ended + [CallParts.Part(completion.candidate, usage)]
             completion.usage = CallParts.total(taken)
             if inner.isCharged {
                 completion.cost = await settle(taken)
@@ -54,8 +55,11 @@ final class CallMeter: Sendable {
             return completion
         case .failure(let error):
             if inner.isCharged {
-                _ = await settle(
-                    parts.ended + [CallParts.Part(parts.candidate, await estimate(parts))])
+                let stated = (error as? Failure)?.spent ?? []
+                let last =
+                    stated.isEmpty
+                    ? [CallParts.Part(parts.candidate, await estimate(parts))] : stated
+                _ = await settle(inner.spent + parts.ended + last)
             } else {
                 _ = await settleNothing(instead: [CallParts.Part(parts.candidate, TokenUsage())])
             }
@@ -66,7 +70,7 @@ final class CallMeter: Sendable {
     func abandon() async {
         guard takeOver() else { return }
         await inner.abandon()
-        if let hold { ledger.void(hold) }
+        await ledger.giveUp(call, hold: hold, spent: inner.isCharged ? inner.spent : [])
     }
 
     private func takeOver() -> Bool {

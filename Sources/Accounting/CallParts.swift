@@ -2,14 +2,7 @@ import Core
 
 /// Who took what of a call, as its events tell it: a candidate may go on for another.
 struct CallParts: Sendable {
-    struct Part: Hashable, Sendable {
-        let candidate: String
-        let usage: TokenUsage
-
-        init(_ candidate: String, _ usage: TokenUsage) {
-            (self.candidate, self.usage) = (candidate, usage)
-        }
-    }
+    typealias Part = CandidateUsage
 
     /// Those that do not answer any more.
     private(set) var ended: [Part] = []

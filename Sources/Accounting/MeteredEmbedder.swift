@@ -2,7 +2,7 @@ package import Core
 import Synchronization
 import Tracing
 
-/// An embedder whose every call is paid for. A call that throws costs nothing.
+/// An embedder whose every call is paid for. A call that throws costs what providers said of it.
 ///
 /// Which model answers is known only afterwards, so the first call of each name runs without a hold
 /// and the rest are held for at that model's price: a user who has spent the budget must still be
@@ -23,14 +23,16 @@ package struct MeteredEmbedder: Embedder {
         do {
             var embeddings = try await embedder.embed(request)
             answered.remember(embeddings.candidate, for: request.model)
-            let part = CallParts.Part(
-                embeddings.candidate,
-                embeddings.usage.input > 0 ? embeddings.usage : Self.usage(of: request.texts))
+            let usage =
+                embeddings.usage.input > 0 ? embeddings.usage : Self.usage(of: request.texts)
+            let parts =
+                embeddings.parts.isEmpty
+                ? [CandidateUsage(embeddings.candidate, usage)] : embeddings.parts
             embeddings.cost = noteCosts(
-                await ledger.settle(call, hold: hold, [part]), of: [part.candidate])
+                await ledger.settle(call, hold: hold, parts), of: parts.map(\.candidate))
             return embeddings
         } catch {
-            if let hold { ledger.void(hold) }
+            await ledger.giveUp(call, hold: hold, spent: (error as? Failure)?.spent ?? [])
             throw error
         }
     }

@@ -10,7 +10,9 @@ import Tracing
 ///   provider has read the prompt. Counts that it did not give are ours, from above, and say so.
 /// - Where the request names no longest answer and the budget's rest does not cover the model's own,
 ///   the answer is limited to what it covers, as long as that is `outputTokensMin` tokens or more.
-/// - Where candidates went on for each other, each is booked for what it took, at its own price.
+/// - Where candidates went on for each other, each is booked for what it took, at its own price. So
+///   is an attempt that came to nothing, where its provider said what it took, also when nobody
+///   answered at all.
 package struct MeteredModel: ChatModel {
     private let model: any ChatModel
     private let ledger: SpendLedger
@@ -29,7 +31,7 @@ package struct MeteredModel: ChatModel {
         do {
             return metered(try await model.open(request), request, call, hold)
         } catch {
-            if let hold { ledger.void(hold) }
+            await ledger.giveUp(call, hold: hold, spent: (error as? Failure)?.spent ?? [])
             throw error
         }
     }
@@ -45,7 +47,8 @@ package struct MeteredModel: ChatModel {
         }
         return ChatCall(
             candidate: inner.candidate, decision: inner.decision, notice: inner.notice,
-            context: inner.context, cache: inner.cache, cached: cached, isCharged: { inner.isCharged },
+            context: inner.context, cache: inner.cache, cached: cached,
+            isCharged: { inner.isCharged }, spent: { inner.spent },
             run: { try await meter.run($0) }, abandon: { await meter.abandon() })
     }
 

@@ -37,6 +37,15 @@ struct Rates: Hashable, Sendable {
     var isFree: Bool { self == .free }
 }
 
+extension Picodollars {
+    /// The price of one token where `text` is dollars for a million of them. Nil unless it is a
+    /// plain decimal, not negative, at most `Rates.dollarsPerMillionMax`, with six places at most.
+    init?(dollarsPerMillion text: String) {
+        self.init(scaling: text, decimals: 6)
+        guard (0...Rates.dollarsPerMillionMax * 1_000_000).contains(rawValue) else { return nil }
+    }
+}
+
 extension TokenUsage {
     /// The counts as they are booked: never negative, never more than `Rates.tokensMax`.
     var bounded: TokenUsage {

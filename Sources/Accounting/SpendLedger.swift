@@ -11,7 +11,7 @@ import Synchronization
 /// does not get better by waiting. Whoever reads the books sees all that was booked before.
 ///
 /// A free call reserves nothing, and is booked with its tokens all the same.
-package final class SpendLedger: Ledger {
+package final class SpendLedger: Ledger, Pricing {
     let prices: PriceList
     let environment: Environment
     private let store: Store
@@ -67,6 +67,15 @@ package final class SpendLedger: Ledger {
                 month: month, total: try lines.reduce(.zero) { try $0.adding($1.cost) },
                 reserved: reserved, budget: budget, lines: lines)
         }
+    }
+
+    package func ceiling(of candidate: String, input: Int, output: Int) throws -> Picodollars {
+        try prices.price(of: candidate, now: environment.now())
+            .ceiling(input: input, output: output)
+    }
+
+    package func cost(of part: CandidateUsage) -> Picodollars {
+        worth(of: part.usage, candidate: part.candidate)
     }
 
     /// Writes what waits and closes the file; what comes after is lost, with a word in the log.
@@ -144,6 +153,16 @@ package final class SpendLedger: Ledger {
         if let hold { allowances.release(hold) }
         if writer.isCrowded { await writer.flush() }
         return costs
+    }
+
+    /// Ends a call that did not run: what attempts took is booked, the rest given back.
+    func giveUp(_ call: CallDetails, hold: Hold?, spent: [CandidateUsage]) async {
+        if !spent.isEmpty {
+            _ = noteCosts(
+                await settle(call, hold: hold, spent), of: spent.map(\.candidate))
+        } else if let hold {
+            void(hold)
+        }
     }
 
     /// What this usage costs today, with nothing booked.

@@ -34,8 +34,9 @@ struct Appliance: Sendable {
         let ledger = try SpendLedger(
             configuration.accounting, folder: data, environment: environment)
         router = try ModelRouter(
-            configuration.inference, modelsFolder: models, client: client,
-            environment: environment, contextTokens: { ledger.contextTokens(of: $0) })
+            configuration.inference, modelsFolder: models, dataFolder: data, client: client,
+            environment: environment, pricing: ledger,
+            contextTokens: { ledger.contextTokens(of: $0) })
         // Layers are handed metered models only, so none can forget to account.
         let embedder = MeteredEmbedder(router, ledger: ledger)
         let audit = CacheAudit(
@@ -62,7 +63,8 @@ struct Appliance: Sendable {
             configuration.gateway,
             GatewayLayers(
                 assistant: orchestrator, conversations: orchestrator, knowledge: library,
-                catalogue: library, jobs: jobs, model: model, embedder: embedder, ledger: ledger,
+                catalogue: library, jobs: jobs, model: model, embedder: embedder, gateway: router,
+                ledger: ledger,
                 traces: telemetry.reader, assets: WebClient()),
             identity: identity, operatorToken: operatorToken, environment: environment,
             onListening: onListening)

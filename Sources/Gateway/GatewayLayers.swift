@@ -9,6 +9,7 @@ package struct GatewayLayers: Sendable {
     package let jobs: any JobQueue
     package let model: any ChatModel
     package let embedder: any Embedder
+    package let gateway: any ModelGateway
     package let ledger: any Ledger
     package let traces: any TraceReader
     package let assets: any AssetSource
@@ -16,7 +17,8 @@ package struct GatewayLayers: Sendable {
     package init(
         assistant: any Assistant, conversations: any Conversations, knowledge: any KnowledgeBase,
         catalogue: any Catalogue, jobs: any JobQueue, model: any ChatModel,
-        embedder: any Embedder, ledger: any Ledger, traces: any TraceReader,
+        embedder: any Embedder, gateway: any ModelGateway, ledger: any Ledger,
+        traces: any TraceReader,
         assets: any AssetSource
     ) {
         self.assistant = assistant
@@ -26,6 +28,7 @@ package struct GatewayLayers: Sendable {
         self.jobs = jobs
         self.model = model
         self.embedder = embedder
+        self.gateway = gateway
         self.ledger = ledger
         self.traces = traces
         self.assets = assets

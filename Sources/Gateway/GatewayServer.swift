@@ -135,6 +135,7 @@ package struct GatewayServer: Service {
             AccountRoutes(
                 identity: identity, traces: layers.traces, ledger: layers.ledger
             ).routes
+        routes += AdminRoutes(gateway: layers.gateway).routes
         routes +=
             OpenAIRoutes(
                 model: layers.model, embedder: layers.embedder, environment: environment,

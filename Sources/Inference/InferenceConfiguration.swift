@@ -1,5 +1,6 @@
 import Core
 package import LocalModels
+import Storage
 
 /// Which models there are, and who serves them. Empty, every .gguf file in the models folder is a
 /// model, and the first folder in it with model.safetensors and vocab.txt makes the embeddings.
@@ -14,6 +15,12 @@ package struct InferenceConfiguration: Codable, Sendable, Equatable {
     /// Who makes the embeddings, as `provider/model`; empty means the models folder. Changing it
     /// makes the documents that were embedded before unfindable until they are embedded again.
     package var embeddingModel = ""
+    /// Others that serve the very same model, each as `provider/model`, in the order they are asked
+    /// when the first fails. The documents' vectors stay those of `embedding_model`.
+    package var embeddingFallbacks: [String] = []
+    /// Seals the providers' keys that are set on the page: 64 hexadecimal digits. Write it as
+    /// `${VARIABLE}` or `file:PATH`; empty keeps one in `master.key` of the data folder.
+    package var masterKey = ""
     /// How often, and how long, one request is tried before it fails.
     package var retries = RetryConfiguration()
     /// When a candidate counts as ill and is left alone for a while.
@@ -42,6 +49,18 @@ package struct InferenceConfiguration: Codable, Sendable, Equatable {
         if !embeddingModel.isEmpty {
             try CandidateName.check(
                 embeddingModel, key: "inference.embedding_model", providers: providers)
+        }
+        guard embeddingFallbacks.isEmpty || !embeddingModel.isEmpty else {
+            throw Failure(
+                .invalid, "inference.embedding_fallbacks: name the embedding_model, too.")
+        }
+        for name in embeddingFallbacks {
+            try CandidateName.check(
+                name, key: "inference.embedding_fallbacks", providers: providers)
+        }
+        guard masterKey.isEmpty || SecretBox.isKey(masterKey) else {
+            throw Failure(
+                .invalid, "inference.master_key must be 64 hexadecimal digits (32 bytes).")
         }
         try retries.validate()
         try breaker.validate()
@@ -228,6 +247,9 @@ package struct ModelConfiguration: Codable, Sendable, Equatable {
     /// Tokens that prompt and answer may have together; 0 means the file's own for local models, what
     /// the price book says for hosted ones, and 32768 where it does not.
     package var contextTokens = 0
+    /// The most that one request may cost in dollars, all its attempts together, such as `0.05`: who
+    /// could cost more than is left of it is not asked. Empty for no limit but the budget.
+    package var costMaxDollars = ""
     /// The longest answer; 0 means `local.output_tokens_max` for local models and 4096 for hosted.
     package var outputTokensMax = 0
     /// What happens to a prompt that has no room.
@@ -248,8 +270,14 @@ package struct ModelConfiguration: Codable, Sendable, Equatable {
         guard contextTokens >= 0, outputTokensMax >= 0 else {
             throw Failure(.invalid, "\(key): counts of tokens cannot be negative.")
         }
+        guard costMaxDollars.isEmpty || costMax.map({ $0 > .zero }) == true else {
+            throw Failure(
+                .invalid, "\(key).cost_max_dollars must be an amount above 0, such as \"0.05\".")
+        }
         try validatePolicy(key)
     }
+
+    var costMax: Picodollars? { Picodollars(dollars: costMaxDollars) }
 }
 
 /// How models run in this process.

@@ -1,6 +1,6 @@
 package import Core
 package import Egress
-import ServiceContextModule
+import Storage
 import Tracing
 
 /// Every model behind one door: a public name leads to candidates, and the first that begins to
@@ -9,10 +9,16 @@ package final class ModelRouter: ChatModel, Embedder {
     /// What models there are, and what is missing.
     package var inventory: Inventory { routes.inventory }
 
-    private let routes: Routes
+    let routes: Routes
+    let around: CandidateSearch.Surroundings
+    let configuration: InferenceConfiguration
+    /// As they were made, `local` among them.
+    let providers: [String: any Provider]
+    let startedAt: Timestamp
+    /// Nil where there is no folder to keep keys in.
+    let sealedKeys: SealedKeys?
     /// By the public name; none where nothing is guarded.
     private let guards: [String: InputGuards]
-    private let around: CandidateSearch.Surroundings
 
     /// The most texts that one call embeds.
     package static let textsMax = 4096
@@ -20,17 +26,20 @@ package final class ModelRouter: ChatModel, Embedder {
     /// Maps the local models; their weights are not read before the first call. A model file that
     /// is missing or broken is not an error here: `inventory` names it, and calls of it throw.
     /// Throws `invalid` for a configuration that contradicts itself.
-    ///
-    /// - Parameter contextTokens: what the hosted model `provider/model` reads, where that is known.
+    /// - Parameters:
+    ///   - dataFolder: where keys of providers that an administrator sets are kept; nil keeps none.
+    ///   - pricing: who knows what calls cost; without, `cost_max_dollars` limits nothing.
+    ///   - contextTokens: what the hosted model `provider/model` reads, where that is known.
     package convenience init(
-        _ configuration: InferenceConfiguration, modelsFolder: String, client: HTTPClient,
-        environment: Environment,
+        _ configuration: InferenceConfiguration, modelsFolder: String, dataFolder: String? = nil,
+        client: HTTPClient, environment: Environment, pricing: (any Pricing)? = nil,
         contextTokens: @escaping @Sendable (String) -> Int? = { _ in nil }
     ) throws {
         try self.init(
             configuration,
             shelf: ModelShelf(folder: modelsFolder, options: configuration.local.modelOptions()),
-            client: client, environment: environment, contextTokens: contextTokens)
+            dataFolder: dataFolder, client: client, environment: environment, pricing: pricing,
+            contextTokens: contextTokens)
     }
 
     /// From then on this model makes the summaries of what has no room: the router behind whatever
@@ -38,8 +47,8 @@ package final class ModelRouter: ChatModel, Embedder {
     package func summarize(with model: any ChatModel) { around.room.summaries.ask(model) }
 
     init(
-        _ configuration: InferenceConfiguration, shelf: ModelShelf, client: HTTPClient,
-        environment: Environment,
+        _ configuration: InferenceConfiguration, shelf: ModelShelf, dataFolder: String? = nil,
+        client: HTTPClient, environment: Environment, pricing: (any Pricing)? = nil,
         contextTokens: (String) -> Int? = { _ in nil },
         tracer: @escaping @Sendable () -> any Tracer = { InstrumentationSystem.tracer },
         wait: @escaping @Sendable (Duration) async throws -> Void = {
@@ -54,7 +63,7 @@ package final class ModelRouter: ChatModel, Embedder {
         around = CandidateSearch.Surroundings(
             weather: Weather(configuration, now: environment.now), environment: environment,
             limits: configuration.retries.limits, wait: wait, tracer: tracer,
-            room: PromptRoom(counter: TokenCounter(), summaries: Summaries()))
+            room: PromptRoom(counter: TokenCounter(), summaries: Summaries()), pricing: pricing)
         var providers: [String: any Provider] = [
             CandidateName.local: LocalProvider(shelf, environment: environment)
         ]
@@ -62,8 +71,17 @@ package final class ModelRouter: ChatModel, Embedder {
             providers[name] = try ProviderFactory.make(
                 name, entry, client: client, environment: environment)
         }
+        self.providers = providers
+        self.configuration = configuration
+        startedAt = environment.now()
         routes = Routes(
             configuration, shelf: shelf, providers: providers, contextTokens: contextTokens)
+        sealedKeys = dataFolder.map { folder in
+            SealedKeys(
+                folder: folder, box: SecretBox(folder: folder, key: configuration.masterKey),
+                environment: environment)
+        }
+        for (name, provider) in providers { sealedKeys?.hand(to: provider.keys, of: name) }
     }
 
     package func models() async -> [ModelCard] { routes.inventory.models }
@@ -78,9 +96,9 @@ package final class ModelRouter: ChatModel, Embedder {
 
     // MARK: Chat
 
-    /// Guards the request, then asks one candidate after the other, in the order of the model's policy and as `FailureClass`
-    /// allows, until one begins to answer. An empty model name means the default. When nobody
-    /// answers, the last failure is thrown.
+    /// Guards the request, then asks one candidate after the other, in the order of the model's
+    /// policy and as `FailureClass` allows, until one begins to answer. An empty model name means
+    /// the default. When nobody answers, the last failure is thrown.
     package func open(_ request: ChatRequest) async throws -> ChatCall {
         let route = try routes.route(named: request.model)
         try check(request)
@@ -88,12 +106,17 @@ package final class ModelRouter: ChatModel, Embedder {
         let request = guarded?.request ?? request
         let openedAt = around.environment.now()
         var search = CandidateSearch(route, request, around)
-        let leg = try await search.next(for: request)
-        let call = RoutedCall(
-            leg, search, request, openedAt: openedAt, environment: around.environment)
+        let leg: Leg
+        do { leg = try await search.next(for: request) } catch let error as CancellationError {
+            guard !search.spent.isEmpty else { throw error }
+            var failure = Failure(error)
+            failure.spent = search.spent
+            throw failure
+        }
+        let call = RoutedCall(leg, search, request, openedAt: openedAt, around: around)
         return ChatCall(
             candidate: leg.candidate.name.description, decision: leg.decision, notice: leg.notice,
-            context: leg.context?.header,
+            context: leg.context?.header, spent: { call.spent },
             run: { emit in try await call.run(emit) }, abandon: { await call.abandon() }
         ).restoring(guarded?.values)
     }
@@ -123,39 +146,41 @@ package final class ModelRouter: ChatModel, Embedder {
 
     // MARK: Embeddings
 
+    /// A call that has many texts asks for as many at a time as all candidates take, and may be
+    /// served by several of them.
     package func embed(_ request: EmbeddingRequest) async throws -> Embeddings {
-        guard let candidate = routes.embedding else {
+        guard let route = routes.embedding, let first = route.candidates.first else {
             throw Failure(
                 .unavailable, routes.inventory.problems.last ?? "There is no embedding model.")
         }
         // Names of embedding models are written in any case: all-minilm-l6-v2, all-MiniLM-L6-v2.
-        let names = [candidate.name.description, candidate.name.model].map { $0.lowercased() }
+        let names = [first.name.description, first.name.model].map { $0.lowercased() }
         if let model = request.model, !model.isEmpty, !names.contains(model.lowercased()) {
             throw Failure(
                 .notFound,
                 "There is no embedding model \"\(model.prefix(100))\". There is:"
-                    + " \(candidate.name.model).")
+                    + " \(first.name.model).")
         }
         guard request.texts.count <= Self.textsMax else {
             throw Failure(
                 .tooLarge, "At most \(Self.textsMax) texts can be embedded by one call.")
         }
-        let span = ModelSpan(
-            .embeddings, candidate, purpose: request.purpose, tracer: around.tracer(),
-            now: around.environment.now)
-        do {
-            let made = try await ServiceContext.withValue(span.context) {
-                try await candidate.provider.embed(
-                    request.texts, model: candidate.name.model,
-                    headers: TraceContext.headers(of: span.context))
+        let search = EmbeddingSearch(route, purpose: request.purpose, around)
+        let size = route.candidates.map(\.provider.embeddingsPerCall).min() ?? Self.textsMax
+        var vectors = EmbeddingBatches(candidate: first.name)
+        var texts = request.texts[...]
+        repeat {
+            let batch = Array(texts.prefix(size))
+            texts = texts.dropFirst(size)
+            do {
+                let (candidate, made) = try await search.embed(batch)
+                try vectors.add(made, by: candidate.name)
+            } catch let error as CancellationError {
+                throw vectors.isEmpty ? error : vectors.failure(error)
+            } catch {
+                throw vectors.failure(error)
             }
-            span.used(made.usage, responseModel: made.responseModel)
-            return Embeddings(
-                candidate: candidate.name.description, dimensions: made.dimensions,
-                values: made.values, usage: made.usage)
-        } catch {
-            span.failed(error)
-            throw (error as? CandidateFailure)?.failure ?? error
-        }
+        } while !texts.isEmpty
+        return vectors.embeddings
     }
 }

@@ -9,17 +9,28 @@ private final class StagedEmbedder: Embedder {
     let candidate: String
     let usage: TokenUsage
     let fails: Bool
+    let parts: [CandidateUsage]
 
-    init(candidate: String, usage: TokenUsage = TokenUsage(freshInput: 100), fails: Bool = false) {
+    init(
+        candidate: String, usage: TokenUsage = TokenUsage(freshInput: 100), fails: Bool = false,
+        parts: [CandidateUsage] = []
+    ) {
+        self.parts = parts
         self.candidate = candidate
         self.usage = usage
         self.fails = fails
     }
 
     func embed(_ request: EmbeddingRequest) async throws -> Embeddings {
-        if fails { throw Failure(.upstream, "No.") }
-        return Embeddings(
+        if fails {
+            var failure = Failure(.upstream, "No.")
+            failure.spent = parts
+            throw failure
+        }
+        var embeddings = Embeddings(
             candidate: candidate, dimensions: 1, values: request.texts.map { _ in 1 }, usage: usage)
+        embeddings.parts = parts
+        return embeddings
     }
 }
 
@@ -37,6 +48,28 @@ private final class StagedEmbedder: Embedder {
         #expect(embeddings.cost == Picodollars(100 * 20_000))
         #expect(spend.total == embeddings.cost && spend.reserved == .zero)
         try LedgerTests.expectBalanced(bench.ledger)
+    }
+
+    @Test(
+        "Who served a part of it is booked for that, at its own price, also where the rest failed")
+    func parts() async throws {
+        for fails in [false, true] {
+            let bench = try Bench()
+            let parts = [
+                CandidateUsage("hosted/m", TokenUsage(freshInput: 3)),
+                CandidateUsage("dear/m", TokenUsage(freshInput: 4)),
+            ]
+            let embedder = MeteredEmbedder(
+                StagedEmbedder(candidate: "hosted/m", fails: fails, parts: parts),
+                ledger: bench.ledger)
+            let cost = Picodollars(3 * 1_000_000 + 4 * 2_000_000)
+            if fails {
+                await #expect(throws: Failure.self) { try await embedder.embed(Self.request) }
+            } else {
+                #expect(try await embedder.embed(Self.request).cost == cost)
+            }
+            #expect(try await bench.ledger.spend(of: .alice).total == cost)
+        }
     }
 
     @Test("A local embedder is free, from the first call on, even with the budget used up")

@@ -12,10 +12,14 @@ import Testing
         var events: [ChatEvent]
         var usage = TokenUsage(freshInput: 20, output: 3)
         var failure: Failure?
+        var spent: [CandidateUsage] = []
+        var openFailure: Failure?
 
         func open(_ request: ChatRequest) async throws -> ChatCall {
-            ChatCall(
+            if let openFailure { throw openFailure }
+            return ChatCall(
                 candidate: "hosted/m", decision: "fallback hosted/m", notice: "Note.",
+                spent: { spent },
                 run: { emit in
                     for event in events { try await emit(event) }
                     if let failure { throw failure }
@@ -91,6 +95,52 @@ import Testing
                     [input, 6], [10, 2],
                 ])
             #expect(try await bench.ledger.spend(of: .alice).reserved == .zero)
+        }
+    }
+
+    private static let spent = [
+        CandidateUsage("dear/m", TokenUsage(freshInput: 5)),
+        CandidateUsage("hosted/m", TokenUsage(freshInput: 7)),
+    ]
+
+    @Test("Attempts that came to nothing are booked at their own prices, however the call ends")
+    func spent() async throws {
+        let wasted = Picodollars(5 * 2_000_000 + 7 * 1_000_000)
+        enum End: CaseIterable { case answered, failed, abandoned, neverOpened }
+        for end in End.allCases {
+            let bench = try Bench()
+            var staged = SwitchingModel(events: [.text("Hello")])
+            staged.usage = TokenUsage(freshInput: 1)
+            var failure = Failure(.upstream, "No.")
+            switch end {
+            case .answered, .abandoned: staged.spent = Self.spent
+            case .failed:
+                staged.spent = Self.spent
+                failure.spent = [CandidateUsage("hosted/m", TokenUsage(freshInput: 2))]
+                staged.failure = failure
+            case .neverOpened:
+                failure.spent = Self.spent
+                staged.openFailure = failure
+            }
+            let model = MeteredModel(staged, ledger: bench.ledger)
+            var rest = Picodollars.zero
+            switch end {
+            case .answered:
+                let completion = try await model.open(.asking()).run { _ in }
+                rest = Picodollars(2_000_000)
+                #expect(completion.cost == (try wasted.adding(rest)))
+            case .failed:
+                let call = try await model.open(.asking())
+                await #expect(throws: Failure.self) { try await call.run { _ in } }
+                rest = Picodollars(2_000_000)
+            case .abandoned: await (try model.open(.asking())).abandon()
+            case .neverOpened:
+                await #expect(throws: Failure.self) { try await model.open(.asking()) }
+            }
+            let spend = try await bench.ledger.spend(of: .alice)
+            #expect(spend.total == (try wasted.adding(rest)), "\(end)")
+            #expect(spend.reserved == .zero)
+            try LedgerTests.expectBalanced(bench.ledger)
         }
     }
 

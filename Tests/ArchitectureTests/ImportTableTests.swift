@@ -32,13 +32,15 @@ import Testing
         "Retrieval": telemetry.union([
             "Core", "Storage", "COpenBLAS", "CXML", "GRDB", "ServiceLifecycle",
         ]),
-        "Inference": telemetry.union(["Core", "Egress", "LocalModels", "ServiceLifecycle"]),
+        "Inference": telemetry.union([
+            "Core", "Egress", "LocalModels", "ServiceLifecycle", "Storage",
+        ]),
         "Observability": telemetry.union([
             "Core", "Storage", "GRDB", "ServiceLifecycle", "CoreMetrics",
         ]),
         "Accounting": telemetry.union(["Core", "Storage", "CPrices", "GRDB", "ServiceLifecycle"]),
         "Core": ["Tracing", "ServiceContextModule", "Instrumentation"],
-        "Storage": ["Core", "GRDB", "Logging"],
+        "Storage": ["Core", "COpenSSL", "GRDB", "Logging"],
         "Egress": telemetry.union(["Core", "CCurl", "COpenSSL", "ServiceLifecycle"]),
         "LocalModels": ["Core", "CKernels", "COpenBLAS"],
     ]

@@ -4,11 +4,14 @@ import json
 import os
 import re
 import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
 
+import httpx
 import pytest
 from playwright.sync_api import expect, sync_playwright
 
-from conftest import ANSWER_SECONDS, HANDBOOK, JOB_SECONDS, OWNER, ROOT, Client
+from conftest import ANSWER_SECONDS, HANDBOOK, JOB_SECONDS, OWNER, ROOT, Client, Server
 
 SCREENSHOTS = ROOT / ".build/screenshots"
 SCREENSHOTS.mkdir(parents=True, exist_ok=True)
@@ -298,7 +301,7 @@ def test_every_page_fits_a_phone(signed_in, handbook):
     trip.screenshot("phone-passage")
     sheet.get_by_role("button", name="Close the source").tap()
 
-    for name in ("Documents", "Traces", "Spend", "API keys"):
+    for name in ("Documents", "Traces", "Spend", "API keys", "Model gateway"):
         page.get_by_role("button", name="Chats and pages").tap()
         page.get_by_role("link", name=name, exact=True).tap()
         expect(page.get_by_role("heading", name=name, level=1)).to_be_visible()
@@ -409,6 +412,142 @@ def test_a_key_is_shown_once_works_and_can_be_revoked(signed_in, server):
         page.get_by_role("dialog").get_by_role("button", name="Revoke").click()
         expect(page.get_by_text("page test")).to_have_count(0)
         assert program.get("/api/models").status_code == 401
+
+
+class Upstream(ThreadingHTTPServer):
+    """A provider that answers every chat, and keeps the keys that it was sent."""
+
+    def __init__(self):
+        super().__init__(("127.0.0.1", 0), UpstreamHandler)
+        self.keys = []
+        Thread(target=self.serve_forever, daemon=True).start()
+
+    @property
+    def address(self):
+        return f"http://127.0.0.1:{self.server_port}/v1"
+
+
+class UpstreamHandler(BaseHTTPRequestHandler):
+    def do_POST(self):
+        self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        self.server.keys.append(self.headers.get("Authorization"))
+        is_refused = "refused" in (self.server.keys[-1] or "")
+        chunk = {"choices": [{"index": 0, "delta": {"content": "Hi"}, "finish_reason": "stop"}],
+                 "usage": {"prompt_tokens": 9, "completion_tokens": 1}}
+        body = (json.dumps({"error": {"message": "no", "code": "invalid_api_key"}}) if is_refused
+                else f"data: {json.dumps(chunk)}\n\ndata: [DONE]\n\n").encode()
+        self.send_response(401 if is_refused else 200)
+        self.send_header(
+            "Content-Type", "application/json" if is_refused else "text/event-stream")
+        self.send_header("Content-Length", str(len(body)))
+        self.send_header("x-ratelimit-remaining-requests", "480")
+        self.send_header("x-ratelimit-reset-requests", "45s")
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_):
+        pass
+
+
+PROVIDERS = """
+inference:
+  providers:
+    far: {{base_url: "{far}", api_key: sk-configured-0123456789}}
+    near: {{base_url: "{far}"}}
+    down: {{base_url: "http://127.0.0.1:9/v1"}}
+  models:
+    split:
+      policy: weighted
+      candidates: [far/gpt-large, near/gpt-small]
+      weights: [1, 1]
+      cost_max_dollars: "0.5"
+    careful:
+      candidates: [down/gone, far/gpt-large]
+  breaker: {{failures_min: 1}}
+accounting:
+  prices:
+    far/*: {{input_dollars_per_million: "3", output_dollars_per_million: "15"}}
+    near/*: {{input_dollars_per_million: "0.4", output_dollars_per_million: "1.6"}}
+    down/*: {{}}
+"""
+
+
+def test_a_providers_key_is_set_on_the_page_and_never_shown(visit, tmp_path):
+    upstream = Upstream()
+    server = Server(tmp_path, PROVIDERS.format(far=upstream.address)).start()
+    try:
+        setup = {"token": server.setup_token, "name": OWNER[0], "password": OWNER[1]}
+        assert httpx.post(f"{server.address}/api/setup", json=setup).status_code == 201
+        owner = Client(server, server.token)
+
+        def ask(model="split", text="Hello?"):
+            answer = owner.post("/v1/chat/completions", json={
+                "model": model, "messages": [{"role": "user", "content": text}]})
+            assert answer.status_code == 200, answer.text
+            return upstream.keys[-1]
+
+        for number in range(12):
+            ask(text=f"Hello {number}?")
+        assert ask("careful") == "Bearer sk-configured-0123456789"
+
+        key = "sk-of-the-page-0123456789-wxyz"
+        trip = visit(server).log_in()
+        page = trip.page
+        answers = []
+
+        def keep(route):
+            answer = route.fetch()
+            answers.append(answer.text())
+            route.fulfill(response=answer)
+
+        page.route("**/api/**", keep)
+        page.get_by_role("link", name="Model gateway").click()
+        far = page.get_by_role("region", name="Provider far")
+        expect(far).to_contain_text("from the configuration")
+        far.get_by_role("button", name="Set a key of far").click()
+        page.get_by_label("Key", exact=True).fill("short")
+        trip.expected.append("/keys")
+        page.keyboard.press("Enter")
+        expect(page.get_by_role("dialog").get_by_role("alert")).to_contain_text("characters")
+        page.get_by_label("Key", exact=True).fill(key)
+        page.keyboard.press("Enter")
+        expect(far).to_contain_text("…wxyz")
+        expect(far).to_contain_text("not used")
+        assert ask("careful") == f"Bearer {key}"
+
+        page.reload()
+        expect(far).to_contain_text(f"set by {OWNER[0]}")
+        assert key not in page.content()
+        assert len(answers) >= 5
+        assert not any(key in answer for answer in answers)
+        assert key not in server.text
+
+        far.get_by_role("button", name="Replace the key …wxyz of far").click()
+        page.get_by_label("Key", exact=True).fill("sk-refused-0123456789-zzzz")
+        page.keyboard.press("Enter")
+        expect(far).to_contain_text("…zzzz")
+        assert owner.post("/v1/chat/completions", json={
+            "model": "careful", "messages": [{"role": "user", "content": "Hi?"}]}).status_code == 503
+        page.reload()
+        expect(far).to_contain_text("Was refused for gpt-large")
+        expect(page.get_by_role("region", name="Provider down")).to_contain_text("left alone")
+        route = page.get_by_role("region", name="Route split")
+        expect(route).to_contain_text("at most $0.50 a request")
+        expect(route.locator("tbody tr")).to_have_count(2)
+        for name, width, height in (("desktop", 1280, 1250), ("tablet", 820, 1400),
+                                    ("phone", 360, 2200)):
+            page.set_viewport_size({"width": width, "height": height})
+            page.wait_for_timeout(300)
+            assert fits_the_width(page), name
+            trip.screenshot(f"gateway-{name}")
+        page.set_viewport_size(DESKTOP["viewport"])
+        far.get_by_role("button", name="Remove the key …zzzz of far").click()
+        page.get_by_role("dialog").get_by_role("button", name="Remove").click()
+        expect(far.locator(".provider-key")).to_have_count(1)
+        assert ask("careful") == "Bearer sk-configured-0123456789"
+    finally:
+        server.stop()
+        upstream.shutdown()
 
 
 def test_signing_out_ends_the_session(visit):

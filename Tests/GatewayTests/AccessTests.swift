@@ -18,7 +18,7 @@ extension ServerTests {
         private static let ids = [
             "chats": ScriptedLayers.chat, "turns": ScriptedLayers.turn,
             "collections": ScriptedLayers.collection, "documents": ScriptedLayers.document,
-            "jobs": ScriptedLayers.job,
+            "jobs": ScriptedLayers.job, "admin": ScriptedLayers.providerKey,
         ]
 
         private static let bodies = [
@@ -26,6 +26,8 @@ extension ServerTests {
             "/api/login": #"{"name":"n","password":"password"}"#, "/api/chats": #"{"title":"t"}"#,
             "/api/chats/{id}/turns": #"{"question":"Why?"}"#, "/api/collections": #"{"name":"n"}"#,
             "/api/search": #"{"text":"t"}"#, "/api/keys": #"{"name":"n"}"#,
+            "/api/admin/providers/{provider}/keys": #"{"key":"sk-of-the-provider"}"#,
+            "/api/admin/providers/{provider}/keys/{id}": #"{"key":"sk-of-the-provider"}"#,
             "/v1/chat/completions":
                 #"{"model":"tiny","messages":[{"role":"user","content":"Hi"}]}"#,
             "/v1/embeddings": #"{"input":"a"}"#,
@@ -45,6 +47,7 @@ extension ServerTests {
                 var target = route.path.replacing("{file*}", with: "nothing.js")
                 target = target.replacing("{id}", with: id?.description ?? "none")
                 target = target.replacing("{traceID}", with: ScriptedLayers.trace)
+                target = target.replacing("{provider}", with: "far")
                 target = target.replacing("{token}", with: "token").replacing(
                     "{name}", with: "tiny")
                 if case .upload = route.body { target += "?name=a.md" }
@@ -90,7 +93,8 @@ extension ServerTests {
                 let keyID = try #require(try await server.identity.keys(for: alice).first).id
                 let attempts = Self.attempts(server, keyID: keyID)
                 let withIDs = attempts.filter {
-                    $0.route.path.contains("{id}") || $0.route.path.contains("{traceID}")
+                    !$0.route.path.hasPrefix("/api/admin/")
+                        && ($0.route.path.contains("{id}") || $0.route.path.contains("{traceID}"))
                 }
                 #expect(withIDs.count >= 14)
                 for attempt in withIDs {
@@ -116,6 +120,56 @@ extension ServerTests {
                     )
                     #expect(response.status == 404)
                 }
+            }
+        }
+
+        @Test("What is for administrators answers 403 to members, and works for the owner")
+        func administrators() async throws {
+            try await TestServer.run { server in
+                let attempts = Self.attempts(server, keyID: ScriptedLayers.job).filter {
+                    $0.route.path.hasPrefix("/api/admin/")
+                }
+                #expect(attempts.count == 4)
+                for attempt in attempts {
+                    let (method, name) = (attempt.route.method.rawValue, attempt.route.path)
+                    let body = attempt.route.method == .get ? nil : attempt.json
+                    let member = try await server.asAlice(method, attempt.target, json: body)
+                    #expect(member.status == 403, "\(method) \(name)")
+                    let owner = try await server.request(
+                        method, attempt.target, headers: server.bearer(TestServer.operatorToken),
+                        json: body)
+                    #expect(owner.status < 300, "\(method) \(name)")
+                    #expect(!owner.text.contains("sk-of-the-provider"))
+                }
+                #expect(
+                    server.layers.with { ($0.providerKeys.count, $0.removed) }
+                        == (2, [ScriptedLayers.providerKey]))
+                for target in ["nobody/keys", "far/keys/\(ScriptedLayers.job)", "far/keys/x"] {
+                    let method = target.hasSuffix("keys") ? "POST" : "PUT"
+                    let response = try await server.request(
+                        method, "/api/admin/providers/\(target)",
+                        headers: server.bearer(TestServer.operatorToken),
+                        json: #"{"key":"sk-of-the-provider"}"#)
+                    #expect(response.status == 404, "\(target)")
+                }
+            }
+        }
+
+        @Test("A session may set a provider's key only with its CSRF token and from its own origin")
+        func providerKeyCrossSite() async throws {
+            try await TestServer.run { server in
+                let (cookie, csrf) = try await server.logIn()
+                let path = "/api/admin/providers/far/keys"
+                for headers in [
+                    [:], ["X-CSRF-Token": csrf, "Origin": "http://evil.example"],
+                ] {
+                    let response = try await server.request(
+                        "POST", path, headers: headers.merging(["Cookie": cookie]) { $1 },
+                        json: #"{"key":"sk-of-the-provider"}"#)
+                    #expect(response.status == 403)
+                    #expect(response.text.contains("administrators") == false)
+                }
+                #expect(server.layers.with { $0.providerKeys } == [])
             }
         }
 

@@ -93,13 +93,13 @@ struct RoutePolicyTests {
     @Test("The fastest first, those not measured before it, and now and then someone else")
     func fastest() {
         var (slow, quick) = (ArmFigures(), ArmFigures())
-        slow.answered(firstToken: 900, total: 1000)
-        quick.answered(firstToken: 100, total: 1000)
+        slow.answered(.init(firstToken: 900, total: 1000))
+        quick.answered(.init(firstToken: 100, total: 1000))
         #expect(order(route(.fastest), figures: [slow, quick, slow])[0] == "p1")
         #expect(order(route(.fastest), figures: [slow, quick])[0] == "p2")
         // 40 is a twentieth draw, and 40 / 20 % 3 is 2.
         #expect(order(route(.fastest), random: 40, figures: [slow, quick, slow])[0] == "p2")
-        for _ in 0..<60 { quick.answered(firstToken: 2000, total: 2100) }
+        for _ in 0..<60 { quick.answered(.init(firstToken: 2000, total: 2100)) }
         #expect(order(route(.fastest), figures: [slow, quick, slow])[0] == "p0")
     }
 

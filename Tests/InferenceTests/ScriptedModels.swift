@@ -69,7 +69,8 @@ extension ModelRouter {
     static func hosted(
         _ servers: [ScriptedServer], apiKey: String = "sk-secret-key-123",
         tracer: RecordingTracer = RecordingTracer(), shelf: ModelShelf? = nil,
-        environment: Environment = .system, waits: Waits = Waits(),
+        environment: Environment = .system, waits: Waits = Waits(), dataFolder: String? = nil,
+        pricing: (any Pricing)? = nil,
         _ change: (inout InferenceConfiguration) -> Void = { _ in }
     ) throws -> ModelRouter {
         var configuration = InferenceConfiguration()
@@ -85,14 +86,28 @@ extension ModelRouter {
         configuration.retries.attemptsMax = max(1, servers.count)
         change(&configuration)
         return try ModelRouter(
-            configuration, shelf: shelf ?? ModelShelf(folder: "/models"),
-            client: HTTPClient(EgressConfiguration()), environment: environment,
+            configuration, shelf: shelf ?? ModelShelf(folder: "/models"), dataFolder: dataFolder,
+            client: HTTPClient(EgressConfiguration()), environment: environment, pricing: pricing,
             tracer: { tracer },
             wait: { duration in
                 // Holds the servers for as long as anyone may call them.
                 _ = servers
                 try await waits.wait(duration)
             })
+    }
+}
+
+/// True as often as it was told.
+final class Counts: Sendable {
+    private let left: Mutex<Int>
+
+    init(_ count: Int) { left = Mutex(count) }
+
+    func take() -> Bool {
+        left.withLock { left in
+            defer { left -= 1 }
+            return left > 0
+        }
     }
 }
 

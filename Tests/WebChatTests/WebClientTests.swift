@@ -136,7 +136,7 @@ struct ClientSourceTests {
     @Test("Scripts and styles of ours stay small enough for a slow phone")
     func size() throws {
         let files = try sourceFiles().filter { $0.hasSuffix(".js") || $0.hasSuffix(".css") }
-        #expect(try files.reduce(0) { try $0 + text(of: $1).utf8.count } < 130_000)
+        #expect(try files.reduce(0) { try $0 + text(of: $1).utf8.count } < 140_000)
     }
 
     private func text(of file: String) throws -> String {

@@ -46,6 +46,12 @@ static const unsigned char icon_svg[] = {
 static const unsigned char index_html[] = {
 #embed "../../../web/index.html"
 };
+static const unsigned char gateway_js[] = {
+#embed "../../../web/gateway.js"
+};
+static const unsigned char keydialog_js[] = {
+#embed "../../../web/keydialog.js"
+};
 static const unsigned char keys_js[] = {
 #embed "../../../web/keys.js"
 };
@@ -112,6 +118,8 @@ static const CWebFile files[] = {
     FILE_AT("/format.js", format_js),
     FILE_AT("/icon.svg", icon_svg),
     FILE_AT("/index.html", index_html),
+    FILE_AT("/gateway.js", gateway_js),
+    FILE_AT("/keydialog.js", keydialog_js),
     FILE_AT("/keys.js", keys_js),
     FILE_AT("/layout.css", layout_css),
     FILE_AT("/main.js", main_js),

@@ -40,6 +40,7 @@ package struct ChatCall: Sendable {
     /// What was left out of a prompt that was too long, in one line for a header; nil for nothing.
     package let context: String?
     private let charges: @Sendable () -> Bool
+    private let spender: @Sendable () -> [CandidateUsage]
     private let runner: @Sendable (_ emit: Emit) async throws -> Completion
     private let abandoner: @Sendable () async -> Void
 
@@ -47,6 +48,7 @@ package struct ChatCall: Sendable {
         candidate: String, decision: String = "", notice: String? = nil, context: String? = nil,
         cache: CacheUse? = nil, cached: CachedAnswer? = nil,
         isCharged: @escaping @Sendable () -> Bool = { true },
+        spent: @escaping @Sendable () -> [CandidateUsage] = { [] },
         run: @escaping @Sendable (_ emit: Emit) async throws -> Completion,
         abandon: @escaping @Sendable () async -> Void = {}
     ) {
@@ -54,6 +56,7 @@ package struct ChatCall: Sendable {
         self.cache = cache
         self.cached = cached
         charges = isCharged
+        spender = spent
         self.decision = decision
         self.notice = notice
         self.context = context
@@ -69,6 +72,9 @@ package struct ChatCall: Sendable {
     /// Whether what was used is this call's to pay, once it has ended: not where the answer was there
     /// already, or is on its way to somebody else who pays for it.
     package var isCharged: Bool { charges() }
+
+    /// What attempts of others took that came to nothing, so far; to be paid beside the answer.
+    package var spent: [CandidateUsage] { spender() }
 
     /// Gives the call up before it runs.
     package func abandon() async { await abandoner() }

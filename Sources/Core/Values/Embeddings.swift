@@ -16,12 +16,15 @@ package struct EmbeddingRequest: Codable, Sendable {
 
 /// One unit-length vector for each text, in the texts' order.
 package struct Embeddings: Codable, Sendable {
-    /// The candidate that made them, as `provider/model`: vectors of different models never mix.
+    /// The candidate whose vectors they are, as `provider/model`: vectors of different models never
+    /// mix. Others that serve the same model may have made them.
     package let candidate: String
     package let dimensions: Int
     /// Row after row, `count x dimensions`.
     package let values: [Float]
     package let usage: TokenUsage
+    /// Who took what of it; empty where the candidate took all.
+    package var parts: [CandidateUsage] = []
     package var cost: Picodollars
 
     package init(

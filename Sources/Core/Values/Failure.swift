@@ -13,6 +13,8 @@ package struct Failure: Error, Sendable, CustomStringConvertible {
     package let retryAfter: Duration?
     /// We have tried again ourselves; a client that does too multiplies the calls.
     package var hasBeenRetried = false
+    /// What providers say that attempts took which came to nothing; to be paid all the same.
+    package var spent: [CandidateUsage] = []
 
     package init(
         _ code: Code, _ message: String, cause: Any? = nil, retryAfter: Duration? = nil

@@ -26,3 +26,13 @@ package struct TokenUsage: Hashable, Codable, Sendable {
 
     package var input: Int { freshInput + cacheRead + cacheWrite }
 }
+
+/// What one candidate took of a call, as `provider/model`.
+package struct CandidateUsage: Hashable, Codable, Sendable {
+    package let candidate: String
+    package let usage: TokenUsage
+
+    package init(_ candidate: String, _ usage: TokenUsage) {
+        (self.candidate, self.usage) = (candidate, usage)
+    }
+}

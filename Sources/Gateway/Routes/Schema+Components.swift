@@ -6,6 +6,7 @@ extension Schema {
         .merging(knowledge) { $1 }.merging(telemetry) { $1 }.merging(openAI) { $1 }
         .merging(anthropic) { $1 }
         .merging(responses) { $1 }
+        .merging(admin) { $1 }
 
     private static let account: [String: Schema] = [
         "Problem": .record(

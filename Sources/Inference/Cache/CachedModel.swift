@@ -132,11 +132,18 @@ package final class CachedModel: ChatModel {
                     return seated
                 } catch {
                     // The opener went away before the call was open: the next try may open it.
-                    guard Failure(error).code == .cancelled else { throw error }
+                    guard Failure(error).code == .cancelled else { throw unpaid(error) }
                 }
             }
         }
         return try await model.open(request)
+    }
+
+    /// Only the opener pays for what attempts took.
+    private func unpaid(_ error: any Error) -> any Error {
+        guard var failure = error as? Failure else { return error }
+        failure.spent = []
+        return failure
     }
 
     private func seated(
@@ -147,8 +154,8 @@ package final class CachedModel: ChatModel {
         let source = Once(Source.shared(call, seat: seat))
         return ChatCall(
             candidate: opened.candidate, decision: opened.decision, notice: opened.notice,
-            context: opened.context,
-            cache: use, isCharged: { call.isCharged(seat) },
+            context: opened.context, cache: use, isCharged: { call.isCharged(seat) },
+            spent: { opened.spent },
             run: { emit in
                 try await self.run(try source.take(), use, request, since: openedAt, emit)
             },

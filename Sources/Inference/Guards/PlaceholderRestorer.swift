@@ -88,6 +88,8 @@ struct RestoredEvents {
             ]
         // Of tokens there are the placeholders' own: nobody else's probabilities are known.
         case .logprobs: return [event]
+        // What seals a thought belongs after all of it.
+        case .seal: return finishReasoning() + [event]
         case .switched: return finish() + [event]
         }
     }

@@ -58,6 +58,8 @@ struct AnthropicProvider: Provider {
                 + " inference.embedding_model.")
     }
 
+    var keys: ProviderKeys? { endpoint.keys }
+
     func wait(model: String, tokens: Int) -> Duration? {
         endpoint.wait(model: model, tokens: tokens)
     }

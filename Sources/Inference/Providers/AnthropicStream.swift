@@ -76,6 +76,16 @@ struct AnthropicStream: AnswerStream {
         return events
     }
 
+    func usageSoFar(promptEstimate: Int) -> TokenUsage? {
+        tally.isSilent ? nil : usage(promptEstimate)
+    }
+
+    private func usage(_ promptEstimate: Int) -> TokenUsage {
+        tally.usage(
+            .withoutCached, inputEstimate: promptEstimate,
+            outputEstimate: TokenEstimate.tokens(bytes: textBytes))
+    }
+
     func outcome(promptEstimate: Int, firstTextAt: Timestamp?) throws -> ProviderOutcome {
         guard isDone else {
             throw CandidateFailure(
@@ -84,9 +94,7 @@ struct AnthropicStream: AnswerStream {
         }
         return ProviderOutcome(
             finishReason: finishReason ?? .stop, stopSequence: stopSequence,
-            usage: tally.usage(
-                .withoutCached, inputEstimate: promptEstimate,
-                outputEstimate: TokenEstimate.tokens(bytes: textBytes)),
+            usage: usage(promptEstimate),
             responseModel: responseModel, firstTextAt: firstTextAt)
     }
 

@@ -20,6 +20,9 @@ protocol AnswerStream: Sendable {
     /// How the answer ended. Throws `truncated` when the stream ended without saying so, which an
     /// answer cut in half does too.
     func outcome(promptEstimate: Int, firstTextAt: Timestamp?) throws -> ProviderOutcome
+
+    /// What the provider says that it took until now; nil before it says anything.
+    func usageSoFar(promptEstimate: Int) -> TokenUsage?
 }
 
 /// Bytes in, frames out, wherever the bytes are split.
@@ -95,6 +98,8 @@ struct HostedAnswer<Stream: AnswerStream>: Sendable {
     func outcome() throws -> ProviderOutcome {
         try stream.outcome(promptEstimate: promptEstimate, firstTextAt: firstTextAt)
     }
+
+    var usageSoFar: TokenUsage? { stream.usageSoFar(promptEstimate: promptEstimate) }
 
     private mutating func readMore() async {
         do { try await read() } catch { failure = error }

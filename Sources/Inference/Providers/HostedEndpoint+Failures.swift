@@ -47,7 +47,8 @@ extension HostedEndpoint {
                 (
                     .unavailable,
                     "The provider \(name) refused its key. The operator can correct"
-                        + " inference.providers.\(name).api_key."
+                        + " inference.providers.\(name).api_key, or an administrator set another on"
+                        + " the page Model gateway."
                 )
             case .context:
                 (.tooLarge, "The prompt is longer than \(name)/\(model) reads: \(words)")
@@ -82,7 +83,7 @@ extension HostedEndpoint {
     /// The provider's words without our secrets, without line ends, and not too many of them.
     private func redacted(_ text: String) -> String {
         var text = text
-        for secret in secrets where !secret.isEmpty {
+        for secret in secrets + keys.all where !secret.isEmpty {
             text = text.replacingOccurrences(of: secret, with: "[key]")
         }
         // OpenAI repeats a refused key with stars in its middle, which is still the key's ends.

@@ -9,9 +9,9 @@ struct HostedEndpoint: Sendable {
     /// `host:port`.
     let target: String
     let limits: HTTPLimits
-    /// What must never be shown, though the provider repeats it.
-    var secrets: [String]
-    private let keys: ProviderKeys
+    /// Beside the keys, what must never be shown, though the provider repeats it.
+    var secrets: [String] = []
+    let keys: ProviderKeys
     private let authorization: @Sendable (String) -> [HTTPHeader]
     private let client: HTTPClient
     private let now: @Sendable () -> Timestamp
@@ -33,7 +33,6 @@ struct HostedEndpoint: Sendable {
         keys = ProviderKeys(name, configuration, environment: environment)
         self.client = client
         now = environment.now
-        secrets = configuration.keys
         var base = configuration.address[...]
         while base.hasSuffix("/") { base.removeLast() }
         baseURL = String(base)
@@ -57,7 +56,7 @@ struct HostedEndpoint: Sendable {
     ///   - trace: what carries the trace to another server.
     ///   - tokens: about how many the prompt has, for keys that may send so many a minute.
     ///   - wholeTokens: how long an answer may be that comes in one piece at its end; nil for a stream.
-    ///   - sign: the headers that are made of all the rest.
+    ///   - sign: the headers that are made of all the rest, where there is no key.
     ///   - readError: what the body of an answer says that is an error.
     func post(
         _ path: String, _ body: [UInt8], headers: [HTTPHeader], trace: [String: String],
@@ -68,7 +67,8 @@ struct HostedEndpoint: Sendable {
         try await keys.send(model: model, tokens: tokens) { key in
             try await post(
                 path, body, headers: (key.isEmpty ? [] : authorization(key)) + headers,
-                trace: trace, model: model, limits(wholeTokens), sign, readError)
+                trace: trace, model: model, limits(wholeTokens),
+                { key.isEmpty ? try sign($0) : [] }, readError)
         }
     }
 
@@ -108,7 +108,7 @@ struct HostedEndpoint: Sendable {
                 try Task.checkCancellation()
                 throw failure(
                     readError(response, body), model: model,
-                    retryAfter: Self.retryAfter(response.headers))
+                    retryAfter: RetryAfter.wait(response.headers, at: now()))
             }
             return response
         } catch {
@@ -124,7 +124,7 @@ struct HostedEndpoint: Sendable {
         var answer = HostedAnswer(response, stream, promptEstimate: promptEstimate, now: now)
         do { try await answer.awaitBeginning(within: limits(wholeTokens).firstByte) } catch {
             answer.close()
-            throw candidateFailure(error, model: model, hasBegun: false)
+            throw failure(error, of: answer, model: model, hasBegun: false)
         }
         let begun = answer
         return ProviderCall(
@@ -135,7 +135,7 @@ struct HostedEndpoint: Sendable {
                     try await emit(event)
                 }
                 do { return try answer.outcome() } catch {
-                    throw candidateFailure(error, model: model, hasBegun: true)
+                    throw failure(error, of: answer, model: model, hasBegun: true)
                 }
             },
             abandon: { begun.close() })
@@ -145,21 +145,23 @@ struct HostedEndpoint: Sendable {
         async throws -> ChatEvent?
     {
         do { return try await answer.next() } catch {
-            throw candidateFailure(error, model: model, hasBegun: true)
+            throw failure(error, of: answer, model: model, hasBegun: true)
         }
+    }
+
+    /// With what the answer took until then.
+    private func failure(
+        _ error: any Error, of answer: HostedAnswer<some AnswerStream>, model: String,
+        hasBegun: Bool
+    ) -> any Error {
+        let found = candidateFailure(error, model: model, hasBegun: hasBegun)
+        guard var failure = found as? CandidateFailure else { return found }
+        failure.usage = answer.usageSoFar
+        return failure
     }
 
     /// `{"error": {...}}` as nearly everyone writes it.
     static func usualError(_ response: HTTPResponse, _ body: [UInt8]) -> ProviderError {
         ProviderError(OpenAIError(body: body), status: response.status)
-    }
-
-    /// `retry-after-ms`, or `Retry-After` in seconds; a date is not read.
-    private static func retryAfter(_ headers: [HTTPHeader]) -> Duration? {
-        let seconds =
-            headers["retry-after-ms"].flatMap { Double($0) }.map { $0 / 1000 }
-            ?? headers["retry-after"].flatMap { Double($0) }
-        guard let seconds, seconds.isFinite, seconds >= 0 else { return nil }
-        return .seconds(min(seconds, 86_400))
     }
 }

@@ -11,7 +11,7 @@ struct OpenAIProvider: Provider {
     private let azure: AzureAddress?
 
     // Rows of one call: a few hundred kilobytes of text, a few megabytes of numbers.
-    private static let embeddingsPerCall = 128
+    let embeddingsPerCall = 128
     private static let embeddingBytesMax = 64 * 1024 * 1024
 
     /// Throws `invalid` when the base address is not one.
@@ -60,14 +60,12 @@ struct OpenAIProvider: Provider {
         -> ProviderEmbeddings
     {
         var rows = EmbeddingRows(provider: endpoint.name)
-        for start in stride(from: 0, to: texts.count, by: Self.embeddingsPerCall) {
-            let batch = Array(texts[start..<min(start + Self.embeddingsPerCall, texts.count)])
-            let answer = try await postEmbeddings(batch, model: model, headers: headers)
-            try rows.add(
-                answer.vectors, of: batch, tokens: answer.usage?.promptTokens)
-        }
+        let answer = try await postEmbeddings(texts, model: model, headers: headers)
+        try rows.add(answer.vectors, of: texts, tokens: answer.usage?.promptTokens)
         return rows.embeddings
     }
+
+    var keys: ProviderKeys? { endpoint.keys }
 
     func wait(model: String, tokens: Int) -> Duration? {
         endpoint.wait(model: model, tokens: tokens)

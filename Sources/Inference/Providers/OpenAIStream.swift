@@ -40,6 +40,16 @@ struct OpenAIStream: AnswerStream {
         return events
     }
 
+    func usageSoFar(promptEstimate: Int) -> TokenUsage? {
+        tally.isSilent ? nil : usage(promptEstimate)
+    }
+
+    private func usage(_ promptEstimate: Int) -> TokenUsage {
+        tally.usage(
+            .withCached, inputEstimate: promptEstimate,
+            outputEstimate: TokenEstimate.tokens(bytes: textBytes))
+    }
+
     func outcome(promptEstimate: Int, firstTextAt: Timestamp?) throws -> ProviderOutcome {
         guard isDone || finishReason != nil else {
             throw CandidateFailure(
@@ -48,9 +58,7 @@ struct OpenAIStream: AnswerStream {
         }
         return ProviderOutcome(
             finishReason: finishReason ?? .stop,
-            usage: tally.usage(
-                .withCached, inputEstimate: promptEstimate,
-                outputEstimate: TokenEstimate.tokens(bytes: textBytes)),
+            usage: usage(promptEstimate),
             responseModel: responseModel, firstTextAt: firstTextAt)
     }
 

@@ -23,12 +23,20 @@ protocol Provider: Sendable {
     /// How long until a call of so many tokens may go out, as far as the endpoint has told its
     /// limits; nil when it may go now.
     func wait(model: String, tokens: Int) -> Duration?
+
+    /// Texts that one call of `embed` takes.
+    var embeddingsPerCall: Int { get }
+
+    /// Nil where none are needed.
+    var keys: ProviderKeys? { get }
 }
 
 extension Provider {
     func countTokens(_ texts: [String], model: String) throws -> [Int]? { nil }
     func promptTokens(_ request: ChatRequest, model: String) throws -> Int? { nil }
     func wait(model: String, tokens: Int) -> Duration? { nil }
+    var embeddingsPerCall: Int { .max }
+    var keys: ProviderKeys? { nil }
 }
 
 /// One call of one candidate, with every default filled in.

@@ -18,6 +18,11 @@ struct UsageTally: Hashable, Sendable {
     // Above any real count, and far below where sums overflow.
     private static let tokensMax = 1 << 40
 
+    /// Nothing that is charged was said.
+    var isSilent: Bool {
+        (input ?? 0) + (cacheRead ?? 0) + (cacheWrite ?? 0) + (output ?? 0) == 0
+    }
+
     /// Takes each count that is there.
     mutating func overwrite(
         input: Int? = nil, cacheRead: Int? = nil, cacheWrite: Int? = nil, output: Int? = nil,

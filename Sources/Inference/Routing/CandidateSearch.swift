@@ -15,6 +15,11 @@ struct CandidateSearch: Sendable {
         let wait: @Sendable (Duration) async throws -> Void
         let tracer: @Sendable () -> any Tracer
         let room: PromptRoom
+        var pricing: (any Pricing)?
+
+        func cost(of candidate: CandidateName, _ usage: TokenUsage) -> Picodollars {
+            pricing?.cost(of: CandidateUsage(candidate.description, usage)) ?? .zero
+        }
     }
 
     let route: Route
@@ -22,6 +27,9 @@ struct CandidateSearch: Sendable {
     private let around: Surroundings
     private var budget: AttemptBudget
     private var decision: RouteDecision
+    private var allowance: CostAllowance
+    /// What attempts took that came to nothing, as their providers say.
+    private(set) var spent: [CandidateUsage] = []
     /// Who has begun an answer; nobody is asked again to go on with what broke off there.
     private var given: Set<CandidateName> = []
     private let logger = Logger(label: "heptad.inference")
@@ -34,6 +42,7 @@ struct CandidateSearch: Sendable {
             random: around.environment.random())
         budget = AttemptBudget(around.limits)
         decision = RouteDecision(plan)
+        allowance = CostAllowance(route.rules.costMax, around.pricing)
     }
 
     /// Whether anyone of the plan is left who has not given an answer to this request.
@@ -58,6 +67,11 @@ struct CandidateSearch: Sendable {
         decision.passedOver(candidate, reason)
     }
 
+    /// Takes what a candidate took, which is not asked any more, off what the request may cost.
+    mutating func took(_ usage: TokenUsage, at candidate: CandidateName) {
+        allowance.took(CandidateUsage(candidate.description, usage))
+    }
+
     /// The next candidate that begins to answer: those with room for the prompt first, then, where
     /// the route shortens prompts, the others. Throws the last failure when nobody does.
     mutating func next(
@@ -76,7 +90,9 @@ struct CandidateSearch: Sendable {
             try await around.wait(wait)
             asked = round.again
         }
-        if let candidate = route.lastResort, allowsLastResort, hasLastResort, round.isOutage {
+        if let candidate = route.lastResort, allowsLastResort, hasLastResort,
+            round.isOutage && !round.isOnlyTooDear
+        {
             // A model that nobody planned for may read less than the one they did.
             var request = request
             request.truncates = true
@@ -105,6 +121,10 @@ struct CandidateSearch: Sendable {
         var hasHostedOutage = false
         /// Who has no room for the prompt as it is.
         var overflows: [CandidateName: PromptRoom.Overflow] = [:]
+        /// Somebody was left out since the request may not cost so much.
+        var isTooDear = false
+
+        var isOnlyTooDear: Bool { isTooDear && failures.isEmpty && rests.isEmpty }
     }
 
     /// Who is asked, in which order, for a prompt of this length.
@@ -156,6 +176,11 @@ struct CandidateSearch: Sendable {
                 round.waits.append(wait)
                 continue
             }
+            guard try allowance.covers(request, at: candidate) else {
+                decision.passedOver(candidate.name, "past cost_max_dollars")
+                round.isTooDear = true
+                continue
+            }
             guard budget.begin() else { return nil }
             do {
                 return try await open(request, at: candidate, round, isDegraded: false)
@@ -164,6 +189,9 @@ struct CandidateSearch: Sendable {
             } catch {
                 let failure = CandidateFailure(error)
                 note(failure, at: candidate, &round)
+                if failure.usage == nil, failure.mayBeCharged {
+                    allowance.tookPrompt(request, at: candidate)
+                }
                 guard failure.kind.fallsThrough else { throw summary(round) }
                 guard failure.isSafeToRepeat, !candidate.provider.isLocal else { continue }
                 round.again.append(candidate)
@@ -176,7 +204,11 @@ struct CandidateSearch: Sendable {
     private mutating func note(
         _ failure: CandidateFailure, at candidate: Candidate, _ round: inout Round
     ) {
-        budget.failed(mayBeCharged: failure.mayBeCharged)
+        budget.failed(mayBeCharged: failure.mayBeCharged || failure.usage != nil)
+        if let usage = failure.usage {
+            spent.append(CandidateUsage(candidate.name.description, usage))
+            took(usage, at: candidate.name)
+        }
         decision.passedOver(candidate.name, failure.kind.rawValue)
         round.failures.append((candidate.name, failure))
         round.isOutage = round.isOutage && failure.kind.isOutage
@@ -255,7 +287,12 @@ struct CandidateSearch: Sendable {
                 openedAt: openedAt, isChecked: isChecked, decision: text,
                 notice: notices.isEmpty ? nil : notices.joined(separator: " "), context: context)
         } catch {
-            place.failed(CandidateFailure(error).kind)
+            let failure = CandidateFailure(error)
+            if let usage = failure.usage {
+                span.took(usage)
+                place.took(usage, cost: around.cost(of: candidate.name, usage))
+            }
+            place.failed(failure.kind)
             span.failed(error)
             throw error
         }
@@ -274,6 +311,12 @@ struct CandidateSearch: Sendable {
                         + " \(last.message)",
                     cause: round.failures.map(\.failure.failure.description)
                         .joined(separator: " | "), retryAfter: last.retryAfter)
+        } else if round.isTooDear, let most = route.rules.costMax {
+            failure = Failure(
+                .budgetExceeded,
+                "A request of \(route.name) may cost \(most) at most, and nobody is left who would"
+                    + " certainly stay below it. Ask for a shorter answer, or shorten the prompt.",
+                cause: decision.notes.joined(separator: "; "))
         } else if let rest = round.rests.min() {
             failure = Failure(
                 .unavailable,
@@ -289,6 +332,7 @@ struct CandidateSearch: Sendable {
                 .unavailable, "Nobody can answer for the model \(route.name).")
         }
         failure.hasBeenRetried = budget.attempts > 1
+        failure.spent = spent
         return failure
     }
 }

@@ -124,6 +124,8 @@ extension [ClosedRange<Int>] {
 struct CandidateFailure: Error {
     let kind: FailureClass
     let failure: Failure
+    /// What the provider says that the attempt took; nil where it did not say.
+    var usage: TokenUsage?
 
     init(_ kind: FailureClass, _ failure: Failure) {
         self.kind = kind

@@ -149,6 +149,14 @@ final class ModelSpan: Sendable {
         end(status: nil)
     }
 
+    /// A call that fails took this all the same.
+    func took(_ usage: TokenUsage) {
+        span.updateAttributes { attributes in
+            attributes["gen_ai.usage.input_tokens"] = usage.input
+            attributes["gen_ai.usage.output_tokens"] = usage.output
+        }
+    }
+
     func failed(_ error: any Error) {
         let failure = CandidateFailure(error)
         span.attributes["error.type"] = failure.kind.rawValue

@@ -26,6 +26,8 @@ struct RouteRules: Hashable, Sendable {
     var confidenceMin = 0.0
     var continuesBroken = false
     var context = ContextConfiguration()
+    /// What all attempts of one request may cost together; nil for no limit.
+    var costMax: Picodollars?
     /// Answers that one request may be charged for: another may have to begin anew, or go on.
     var answersMax: Int { continuesBroken || escalates ? 1 + Self.switchesMax : 1 }
 
@@ -40,6 +42,7 @@ struct RouteRules: Hashable, Sendable {
         confidenceMin = configuration.confidenceMin
         continuesBroken = configuration.afterFirstToken == .continue
         context = configuration.context
+        costMax = configuration.costMax
     }
 }
 
@@ -51,6 +54,7 @@ struct Route: Sendable {
     var missing: [String]
     var isLastResortMissing = false
     var rules = RouteRules()
+    var isEmbedding = false
     /// The local model that answers when all of them are down.
     var lastResort: Candidate?
 

@@ -10,20 +10,26 @@ final class RoutedCall: Sendable {
     private let search: CandidateSearch
     private let request: ChatRequest
     private let openedAt: Timestamp
-    private let environment: Environment
+    private let around: CandidateSearch.Surroundings
+    private var environment: Environment { around.environment }
+    /// What attempts took that came to nothing, of all searches so far.
+    private let spendings: Mutex<[CandidateUsage]>
+
+    var spent: [CandidateUsage] { spendings.withLock { $0 } }
 
     // Events of an answer that is held back. Past it, it is shown as it is.
     private static let heldEventsMax = 100_000
 
     init(
         _ leg: Leg, _ search: CandidateSearch, _ request: ChatRequest, openedAt: Timestamp,
-        environment: Environment
+        around: CandidateSearch.Surroundings
     ) {
         first = Mutex(leg)
+        spendings = Mutex(search.spent)
         self.search = search
         self.request = request
         self.openedAt = openedAt
-        self.environment = environment
+        self.around = around
     }
 
     func run(_ emit: ChatCall.Emit) async throws -> Completion {
@@ -41,6 +47,7 @@ final class RoutedCall: Sendable {
             case .rejected(let outcome, let complaint):
                 let completed = completion(leg, outcome, run, complaint: complaint)
                 leg.place.leave()
+                run.search.took(outcome.usage, at: leg.candidate.name)
                 guard
                     let next = try await another(
                         after: leg, complaint.rawValue, &run, allowsLastResort: false)
@@ -53,17 +60,26 @@ final class RoutedCall: Sendable {
                 leg = next
             case .failed(let error):
                 let failure = CandidateFailure(error)
+                let stated = failure.usage
+                let usage = stated ?? estimate(leg, run)
+                leg.place.took(usage, cost: around.cost(of: leg.candidate.name, usage))
                 leg.place.failed(failure.kind)
                 leg.place.leave()
+                leg.span.took(usage)
                 leg.span.failed(error)
+                run.search.took(usage, at: leg.candidate.name)
                 guard mayGoOn(after: failure, leg, run),
                     let next = try await another(after: leg, failure.kind.rawValue, &run)
                 else {
                     var failure = failure.failure
                     failure.hasBeenRetried = run.search.attempts > 1
+                    failure.spent =
+                        stated.map {
+                            [CandidateUsage(leg.candidate.name.description, $0)]
+                        } ?? []
                     throw failure
                 }
-                try await hand(over: leg, to: next, taking: estimate(leg, run), &run, emit)
+                try await hand(over: leg, to: next, taking: usage, &run, emit)
                 leg = next
             }
         }
@@ -159,9 +175,14 @@ final class RoutedCall: Sendable {
     ) -> Completion {
         let now = environment.now()
         let own = outcome.firstTextAt.map { Self.milliseconds(from: leg.openedAt, to: $0) }
+        leg.place.took(
+            outcome.usage, cost: around.cost(of: leg.candidate.name, outcome.usage))
         leg.place.answered(
-            firstToken: own, total: Self.milliseconds(from: leg.openedAt, to: now),
-            isRejected: complaint != nil)
+            ArmFigures.Answer(
+                firstToken: own, total: Self.milliseconds(from: leg.openedAt, to: now),
+                isRejected: complaint != nil,
+                isRefusal: outcome.finishReason == .contentFilter
+                    || run.written.toolCalls.isEmpty && AnswerCheck.refuses(run.written.text)))
         var completion = Completion(
             candidate: leg.candidate.name.description, finishReason: outcome.finishReason,
             usage: outcome.usage,
@@ -192,6 +213,7 @@ final class RoutedCall: Sendable {
         after leg: Leg, _ reason: String, _ run: inout Run, allowsLastResort: Bool = true
     ) async throws -> Leg? {
         run.search.passOver(leg.candidate.name, reason)
+        defer { spendings.withLock { $0 = run.search.spent } }
         do {
             return try await run.search.next(
                 for: continued(run), allowsLastResort: allowsLastResort,

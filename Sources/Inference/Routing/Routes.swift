@@ -4,7 +4,8 @@ import Core
 struct Routes: Sendable {
     /// Default first, then by name.
     let ordered: [Route]
-    let embedding: Candidate?
+    /// Who makes the embeddings; the first candidate says whose vectors they are.
+    let embedding: Route?
     let inventory: Inventory
     private let byName: [String: Route]
     private let shelf: ModelShelf
@@ -41,13 +42,23 @@ struct Routes: Sendable {
             ?? shelf.embedders.keys.sorted().first.map {
                 CandidateName(provider: CandidateName.local, model: $0)
             }
-        embedding = embedder.flatMap { name in
+        func candidate(_ name: CandidateName) -> Candidate? {
             guard let provider = providers[name.provider],
                 !provider.isLocal || shelf.embedders[name.model] != nil
             else { return nil }
             return Candidate(
                 name: name, provider: provider,
                 limits: ModelLimits(contextTokens: 0, outputTokensMax: 0))
+        }
+        embedding = embedder.flatMap(candidate).map { first in
+            var route = Route(
+                name: Self.embeddings,
+                candidates: [first]
+                    + configuration.embeddingFallbacks.compactMap { CandidateName($0) }
+                    .compactMap(candidate),
+                missing: [])
+            route.isEmbedding = true
+            return route
         }
         let cards = ordered.compactMap(\.card)
         var problems = shelf.problems
@@ -58,8 +69,12 @@ struct Routes: Sendable {
             problems.append(shelf.embedderAdvice(configuration.embeddingModel))
         }
         inventory = Inventory(
-            models: cards, embedder: embedding?.name.description, problems: problems)
+            models: cards, embedder: embedding?.candidates.first?.name.description,
+            problems: problems)
     }
+
+    /// What the route of embeddings is called where figures are told.
+    static let embeddings = "embeddings"
 
     /// The route of a public name; an empty name means the default. Throws `notFound` for a name
     /// that is none, and `unavailable` with what to do for one that nobody can answer for.

@@ -2,6 +2,8 @@ import Core
 import Foundation
 import Synchronization
 
+@testable import Gateway
+
 /// All layers behind the Gateway, in memory. What there is belongs to one owner; everyone else is
 /// told that it is not there.
 final class ScriptedLayers: Sendable {
@@ -28,6 +30,8 @@ final class ScriptedLayers: Sendable {
         var change: CandidateSwitch?
         var stallsRun = false
         var keepsTurnOpen = false
+        /// Keys of the provider `far` that were set.
+        var providerKeys: [String] = []
         var refusedUploads: Set<String> = []
     }
 
@@ -39,6 +43,7 @@ final class ScriptedLayers: Sendable {
     static let document = fixed(6)
     static let job = fixed(7)
     static let passage = fixed(8)
+    static let providerKey = fixed(9)
     static let trace = "0af7651916cd43dd8448eb211c80319c"
     static let time = Timestamp(microseconds: 1_790_000_000_000_000)
 
@@ -230,6 +235,38 @@ extension ScriptedLayers: JobQueue {
     func cancel(_ id: Identifier, for principal: Principal) async throws {
         try check(id, Self.job, principal)
         state.withLock { $0.cancelled.append(id) }
+    }
+}
+
+extension ScriptedLayers: ModelGateway {
+    private func check(administrator principal: Principal, provider: String = "far") throws {
+        guard principal.isAdministrator else {
+            throw Failure(.forbidden, "It is for administrators.")
+        }
+        guard provider == "far" else { throw Failure(.notFound, "There is no such provider.") }
+    }
+
+    func overview(for principal: Principal) async throws -> JSONValue {
+        try check(administrator: principal)
+        return ["since": "2026-11-24T00:00:00.000Z", "problems": [], "providers": [], "routes": []]
+    }
+
+    func setKey(
+        _ key: String, replacing id: Identifier?, of provider: String, for principal: Principal
+    ) async throws -> JSONValue {
+        try check(administrator: principal, provider: provider)
+        guard id == nil || id == Self.providerKey else { throw Failure(.notFound, "No.") }
+        state.withLock { $0.providerKeys.append(key) }
+        return [
+            "source": "page", "id": .string(Self.providerKey.description), "hint": "",
+            "isUsed": true, "rests": [],
+        ]
+    }
+
+    func removeKey(_ id: Identifier, of provider: String, for principal: Principal) async throws {
+        try check(administrator: principal, provider: provider)
+        guard id == Self.providerKey else { throw Failure(.notFound, "No.") }
+        state.withLock { $0.removed.append(id) }
     }
 }
 

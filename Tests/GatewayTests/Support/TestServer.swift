@@ -128,6 +128,6 @@ extension ScriptedLayers {
     var all: GatewayLayers {
         GatewayLayers(
             assistant: self, conversations: self, knowledge: self, catalogue: self, jobs: self,
-            model: self, embedder: self, ledger: self, traces: self, assets: self)
+            model: self, embedder: self, gateway: self, ledger: self, traces: self, assets: self)
     }
 }

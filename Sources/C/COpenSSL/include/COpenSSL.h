@@ -26,6 +26,24 @@ void heptad_digest_free(void *state);
 int heptad_hmac_sha256(const void *key, size_t key_bytes, const void *data, size_t data_bytes,
                        uint8_t digest[HEPTAD_SHA256_BYTES]);
 
+#define HEPTAD_SEAL_KEY_BYTES 32
+#define HEPTAD_SEAL_NONCE_BYTES 12
+#define HEPTAD_SEAL_TAG_BYTES 16
+
+// AES-256-GCM. `sealed` takes as many bytes as the plain text has; `context` is not in it, and has to
+// be the same when it is opened. A nonce may be used once with a key.
+int heptad_seal(const uint8_t key[HEPTAD_SEAL_KEY_BYTES],
+                const uint8_t nonce[HEPTAD_SEAL_NONCE_BYTES], const void *context,
+                size_t context_bytes, const void *plain, size_t plain_bytes, uint8_t *sealed,
+                uint8_t tag[HEPTAD_SEAL_TAG_BYTES]);
+
+// Fails for bytes, a context, a nonce or a tag that are not those that were sealed; `plain` must not
+// be looked at then.
+int heptad_unseal(const uint8_t key[HEPTAD_SEAL_KEY_BYTES],
+                  const uint8_t nonce[HEPTAD_SEAL_NONCE_BYTES], const void *context,
+                  size_t context_bytes, const void *sealed, size_t sealed_bytes,
+                  const uint8_t tag[HEPTAD_SEAL_TAG_BYTES], uint8_t *plain);
+
 int heptad_random(void *buffer, size_t buffer_bytes);
 
 // 1 when the two are the same, in a time that does not depend on what they hold.

@@ -6,7 +6,7 @@ struct BedrockProvider: Provider {
     let telemetryName = "aws.bedrock"
     let isLocal = false
     private let endpoint: HostedEndpoint
-    /// Nil where a bearer token says who calls.
+    /// Nil where only a bearer token can say who calls; one that there is goes first.
     private let signature: AWSSignature?
     private let now: @Sendable () -> Timestamp
 
@@ -19,13 +19,13 @@ struct BedrockProvider: Provider {
     ) throws {
         var endpoint = try HostedEndpoint(
             name, configuration, client: client, environment: environment)
-        endpoint.secrets += [
+        endpoint.secrets = [
             configuration.secretAccessKey, configuration.sessionToken, configuration.accessKeyId,
         ]
         self.endpoint = endpoint
         now = environment.now
         signature =
-            configuration.keys.isEmpty
+            !configuration.accessKeyId.isEmpty
             ? AWSSignature(
                 region: configuration.region, service: "bedrock",
                 accessKeyID: configuration.accessKeyId,
@@ -79,6 +79,8 @@ struct BedrockProvider: Provider {
                     status: response.status)
             })
     }
+
+    var keys: ProviderKeys? { endpoint.keys }
 
     func wait(model: String, tokens: Int) -> Duration? {
         endpoint.wait(model: model, tokens: tokens)

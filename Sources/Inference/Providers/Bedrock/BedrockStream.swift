@@ -57,6 +57,16 @@ struct BedrockStream: AnswerStream {
         return events
     }
 
+    func usageSoFar(promptEstimate: Int) -> TokenUsage? {
+        tally.isSilent ? nil : usage(promptEstimate)
+    }
+
+    private func usage(_ promptEstimate: Int) -> TokenUsage {
+        tally.usage(
+            .withoutCached, inputEstimate: promptEstimate,
+            outputEstimate: TokenEstimate.tokens(bytes: textBytes))
+    }
+
     func outcome(promptEstimate: Int, firstTextAt: Timestamp?) throws -> ProviderOutcome {
         guard let finishReason else {
             throw CandidateFailure(
@@ -64,9 +74,7 @@ struct BedrockStream: AnswerStream {
         }
         return ProviderOutcome(
             finishReason: finishReason, stopSequence: stopSequence,
-            usage: tally.usage(
-                .withoutCached, inputEstimate: promptEstimate,
-                outputEstimate: TokenEstimate.tokens(bytes: textBytes)),
+            usage: usage(promptEstimate),
             firstTextAt: firstTextAt)
     }
 

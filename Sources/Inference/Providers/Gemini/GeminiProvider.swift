@@ -10,7 +10,7 @@ struct GeminiProvider: Provider {
     private let random: @Sendable () -> UInt64
 
     // Rows of one call that the API takes.
-    private static let embeddingsPerCall = 100
+    let embeddingsPerCall = 100
     private static let embeddingBytesMax = 64 * 1024 * 1024
 
     /// Throws `invalid` when the base address is not one.
@@ -38,13 +38,12 @@ struct GeminiProvider: Provider {
         -> ProviderEmbeddings
     {
         var rows = EmbeddingRows(provider: endpoint.name)
-        for start in stride(from: 0, to: texts.count, by: Self.embeddingsPerCall) {
-            let batch = Array(texts[start..<min(start + Self.embeddingsPerCall, texts.count)])
-            let answer = try await postEmbeddings(batch, model: model, trace: headers)
-            try rows.add(answer.embeddings.map(\.values), of: batch)
-        }
+        let answer = try await postEmbeddings(texts, model: model, trace: headers)
+        try rows.add(answer.embeddings.map(\.values), of: texts)
         return rows.embeddings
     }
+
+    var keys: ProviderKeys? { endpoint.keys }
 
     func wait(model: String, tokens: Int) -> Duration? {
         endpoint.wait(model: model, tokens: tokens)

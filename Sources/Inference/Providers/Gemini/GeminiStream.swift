@@ -34,6 +34,16 @@ struct GeminiStream: AnswerStream {
         return try (value.array ?? [value]).flatMap { try take($0) }
     }
 
+    func usageSoFar(promptEstimate: Int) -> TokenUsage? {
+        tally.isSilent ? nil : usage(promptEstimate)
+    }
+
+    private func usage(_ promptEstimate: Int) -> TokenUsage {
+        tally.usage(
+            .withCached, inputEstimate: promptEstimate,
+            outputEstimate: TokenEstimate.tokens(bytes: textBytes))
+    }
+
     func outcome(promptEstimate: Int, firstTextAt: Timestamp?) throws -> ProviderOutcome {
         guard let finishReason else {
             throw CandidateFailure(
@@ -42,9 +52,7 @@ struct GeminiStream: AnswerStream {
         return ProviderOutcome(
             // Calls end like any other answer.
             finishReason: finishReason == .stop && callCount > 0 ? .toolCalls : finishReason,
-            usage: tally.usage(
-                .withCached, inputEstimate: promptEstimate,
-                outputEstimate: TokenEstimate.tokens(bytes: textBytes)),
+            usage: usage(promptEstimate),
             responseModel: responseModel, firstTextAt: firstTextAt)
     }
 

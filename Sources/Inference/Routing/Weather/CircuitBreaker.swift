@@ -28,9 +28,12 @@ struct CircuitBreaker: Sendable {
     }
 
     private(set) var state = State.closed
+    /// Nil for one that has been closed from the start.
+    private(set) var changedAt: Timestamp?
     private let rules: Rules
     private var ends: [(at: Timestamp, hasFailed: Bool)] = []
     private var openFor: Duration
+    private var openedAfter = (calls: 0, failures: 0)
 
     // The window's memory, whatever the traffic.
     private static let endsMax = 256
@@ -53,12 +56,12 @@ struct CircuitBreaker: Sendable {
     /// A call that was admitted goes out.
     mutating func begin(at now: Timestamp) {
         guard admission(at: now) == .probe else { return }
-        state = .halfOpen(until: now + Self.probeMax)
+        turn(.halfOpen(until: now + Self.probeMax), at: now)
     }
 
     mutating func succeeded(at now: Timestamp) {
         if state != .closed {
-            state = .closed
+            turn(.closed, at: now)
             ends = []
             openFor = rules.open
         }
@@ -71,22 +74,36 @@ struct CircuitBreaker: Sendable {
         case .open: return
         case .halfOpen:
             openFor = min(openFor + openFor, rules.openMax)
-            state = .open(until: now + openFor)
+            turn(.open(until: now + openFor), at: now)
         case .closed:
             note(true, at: now)
             let failures = ends.count { $0.hasFailed }
             guard failures >= rules.failuresMin,
                 Double(failures) >= rules.failureRatio * Double(ends.count)
             else { return }
+            turn(.open(until: now + openFor), at: now)
+            openedAfter = (ends.count, failures)
             ends = []
-            state = .open(until: now + openFor)
         }
     }
 
     /// A call ended without a word about the candidate's health, such as by its caller. A probe's
     /// place is free again.
     mutating func learnedNothing(at now: Timestamp) {
-        if case .halfOpen = state { state = .open(until: now) }
+        if case .halfOpen = state { turn(.open(until: now), at: now) }
+    }
+
+    /// How many calls ended within the window, and how many of them failed; of an open one, those
+    /// that opened it.
+    func window(at now: Timestamp) -> (calls: Int, failures: Int) {
+        guard state == .closed else { return openedAfter }
+        let ends = ends.filter { now - $0.at <= rules.window }
+        return (ends.count, ends.count { $0.hasFailed })
+    }
+
+    private mutating func turn(_ next: State, at now: Timestamp) {
+        state = next
+        changedAt = now
     }
 
     private mutating func note(_ hasFailed: Bool, at now: Timestamp) {

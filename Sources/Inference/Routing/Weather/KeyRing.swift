@@ -60,6 +60,19 @@ struct KeyRing: Sendable {
         standings[Place(key: key, model: model), default: Standing()].room.read(headers, at: now)
     }
 
+    /// A model that a key rests for, until when, and why.
+    func rests(of key: Int, at now: Timestamp) -> [(String, Timestamp, CandidateFailure)] {
+        standings.compactMap { place, standing in
+            guard place.key == key, let until = standing.restsUntil, until > now,
+                let failure = standing.failure
+            else { return nil }
+            return (place.model, until, failure)
+        }.sorted { $0.0 < $1.0 }
+    }
+
+    /// What the provider said last of a model's limits, by the key that was used last.
+    func room(model: String) -> RateRoom? { standings[Place(key: last, model: model)]?.room }
+
     mutating func succeeded(key: Int, model: String) {
         standings[Place(key: key, model: model)]?.restsUntil = nil
         standings[Place(key: key, model: model)]?.failure = nil

@@ -23,12 +23,21 @@ final class ProviderGate: Sendable {
     }
 
     private let provider: String
+    let runningMax: Int
+    let waitingMax: Int
     private let waitMax: Duration
+    private let runningGauge: Gauge
+    private let waitingGauge: Gauge
     private let state: Mutex<State>
 
     init(_ provider: String, runningMax: Int, waitingMax: Int, waitMax: Duration) {
         self.provider = provider
+        self.runningMax = runningMax
+        self.waitingMax = waitingMax
         self.waitMax = waitMax
+        let dimensions = [("provider", provider)]
+        runningGauge = Gauge(label: "heptad_provider_calls_running", dimensions: dimensions)
+        waitingGauge = Gauge(label: "heptad_provider_calls_waiting", dimensions: dimensions)
         state = Mutex(State(line: CallLine(runningMax: runningMax, waitingMax: waitingMax)))
     }
 
@@ -121,8 +130,7 @@ final class ProviderGate: Sendable {
 
     private func record() {
         let (running, waiting) = load
-        let dimensions = [("provider", provider)]
-        Gauge(label: "heptad_provider_calls_running", dimensions: dimensions).record(running)
-        Gauge(label: "heptad_provider_calls_waiting", dimensions: dimensions).record(waiting)
+        runningGauge.record(running)
+        waitingGauge.record(waiting)
     }
 }

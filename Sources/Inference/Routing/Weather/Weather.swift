@@ -11,33 +11,40 @@ final class Weather: Sendable {
         private let weather: Weather
         private let place: Mutex<ProviderGate.Place?>
         private let arm: Arm
+        private let meters: ArmMeters
         private let isJudged = Mutex(false)
 
         fileprivate init(
-            _ candidate: CandidateName, _ weather: Weather, _ place: ProviderGate.Place?, arm: Arm
+            _ arm: Arm, _ weather: Weather, _ place: ProviderGate.Place?, _ meters: ArmMeters
         ) {
-            self.candidate = candidate
+            candidate = arm.candidate
+            self.meters = meters
             self.weather = weather
             self.place = Mutex(place)
             self.arm = arm
         }
 
         deinit {
-            judge { weather.learnedNothing(candidate) }
+            judge { weather.learnedNothing(candidate, meters) }
             weather.ended(arm)
         }
 
         /// The first piece of the answer is here.
-        func hasBegun() { weather.hasBegun(candidate) }
+        func hasBegun() { weather.hasBegun(candidate, meters) }
 
-        func answered(firstToken: Double?, total: Double, isRejected: Bool) {
-            judge { weather.answered(arm, firstToken: firstToken, total: total, isRejected) }
+        func answered(_ answer: ArmFigures.Answer) {
+            judge { weather.answered(arm, answer, meters) }
+        }
+
+        /// What the provider charges for, whatever came of it.
+        func took(_ usage: TokenUsage, cost: Picodollars) {
+            weather.took(arm, usage, cost: cost)
         }
 
         /// Nothing runs there any more, though the answer goes on elsewhere.
         func leave() { place.withLock { $0 = nil } }
 
-        func failed(_ kind: FailureClass) { judge { weather.failed(arm, kind) } }
+        func failed(_ kind: FailureClass) { judge { weather.failed(arm, kind, meters) } }
 
         private func judge(_ verdict: () -> Void) {
             let isFirst = isJudged.withLock { isJudged in
@@ -58,6 +65,7 @@ final class Weather: Sendable {
         var breakers: [CandidateName: CircuitBreaker] = [:]
         var figures: [Arm: ArmFigures] = [:]
         var running: [CandidateName: Int] = [:]
+        var meters: [Arm: ArmMeters] = [:]
     }
 
     private let rules: CircuitBreaker.Rules
@@ -97,7 +105,12 @@ final class Weather: Sendable {
             candidate.provider.isLocal
             ? nil : try await gates[candidate.name.provider]?.enter()
         let arm = Arm(model: model, candidate: candidate.name)
-        let isAdmitted = update(candidate.name) { state in
+        let meters = state.withLock { state in
+            let meters = state.meters[arm] ?? ArmMeters(arm)
+            state.meters[arm] = meters
+            return meters
+        }
+        let isAdmitted = update(candidate.name, meters) { state in
             if !candidate.provider.isLocal {
                 var breaker = state.breakers[candidate.name] ?? CircuitBreaker(rules)
                 if case .refused = breaker.admission(at: now()) { return false }
@@ -115,7 +128,7 @@ final class Weather: Sendable {
                     .unavailable, "\(candidate.name) has failed too often and is left alone.",
                     retryAfter: breakerWait(candidate.name)))
         }
-        return Call(candidate.name, self, place, arm: arm)
+        return Call(arm, self, place, meters)
     }
 
     /// How a candidate did for a public name, with all that runs at it for any.
@@ -128,8 +141,31 @@ final class Weather: Sendable {
         }
     }
 
-    private func hasBegun(_ candidate: CandidateName) {
-        update(candidate) { state in
+    /// How a candidate did for a public name, with what runs at it for that name.
+    func armFigures(_ candidate: CandidateName, for model: String) -> ArmFigures {
+        state.withLock { $0.figures[Arm(model: model, candidate: candidate)] ?? ArmFigures() }
+    }
+
+    /// A candidate's breaker, and what runs at it, for those who look at it.
+    func health(of candidate: CandidateName) -> (breaker: CircuitBreaker?, running: Int) {
+        state.withLock { ($0.breakers[candidate], $0.running[candidate] ?? 0) }
+    }
+
+    /// All that was measured at a candidate, for whatever public name.
+    func latencies(of candidate: CandidateName) -> (firstToken: Percentiles, total: Percentiles) {
+        let figures = state.withLock { state in
+            state.figures.filter { $0.key.candidate == candidate }.map(\.value)
+        }
+        return (
+            Percentiles(figures.flatMap(\.firstTokens.values)),
+            Percentiles(figures.flatMap(\.totals.values))
+        )
+    }
+
+    func gate(of provider: String) -> ProviderGate? { gates[provider] }
+
+    private func hasBegun(_ candidate: CandidateName, _ meters: ArmMeters) {
+        update(candidate, meters) { state in
             // A probe has found out; a call among others is judged when it ends.
             if let breaker = state.breakers[candidate], breaker.state != .closed {
                 state.breakers[candidate]?.succeeded(at: now())
@@ -137,24 +173,22 @@ final class Weather: Sendable {
         }
     }
 
-    private func answered(_ arm: Arm, firstToken: Double?, total: Double, _ isRejected: Bool) {
-        update(arm.candidate) { state in
+    private func answered(_ arm: Arm, _ answer: ArmFigures.Answer, _ meters: ArmMeters) {
+        update(arm.candidate, meters) { state in
             state.breakers[arm.candidate]?.succeeded(at: now())
-            state.figures[arm]?.answered(firstToken: firstToken, total: total)
-            if isRejected { state.figures[arm]?.rejected() }
+            state.figures[arm]?.answered(answer)
         }
-        count(arm, isRejected ? "rejected" : "answered")
-        let dimensions = [("model", arm.model), ("candidate", arm.candidate.description)]
-        if let firstToken {
-            Metrics.Timer(label: "heptad_arm_first_token_seconds", dimensions: dimensions)
-                .recordMilliseconds(firstToken)
-        }
-        Metrics.Timer(label: "heptad_arm_answer_seconds", dimensions: dimensions)
-            .recordMilliseconds(total)
+        meters.count(answer.isRejected ? "rejected" : "answered")
+        if let firstToken = answer.firstToken { meters.firstToken.recordMilliseconds(firstToken) }
+        meters.answer.recordMilliseconds(answer.total)
     }
 
-    private func failed(_ arm: Arm, _ kind: FailureClass) {
-        update(arm.candidate) { state in
+    private func took(_ arm: Arm, _ usage: TokenUsage, cost: Picodollars) {
+        state.withLock { $0.figures[arm, default: ArmFigures()].took(usage, cost: cost) }
+    }
+
+    private func failed(_ arm: Arm, _ kind: FailureClass, _ meters: ArmMeters) {
+        update(arm.candidate, meters) { state in
             switch kind.health {
             case .well: state.breakers[arm.candidate]?.succeeded(at: now())
             case .ill: state.breakers[arm.candidate]?.failed(at: now())
@@ -162,11 +196,11 @@ final class Weather: Sendable {
             }
             state.figures[arm]?.failed()
         }
-        count(arm, kind.rawValue)
+        meters.count(kind.rawValue)
     }
 
-    private func learnedNothing(_ candidate: CandidateName) {
-        update(candidate) { $0.breakers[candidate]?.learnedNothing(at: now()) }
+    private func learnedNothing(_ candidate: CandidateName, _ meters: ArmMeters) {
+        update(candidate, meters) { $0.breakers[candidate]?.learnedNothing(at: now()) }
     }
 
     private func ended(_ arm: Arm) {
@@ -179,7 +213,7 @@ final class Weather: Sendable {
     /// Changes the state, and tells the metrics where a breaker's has changed with it.
     @discardableResult
     private func update<Result: Sendable>(
-        _ candidate: CandidateName, _ change: (inout State) -> Result
+        _ candidate: CandidateName, _ meters: ArmMeters, _ change: (inout State) -> Result
     ) -> Result {
         let (before, after, result) = state.withLock { state in
             let before = state.breakers[candidate]?.state
@@ -193,20 +227,7 @@ final class Weather: Sendable {
             case .halfOpen: 1
             case .open: 2
             }
-        Gauge(
-            label: "heptad_breaker_state",
-            dimensions: [("provider", candidate.provider), ("model", candidate.model)]
-        ).record(level)
+        meters.breaker.record(level)
         return result
-    }
-
-    private func count(_ arm: Arm, _ outcome: String) {
-        Counter(
-            label: "heptad_arm_calls_total",
-            dimensions: [
-                ("model", arm.model), ("candidate", arm.candidate.description),
-                ("outcome", outcome),
-            ]
-        ).increment()
     }
 }

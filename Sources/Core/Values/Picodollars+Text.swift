@@ -1,26 +1,19 @@
-import Core
-
 // Decimals are read digit by digit: no amount of money ever goes through floating point.
 
 extension Picodollars {
     /// The amount in text such as `2.50`; nil unless it is a plain decimal that 64 bits hold exactly.
-    init?(dollars text: String) {
-        guard let amount = scaled(text, decimals: 12) else { return nil }
-        self.init(amount)
+    package init?(dollars text: String) {
+        self.init(scaling: text, decimals: 12)
     }
 
-    /// The price of one token where `text` is dollars for a million of them. Nil unless it is a
-    /// plain decimal, not negative, at most `Rates.dollarsPerMillionMax`, with six places at most.
-    init?(dollarsPerMillion text: String) {
-        guard let amount = scaled(text, decimals: 6),
-            (0...Rates.dollarsPerMillionMax * 1_000_000).contains(amount)
-        else { return nil }
+    /// `text` times ten to the power of `decimals`, if that is a whole number that 64 bits hold. Takes
+    /// what JSON takes as a number, exponents included, and nothing else.
+    package init?(scaling text: String, decimals: Int) {
+        guard let amount = scaled(text, decimals: decimals) else { return nil }
         self.init(amount)
     }
 }
 
-/// `text` times ten to the power of `decimals`, if that is a whole number. Takes what JSON takes as
-/// a number, exponents included, and nothing else.
 private func scaled(_ text: String, decimals: Int) -> Int64? {
     var bytes = text.utf8[...]
     let isNegative = bytes.first == UInt8(ascii: "-")

@@ -1,0 +1,156 @@
+import Core
+import Foundation
+import TestSupport
+import Testing
+
+@testable import Inference
+
+/// Embeddings are searched for as answers are: with retries, breakers, keys and failover.
+@Suite struct EmbeddingSearchTests {
+    /// As many rows as there are inputs, each `[3, 4]`.
+    private static func rows(
+        _ request: ScriptedServer.Request, row: String = "[3,4]"
+    ) -> [ScriptedServer.Step] {
+        let value = try? JSONValue(parsing: request.body)
+        let count = value?["input"]?.array?.count ?? 0
+        let data = (0..<count).map { #"{"index":\#($0),"embedding":\#(row)}"# }
+        return ScriptedServer.answer(
+            #"{"data":[\#(data.joined(separator: ","))],"usage":{"prompt_tokens":\#(count)}}"#)
+    }
+
+    private static func request(_ count: Int = 1) -> EmbeddingRequest {
+        EmbeddingRequest(
+            principal: .alice, texts: Array(repeating: "text", count: count), purpose: "test")
+    }
+
+    private func router(
+        _ servers: [ScriptedServer], environment: Environment = .system, waits: Waits = Waits(),
+        _ change: (inout InferenceConfiguration) -> Void = { _ in }
+    ) throws -> ModelRouter {
+        try .hosted(servers, environment: environment, waits: waits) { configuration in
+            configuration.embeddingModel = "p0/embedder"
+            configuration.embeddingFallbacks = servers.indices.dropFirst().map { "p\($0)/same" }
+            configuration.retries.attemptsMax = 4
+            change(&configuration)
+        }
+    }
+
+    @Test("A failure that may pass is asked again, as long as it wants to be left alone")
+    func retries() async throws {
+        let fails = Counts(2)
+        let server = try ScriptedServer { request in
+            fails.take()
+                ? Wire.failure(503, headers: ["Retry-After: 3"]) : Self.rows(request)
+        }
+        let clock = ManualClock()
+        let waits = Waits(clock)
+        let made = try await router([server], environment: .manual(clock), waits: waits)
+            .embed(Self.request())
+        #expect(made.count == 1 && waits.all.count == 2)
+        #expect(waits.all.allSatisfy { $0 >= .seconds(3) })
+        #expect(made.parts == [])
+    }
+
+    @Test("Who serves the same model goes on, and the vectors stay those of the first")
+    func failover() async throws {
+        let first = try ScriptedServer(Wire.failure(500))
+        let second = try ScriptedServer { Self.rows($0) }
+        let made = try await router([first, second]).embed(Self.request(3))
+        #expect(made.candidate == "p0/embedder" && made.count == 3)
+        #expect(made.parts == [CandidateUsage("p1/same", TokenUsage(freshInput: 3))])
+    }
+
+    @Test("What is wrong with the request itself goes to nobody else")
+    func caller() async throws {
+        let first = try ScriptedServer(Wire.failure(400))
+        let second = try ScriptedServer { Self.rows($0) }
+        let failure = await #expect(throws: Failure.self) {
+            try await router([first, second]).embed(Self.request())
+        }
+        #expect(failure?.code == .invalid && second.requests.isEmpty)
+    }
+
+    @Test("A candidate that keeps failing is left alone, and asked again after a while")
+    func breaker() async throws {
+        let clock = ManualClock()
+        let server = try ScriptedServer(Wire.failure(500))
+        let router = try router([server], environment: .manual(clock)) {
+            $0.retries.attemptsMax = 1
+            $0.breaker.failuresMin = 1
+        }
+        for _ in 0..<2 {
+            await #expect(throws: Failure.self) { try await router.embed(Self.request()) }
+        }
+        #expect(server.requests.count == 1)
+        let failure = await #expect(throws: Failure.self) {
+            try await router.embed(Self.request())
+        }
+        #expect(failure?.retryAfter == .seconds(15))
+        clock.advance(by: .seconds(15))
+        await #expect(throws: Failure.self) { try await router.embed(Self.request()) }
+        #expect(server.requests.count == 2)
+    }
+
+    @Test("A key that is refused gives way to the next, in the same attempt")
+    func keys() async throws {
+        let server = try ScriptedServer { request in
+            request.headers["authorization"] == "Bearer key-b"
+                ? Self.rows(request) : Wire.failure(401)
+        }
+        let router = try router([server]) {
+            $0.providers["p0"]?.apiKeys = ["key-b"]
+            $0.retries.attemptsMax = 1
+        }
+        #expect(try await router.embed(Self.request()).count == 1)
+    }
+
+    @Test("Many texts are asked for in parts; where one fails, what was made is to be paid")
+    func parts() async throws {
+        let server = try ScriptedServer { request in
+            Self.rows(request).isEmpty || request.text.components(separatedBy: "text").count < 100
+                ? Wire.failure(400) : Self.rows(request)
+        }
+        let failure = await #expect(throws: Failure.self) {
+            try await router([server]).embed(Self.request(130))
+        }
+        #expect(
+            failure?.spent == [CandidateUsage("p0/embedder", TokenUsage(freshInput: 128))])
+        #expect(failure?.code == .invalid && server.requests.count == 2)
+    }
+
+    @Test("A fallback that makes vectors of another size is not the same model, and says so")
+    func otherModel() async throws {
+        let broken = Counts(1)
+        let first = try ScriptedServer { request in
+            // The first part goes well.
+            broken.take() ? Self.rows(request) : Wire.failure(500)
+        }
+        let second = try ScriptedServer { Self.rows($0, row: "[1,2,2]") }
+        let failure = await #expect(throws: Failure.self) {
+            try await router([first, second]).embed(Self.request(130))
+        }
+        #expect(failure?.message.contains("embedding_fallbacks") == true)
+        #expect(
+            failure?.spent == [
+                CandidateUsage("p0/embedder", TokenUsage(freshInput: 128)),
+                CandidateUsage("p1/same", TokenUsage(freshInput: 2)),
+            ])
+    }
+
+    @Test("Fallbacks without a model, and of unknown providers, are refused at the start")
+    func configuration() throws {
+        for change in [
+            { $0.embeddingFallbacks = ["p0/a"] },
+            {
+                $0.embeddingModel = "p0/a"
+                $0.embeddingFallbacks = ["nobody/a"]
+            },
+        ] as [(inout InferenceConfiguration) -> Void] {
+            var configuration = InferenceConfiguration()
+            configuration.providers["p0"] = ProviderConfiguration()
+            change(&configuration)
+            let failure = #expect(throws: Failure.self) { try configuration.validate() }
+            #expect(failure?.message.contains("embedding_fallbacks") == true)
+        }
+    }
+}
