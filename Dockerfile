@@ -4,7 +4,8 @@
 FROM swift:6.3-bookworm AS build
 RUN apt-get update \
  && apt-get install -y --no-install-recommends \
-      libsqlite3-dev libcurl4-openssl-dev libssl-dev libopenblas-dev libxml2-dev libjs-marked \
+      libsqlite3-dev libcurl4-openssl-dev libssl-dev libopenblas-dev libxml2-dev zlib1g-dev \
+      libjs-marked \
  && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
 # The dependencies change less often than the sources: they get a layer of their own.
@@ -30,7 +31,8 @@ RUN make models MODELS=/models BUILD_PACKAGES=
 FROM debian:bookworm-slim
 RUN apt-get update \
  && apt-get install -y --no-install-recommends \
-      libsqlite3-0 libcurl4 libssl3 libopenblas0-pthread libxml2 ca-certificates \
+      libsqlite3-0 libcurl4 libssl3 libopenblas0-pthread libxml2 zlib1g poppler-utils \
+      ca-certificates \
  && rm -rf /var/lib/apt/lists/* \
  && useradd --system --uid 10001 --home-dir /data --shell /usr/sbin/nologin heptad \
  && install -d -o heptad -g heptad -m 0700 /data

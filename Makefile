@@ -5,8 +5,9 @@ SHELL := bash
 .DEFAULT_GOAL := help
 
 # What the binary links and what the page is built from; then what only the tests need.
+# pdftotext (poppler-utils) runs beside the server to read PDF files.
 BUILD_PACKAGES := libsqlite3-dev libcurl4-openssl-dev libssl-dev libopenblas-dev libxml2-dev \
-                  libjs-marked python3 python3-pip python3-venv ca-certificates
+                  zlib1g-dev poppler-utils libjs-marked python3 python3-pip python3-venv ca-certificates
 TEST_PACKAGES  := chromium
 
 MODELS ?= models

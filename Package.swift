@@ -78,7 +78,11 @@ let package = Package(
             ] + telemetry),
         module("Orchestration", ["Core", "Storage", sqlite, lifecycle] + telemetry),
         module(
-            "Retrieval", ["Core", "Storage", "COpenBLAS", "CXML", sqlite, lifecycle] + telemetry),
+            "Retrieval",
+            [
+                "Core", "Storage", "Egress", "COpenBLAS", "CProcess", "CXML", "CZip", sqlite,
+                lifecycle,
+            ] + telemetry),
         module("Inference", ["Core", "Egress", "LocalModels", "Storage", lifecycle] + telemetry),
         module("Observability", ["Core", "Storage", sqlite, lifecycle] + telemetry),
         // The price book is not a resource: CPrices embeds it.
@@ -101,6 +105,9 @@ let package = Package(
         shim("COpenSSL", links: ["crypto"]),
         shim("COpenBLAS", links: ["openblas"]),
         shim("CXML", flags: ["-I/usr/include/libxml2"], links: ["xml2"]),
+        shim("CZip", links: ["z"]),
+        // A child process with limits: what has to happen between fork and exec.
+        shim("CProcess"),
 
         // Tests.
         .target(
@@ -113,7 +120,7 @@ let package = Package(
         tests("WebChatTests", ["WebChat"]),
         tests("GatewayTests", ["Gateway"]),
         tests("OrchestrationTests", ["Orchestration"]),
-        tests("RetrievalTests", ["Retrieval"]),
+        tests("RetrievalTests", ["Retrieval", "Egress"]),
         tests("InferenceTests", ["Inference", "Egress"]),
         tests("ObservabilityTests", ["Observability", sqlite, lifecycle] + telemetry),
         tests("AccountingTests", ["Accounting", sqlite]),

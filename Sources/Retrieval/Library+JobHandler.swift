@@ -51,11 +51,12 @@ extension Library: JobHandler {
         let stored = try await documents.document(document.id, of: principal.userID)
         let bytes = try await documents.bytes(of: stored)
         let tokensMax = configuration.passageTokensMax
+        let limits = configuration.readingLimits
         let manuscript = try await withSpan("ingest.read", ofKind: .internal) { _ in
             try await reading.run {
                 try Manuscript(
                     bytes: bytes, name: document.name, mediaType: document.mediaType,
-                    tokensMax: tokensMax)
+                    tokensMax: tokensMax, limits: limits)
             }
         }
         span.attributes["heptad.document.bytes"] = bytes.count

@@ -7,8 +7,7 @@ extension Library: KnowledgeBase {
         let upload = try Upload(
             name: Self.name(of: upload), mediaType: upload.mediaType, bytes: upload.bytes,
             collectionID: upload.collectionID)
-        let format = try DocumentFormat(name: upload.name, mediaType: upload.mediaType)
-        try await check(upload)
+        let format = try await check(upload)
         do {
             let kept = try await documents.keep(
                 upload, mediaType: format.mediaType, of: principal.userID)
@@ -37,7 +36,8 @@ extension Library: KnowledgeBase {
         }
     }
 
-    private func check(_ upload: Upload) async throws {
+    /// What can be seen at once is refused at once; the rest is for the job.
+    private func check(_ upload: Upload) async throws -> DocumentFormat {
         guard !upload.bytes.isEmpty else {
             throw Failure(.invalid, "“\(upload.name)” is empty.")
         }
@@ -47,7 +47,16 @@ extension Library: KnowledgeBase {
                 "“\(upload.name)” is larger than \(Self.size(configuration.documentBytesMax)), the"
                     + " most that is taken. Split it into parts.")
         }
-        try await decoding.run { _ = try TextDecoding.text(of: upload.bytes, name: upload.name) }
+        let pdfProgram = configuration.pdfProgram
+        return try await decoding.run {
+            let format = try DocumentFormat(
+                of: upload.bytes, name: upload.name, mediaType: upload.mediaType)
+            if format == .pdf, ChildProcess.path(of: pdfProgram) == nil {
+                throw PDFReader.isMissing
+            }
+            if format.isText { _ = try TextDecoding.text(of: upload.bytes, name: upload.name) }
+            return format
+        }
     }
 
     private static func size(_ bytes: Int) -> String {

@@ -4,6 +4,12 @@ import Core
 package struct RetrievalConfiguration: Codable, Sendable, Equatable {
     /// The largest file that is taken in, in bytes.
     package var documentBytesMax = 20_000_000
+    /// The most that comes out of the archives in one file, a Word file or a ZIP, in bytes.
+    package var unpackedBytesMax = 200_000_000
+    /// How long one file may be read, in seconds.
+    package var readingSecondsMax = 60.0
+    /// The program that reads PDF files: a name that is looked for, or an absolute path.
+    package var pdfProgram = "pdftotext"
     /// The longest passage, in tokens of the embedding model. The local model reads 256, and the
     /// line that says where the passage stands takes up to 30 of them.
     package var passageTokensMax = 220
@@ -21,6 +27,12 @@ package struct RetrievalConfiguration: Codable, Sendable, Equatable {
 
     package init() {}
 
+    /// What reading one file may take.
+    var readingLimits: ReadingBudget.Limits {
+        ReadingBudget.Limits(
+            unpackedBytesMax: unpackedBytesMax, seconds: readingSecondsMax, pdfProgram: pdfProgram)
+    }
+
     /// Throws `invalid` with a sentence that names the key.
     package func validate() throws {
         func check(_ isGood: Bool, _ sentence: String) throws {
@@ -29,6 +41,13 @@ package struct RetrievalConfiguration: Codable, Sendable, Equatable {
         try check(
             (1...1_000_000_000).contains(documentBytesMax),
             "retrieval.document_bytes_max must be between 1 and 1000000000.")
+        try check(
+            (1...1_000_000_000).contains(unpackedBytesMax),
+            "retrieval.unpacked_bytes_max must be between 1 and 1000000000.")
+        try check(
+            (0.1...3600).contains(readingSecondsMax),
+            "retrieval.reading_seconds_max must be between 0.1 and 3600.")
+        try check(!pdfProgram.isEmpty, "retrieval.pdf_program must name a program.")
         try check(
             (32...4096).contains(passageTokensMax),
             "retrieval.passage_tokens_max must be between 32 and 4096.")

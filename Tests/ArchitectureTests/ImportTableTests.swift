@@ -30,7 +30,8 @@ import Testing
         ]),
         "Orchestration": telemetry.union(["Core", "Storage", "GRDB", "ServiceLifecycle"]),
         "Retrieval": telemetry.union([
-            "Core", "Storage", "COpenBLAS", "CXML", "GRDB", "ServiceLifecycle",
+            "Core", "Storage", "Egress", "COpenBLAS", "CProcess", "CXML", "CZip", "GRDB",
+            "ServiceLifecycle",
         ]),
         "Inference": telemetry.union([
             "Core", "Egress", "LocalModels", "ServiceLifecycle", "Storage",

@@ -5,7 +5,7 @@ import Testing
 
 @Suite struct ChunkerTests {
     private func read(_ text: String, _ format: DocumentFormat = .plain) throws -> ExtractedText {
-        try ExtractedText(TextHygiene.clean(text), format: format)
+        try extracted(text, format)
     }
 
     private func passages(

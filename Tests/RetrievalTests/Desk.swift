@@ -88,3 +88,18 @@ func failure(of work: () async throws -> Void) async -> Failure? {
         return Failure(error)
     }
 }
+
+/// A text read as a file of a format, which its name says.
+func extracted(_ text: String, _ format: DocumentFormat) throws -> ExtractedText {
+    let suffixes: [DocumentFormat: String] = [
+        .plain: "txt", .markdown: "md", .html: "html", .code: "swift", .csv: "csv", .json: "json",
+        .jsonLines: "jsonl", .mail: "eml",
+    ]
+    return try DocumentReader(ReadingBudget()).text(
+        of: Array(text.utf8), name: "a.\(suffixes[format] ?? "txt")", mediaType: "")
+}
+
+extension ExtractedText {
+    /// A line for each block, its kind before it.
+    var outline: [String] { blocks.map { "\($0.kind): \(string($0.range))" } }
+}

@@ -7,7 +7,7 @@ import Testing
 @Suite struct ReadingTests {
     @Test("HTML becomes the text that is seen, with its structure")
     func page() throws {
-        let text = try ExtractedText(TextHygiene.clean(Samples.page), format: .html)
+        let text = try extracted(Samples.page, .html)
 
         #expect(text.title == "Fish & Chips")
         #expect(
@@ -35,8 +35,17 @@ import Testing
     }
 
     static let refusals: [Refusal] = [
-        .init(name: "a.pdf", type: "text/plain", bytes: [65], code: .unsupported, says: "“.pdf”"),
-        .init(name: "a.docx", bytes: [65], code: .unsupported, says: "Upload plain text"),
+        .init(name: "a.doc", type: "text/plain", bytes: [65], code: .unsupported, says: "“.doc”"),
+        .init(name: "a.rar", bytes: [65], code: .unsupported, says: "Upload PDF, Word"),
+        .init(name: "a.pdf", bytes: [65], code: .unsupported, says: "is not a PDF file"),
+        .init(name: "a.docx", bytes: [65], code: .unsupported, says: "is not a Word file"),
+        .init(name: "a.docx", bytes: Array("PK\u{3}\u{4}".utf8), code: .invalid, says: "damaged"),
+        .init(
+            name: "a.docx", bytes: [0xD0, 0xCF, 0x11, 0xE0, 0xA1, 0xB1, 0x1A, 0xE1],
+            code: .unsupported, says: "old Office format, or protected by a password"),
+        .init(name: "a.txt", bytes: Array("{\\rtf1".utf8), code: .unsupported, says: "Rich Text"),
+        .init(name: "a.md", bytes: [0xFF, 0xD8, 0xFF, 0xE0], code: .unsupported, says: "picture"),
+        .init(name: "a.txt", bytes: [0x1F, 0x8B, 8], code: .unsupported, says: "Pack it as a ZIP"),
         .init(name: "a", type: "image/png", bytes: [65], code: .unsupported, says: "this type"),
         .init(name: "a.txt", bytes: [], code: .invalid, says: "“a.txt” is empty"),
         .init(name: " \u{202E}", bytes: [65], code: .invalid, says: "needs a name"),
@@ -75,6 +84,8 @@ import Testing
             ("a.md", "", DocumentFormat.markdown), ("A.HTM", "text/plain", .html),
             ("notes.v2", "text/plain; charset=utf-8", .plain), ("README", "", .plain),
             ("page", "text/html", .html), ("a.txt", "application/octet-stream", .plain),
+            ("a.PDF", "", .pdf), ("main.swift", "", .code), ("a.yml", "text/plain", .code),
+            ("rows.tsv", "", .csv), ("x", "application/json", .json), ("folder/b.eml", "", .mail),
         ])
     func format(name: String, type: String, expected: DocumentFormat) throws {
         #expect(try DocumentFormat(name: name, mediaType: type) == expected)
@@ -94,7 +105,34 @@ import Testing
         let text =
             "a\u{0}b\u{200B}c\u{202E}d\u{E000}e\u{FEFF}f\u{E0041}g\u{AD}h\u{FE0F}\r\ni\rj\u{2028}k"
         #expect(String(TextHygiene.clean(text)) == "abcdefgh\ni\nj\nk")
+        #expect(String(TextHygiene.clean("a\u{2800}\u{FFFC}\u{13437}\u{1D159}\u{2063}b")) == "ab")
+        #expect(String(TextHygiene.clean("\u{6DD}١")) == "\u{6DD}١")
         #expect(String(TextHygiene.clean("naïve 日本 𝒳 🚀\t|")) == "naïve 日本 𝒳 🚀\t|")
+    }
+
+    @Test(
+        "What a page hides is not read",
+        arguments: [
+            "hidden", "style='display: none !important'", "style='opacity: 0.01'",
+            "style='font-size:1px'", "style='position:absolute; left:-9999px'",
+            "style='text-indent: -10000px'", "style='width:1px; height:1px; overflow:hidden'",
+            "style='position:absolute; clip: rect(0 0 0 0)'", "style='color: rgba(0,0,0,0)'",
+            "style='color:#fff;background:white'", "style='visibility:hidden'",
+        ])
+    func hidden(attribute: String) throws {
+        let text = try extracted("<p>Seen <span \(attribute)>not seen</span></p>", .html)
+        #expect(text.string == "Seen")
+    }
+
+    @Test(
+        "What a page shows is read",
+        arguments: [
+            "style='color:white'", "style='font-size:0.9em'", "style='opacity:0.6'",
+            "style='position:absolute;left:0'", "style='width:100%;overflow:hidden'", "lang=en",
+        ])
+    func shown(attribute: String) throws {
+        let text = try extracted("<p>Seen <span \(attribute)>too</span></p>", .html)
+        #expect(text.string == "Seen too")
     }
 
     @Test("A page that nests without end is refused, and so is a tag that never ends")
@@ -103,7 +141,7 @@ import Testing
         let wide = "<p " + String(repeating: "a=1 ", count: 10_000) + ">x"
         for bomb in [deep, wide] {
             #expect(throws: Failure.self) {
-                try ExtractedText(TextHygiene.clean(bomb), format: .html)
+                try extracted(bomb, .html)
             }
         }
     }

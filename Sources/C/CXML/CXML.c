@@ -6,9 +6,9 @@
 #include <string.h>
 
 typedef struct {
-    cxml_html_reader reader;
+    cxml_reader reader;
     void *context;
-    htmlParserCtxtPtr parser;
+    xmlParserCtxtPtr parser;
     int stopped;
 } reading;
 
@@ -33,7 +33,7 @@ static void read_text(void *context, const xmlChar *bytes, int length) {
 
 static pthread_once_t initialised = PTHREAD_ONCE_INIT;
 
-int cxml_read_html(const char *bytes, int length, cxml_html_reader reader, void *context) {
+int cxml_read_html(const char *bytes, int length, cxml_reader reader, void *context) {
     if (length < 0) return -1;
     pthread_once(&initialised, xmlInitParser);
 
@@ -57,4 +57,30 @@ int cxml_read_html(const char *bytes, int length, cxml_html_reader reader, void 
     if (document != NULL) xmlFreeDoc(document);
     htmlFreeParserCtxt(parser);
     return 0;
+}
+
+int cxml_read_xml(const char *bytes, int length, cxml_reader reader, void *context) {
+    if (length < 0) return -1;
+    pthread_once(&initialised, xmlInitParser);
+
+    xmlParserCtxtPtr parser = xmlNewParserCtxt();
+    if (parser == NULL) return -1;
+    reading self = {.reader = reader, .context = context, .parser = parser};
+
+    // No handler declares entities, so none can unfold.
+    memset(parser->sax, 0, sizeof(*parser->sax));
+    parser->sax->startElement = open_element;
+    parser->sax->endElement = close_element;
+    parser->sax->characters = read_text;
+    parser->sax->cdataBlock = read_text;
+    parser->sax->ignorableWhitespace = read_text;
+    parser->userData = &self;
+
+    // One encoding, so that who looks at the bytes before sees what the parser sees.
+    int options = XML_PARSE_NOERROR | XML_PARSE_NOWARNING | XML_PARSE_NONET | XML_PARSE_IGNORE_ENC;
+    xmlDocPtr document = xmlCtxtReadMemory(parser, bytes, length, NULL, "UTF-8", options);
+    int is_broken = !parser->wellFormed && !self.stopped;
+    if (document != NULL) xmlFreeDoc(document);
+    xmlFreeParserCtxt(parser);
+    return is_broken ? 1 : 0;
 }

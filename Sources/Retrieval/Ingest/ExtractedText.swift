@@ -4,6 +4,8 @@ struct ExtractedText: Sendable {
     var title: String?
     var scalars: [Unicode.Scalar]
     var blocks: [Block]
+    /// In order; empty for what has none.
+    var pages: [Page]
 
     /// A piece of the text that belongs together; `range` counts scalars.
     struct Block: Equatable, Sendable {
@@ -28,19 +30,30 @@ struct ExtractedText: Sendable {
 
     func string(_ range: Range<Int>) -> String { String(scalars[range]) }
 
-    /// Reads clean text of a format. Throws `invalid` for HTML that is nested past all reason.
-    init(_ text: [Unicode.Scalar], format: DocumentFormat) throws {
-        switch format {
-        case .plain: self = BlockReader(text, dialect: .plain).read()
-        case .markdown: self = BlockReader(text, dialect: .markdown).read()
-        case .html: self = try HTMLReader.read(text)
-        }
-    }
-
-    init(title: String? = nil, scalars: [Unicode.Scalar], blocks: [Block]) {
+    init(
+        title: String? = nil, scalars: [Unicode.Scalar], blocks: [Block], pages: [Page] = []
+    ) {
         self.title = title
         self.scalars = scalars
         self.blocks = blocks
+        self.pages = pages
+    }
+
+    /// Where a page begins, in scalars; nil is where what has pages ends.
+    struct Page: Equatable, Sendable {
+        let start: Int
+        let name: String?
+    }
+
+    /// The name of the page that holds the scalar at `place`; nil where there are no pages.
+    func pageName(at place: Int) -> String? {
+        // The last that begins at or before it, by halves: a book has thousands.
+        var (low, high) = (0, pages.count)
+        while low < high {
+            let middle = (low + high) / 2
+            if pages[middle].start <= place { low = middle + 1 } else { high = middle }
+        }
+        return low > 0 ? pages[low - 1].name : nil
     }
 }
 

@@ -6,11 +6,13 @@ struct Manuscript: Sendable {
     let drafts: [PassageStore.Draft]
 
     /// Reads a file; takes seconds for a large one. Throws `unsupported` for what is not text and
-    /// `invalid` for a file without any words.
-    init(bytes: [UInt8], name: String, mediaType: String, tokensMax: Int) throws {
-        let format = try DocumentFormat(name: name, mediaType: mediaType)
-        let clean = TextHygiene.clean(try TextDecoding.text(of: bytes, name: name))
-        let extracted = try ExtractedText(clean, format: format)
+    /// `invalid` for a file without any words, and what else a `DocumentReader` throws.
+    init(
+        bytes: [UInt8], name: String, mediaType: String, tokensMax: Int,
+        limits: ReadingBudget.Limits = .init()
+    ) throws {
+        let extracted = try DocumentReader(ReadingBudget(limits)).text(
+            of: bytes, name: name, mediaType: mediaType)
         let chunks = Chunker(tokensMax: tokensMax).chunks(of: extracted)
         guard !chunks.isEmpty else {
             throw Failure(.invalid, "“\(name)” has no text that could be searched.")

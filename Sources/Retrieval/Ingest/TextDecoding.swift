@@ -39,6 +39,6 @@ enum TextDecoding {
     private static func notText(_ name: String) -> Failure {
         Failure(
             .unsupported,
-            "“\(name)” does not hold text. Upload plain text, Markdown or HTML.")
+            "“\(name)” does not hold text. \(DocumentFormat.offer)")
     }
 }

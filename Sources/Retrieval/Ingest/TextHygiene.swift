@@ -28,10 +28,27 @@ enum TextHygiene {
 
     private static func isVisible(_ scalar: Unicode.Scalar) -> Bool {
         if scalar.value < 0xA0 { return false }
-        // Interlinear annotation marks are the one invisible kind Unicode does not call ignorable.
-        if (0xFFF9...0xFFFB).contains(scalar.value) { return false }
+        if blanks.contains(scalar) { return false }
         let properties = scalar.properties
-        return properties.generalCategory != .privateUse && !properties.isDefaultIgnorableCodePoint
-            && !properties.isNoncharacterCodePoint
+        if properties.isDefaultIgnorableCodePoint || properties.isNoncharacterCodePoint {
+            return false
+        }
+        switch properties.generalCategory {
+        case .privateUse: return false
+        // Signs that span the digits after them are the only format characters with a shape.
+        case .format: return spanningSigns.contains(scalar)
+        default: return true
+        }
     }
+
+    /// Invisible, and yet neither ignorable nor format characters: the empty Braille pattern, the
+    /// place of an object that is not there, a note without a head, a filler.
+    private static let blanks: Set<Unicode.Scalar> = [
+        "\u{2800}", "\u{FFFC}", "\u{1D159}", "\u{16FE4}",
+    ]
+
+    private static let spanningSigns: Set<Unicode.Scalar> = [
+        "\u{600}", "\u{601}", "\u{602}", "\u{603}", "\u{604}", "\u{605}", "\u{6DD}", "\u{70F}",
+        "\u{890}", "\u{891}", "\u{8E2}", "\u{110BD}", "\u{110CD}",
+    ]
 }

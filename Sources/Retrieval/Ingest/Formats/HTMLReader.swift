@@ -1,4 +1,3 @@
-import CXML
 import Core
 
 /// The text of an HTML page as a reader sees it: headings, paragraphs, lists, tables and code,
@@ -35,89 +34,18 @@ final class HTMLReader {
     private var needsSpace = false
 
     /// Throws `invalid` for a page that is nested deeper than any page is.
-    static func read(_ text: [Unicode.Scalar]) throws -> ExtractedText {
+    static func read(_ text: [Unicode.Scalar], _ budget: ReadingBudget) throws -> ExtractedText {
         let reader = HTMLReader()
-        var source = String(text)
-        guard !hasSwollenTag(source.utf8) else {
-            throw Failure(
-                .invalid,
-                "A tag of the page has more than \(attributesMax) attributes. Save it in a simpler form."
-            )
-        }
-        let status = source.withUTF8 { bytes in
-            bytes.withMemoryRebound(to: CChar.self) { characters in
-                cxml_read_html(
-                    characters.baseAddress, Int32(clamping: characters.count), callbacks,
-                    Unmanaged.passUnretained(reader).toOpaque())
-            }
-        }
-        guard status == 0 else { throw Failure(.unavailable, "Memory is short; try again later.") }
+        let events = MarkupEvents(
+            open: { reader.opened($0, $1) }, close: { reader.closed($0) }, text: { reader.read($0) }
+        )
+        try events.read(Array(String(text).utf8), as: .html, budget)
         guard !reader.isTooDeep else {
             throw Failure(
                 .invalid,
                 "The page nests more than \(depthMax) elements. Save it in a simpler form.")
         }
         return reader.finish()
-    }
-
-    /// libxml2 compares each attribute of a tag with all before it: 200,000 of them took 42 s.
-    private static let attributesMax = 5000
-
-    private static func hasSwollenTag(_ bytes: String.UTF8View) -> Bool {
-        var gaps = 0
-        var isInTag = false
-        var quote: UInt8 = 0
-        var previous: UInt8 = 0
-        for byte in bytes {
-            defer { previous = byte }
-            if quote != 0 {
-                if byte == quote { quote = 0 }
-                continue
-            }
-            switch byte {
-            case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"):
-                if !isInTag, previous == UInt8(ascii: "<") { (isInTag, gaps) = (true, 0) }
-            case UInt8(ascii: ">"): isInTag = false
-            case UInt8(ascii: "\""), UInt8(ascii: "'"):
-                if isInTag, previous == UInt8(ascii: "=") { quote = byte }
-                gaps += 1
-            case UInt8(ascii: " "), UInt8(ascii: "\n"), UInt8(ascii: "\t"), UInt8(ascii: "/"):
-                gaps += 1
-            default: break
-            }
-            if isInTag, gaps > attributesMax { return true }
-        }
-        return false
-    }
-
-    private static let callbacks = cxml_html_reader(
-        open: { context, name, attributes in
-            guard let context, let name else { return 0 }
-            let reader = Unmanaged<HTMLReader>.fromOpaque(context).takeUnretainedValue()
-            return reader.opened(String(cString: name), HTMLReader.dictionary(attributes)) ? 0 : 1
-        },
-        close: { context, name in
-            guard let context, let name else { return }
-            Unmanaged<HTMLReader>.fromOpaque(context).takeUnretainedValue()
-                .closed(String(cString: name))
-        },
-        text: { context, bytes, length in
-            guard let context, let bytes, length > 0 else { return }
-            let text = UnsafeRawBufferPointer(start: bytes, count: Int(length))
-            Unmanaged<HTMLReader>.fromOpaque(context).takeUnretainedValue()
-                .read(String(decoding: text, as: UTF8.self))
-        })
-
-    private static func dictionary(
-        _ attributes: UnsafePointer<UnsafePointer<CChar>?>?
-    ) -> [String: String] {
-        var result: [String: String] = [:]
-        var place = 0
-        while let attributes, let name = attributes[place] {
-            result[String(cString: name)] = attributes[place + 1].map { String(cString: $0) } ?? ""
-            place += 2
-        }
-        return result
     }
 
     // MARK: Elements
@@ -128,7 +56,7 @@ final class HTMLReader {
             isTooDeep = true
             return false
         }
-        let isHidden = Self.unseen.contains(name) || Self.isHidden(attributes)
+        let isHidden = Self.unseen.contains(name) || HiddenMarkup.isHidden(name, attributes)
         open.append(Element(name: name, isHidden: isHidden))
         if isHidden { hiddenCount += 1 }
         if name == "title" { titleCount += 1 }
@@ -311,21 +239,5 @@ final class HTMLReader {
         "p", "div", "section", "article", "header", "footer", "main", "nav", "aside", "dl", "dt",
         "dd", "table", "thead", "tbody", "tfoot", "caption", "blockquote", "hr", "figure",
         "figcaption", "form", "fieldset", "address", "details", "summary", "center", "body",
-    ]
-
-    /// `hidden`, or a style that shows nothing. What a style sheet hides is not known here.
-    private static func isHidden(_ attributes: [String: String]) -> Bool {
-        if attributes["hidden"] != nil { return true }
-        guard let style = attributes["style"]?.lowercased().filter({ !$0.isWhitespace }) else {
-            return false
-        }
-        return style.split(separator: ";").contains { rule in
-            hidingRules.contains(rule.hasSuffix("!important") ? rule.dropLast(10) : rule)
-        }
-    }
-
-    private static let hidingRules: Set<Substring> = [
-        "display:none", "visibility:hidden", "visibility:collapse", "opacity:0", "opacity:0.0",
-        "font-size:0", "font-size:0px", "font-size:0em", "content-visibility:hidden",
     ]
 }

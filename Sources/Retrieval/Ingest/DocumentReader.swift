@@ -1,0 +1,43 @@
+import Core
+
+/// Reads a file of any format that is known, and the files that are packed in it, within one budget.
+struct DocumentReader {
+    let budget: ReadingBudget
+
+    init(_ budget: ReadingBudget) { self.budget = budget }
+
+    /// Throws `unsupported` for what cannot be read, `invalid` for what is damaged or hostile,
+    /// `tooLarge` and `timeout` where the budget is used up. The message is for who sent the file.
+    func text(of bytes: [UInt8], name: String, mediaType: String) throws -> ExtractedText {
+        let format = try DocumentFormat(of: bytes, name: name, mediaType: mediaType)
+        return switch format {
+        case .plain: BlockReader(try clean(bytes, name), dialect: .plain).read()
+        case .markdown: BlockReader(try clean(bytes, name), dialect: .markdown).read()
+        case .html: try HTMLReader.read(try clean(bytes, name), budget)
+        case .code: CodeReader.read(try clean(bytes, name))
+        case .csv: try CSVReader.read(try TextDecoding.text(of: bytes, name: name), budget)
+        case .json: try JSONReader.read(try utf8(bytes, name), budget)
+        case .jsonLines: try JSONReader.readLines(try utf8(bytes, name), budget)
+        case .mail: try MailReader.read(bytes, self)
+        case .pdf: try PDFReader.read(bytes, name: name, budget)
+        case .word: try WordReader.read(archive(bytes), budget)
+        case .openDocument: try OpenDocumentReader.read(archive(bytes), budget)
+        case .slides: try SlidesReader.read(archive(bytes), budget)
+        case .sheet: try SheetReader.read(archive(bytes), budget)
+        case .epub: try EPUBReader.read(archive(bytes), budget)
+        case .archive: try ArchiveReader.read(archive(bytes), name: name, self)
+        }
+    }
+
+    private func archive(_ bytes: [UInt8]) throws -> ZipArchive {
+        try ZipArchive(bytes, budget: budget)
+    }
+
+    private func clean(_ bytes: [UInt8], _ name: String) throws -> [Unicode.Scalar] {
+        TextHygiene.clean(try TextDecoding.text(of: bytes, name: name))
+    }
+
+    private func utf8(_ bytes: [UInt8], _ name: String) throws -> [UInt8] {
+        Array(try TextDecoding.text(of: bytes, name: name).utf8)
+    }
+}
