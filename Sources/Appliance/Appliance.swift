@@ -54,7 +54,7 @@ struct Appliance: Sendable {
             configuration: configuration.orchestration)
         let library = try Library(
             configuration.retrieval, folder: data, embedder: embedder, jobs: jobs,
-            environment: environment)
+            client: client, environment: environment)
         let orchestrator = try Orchestrator(
             configuration.orchestration, store: conversations, model: model, embedder: embedder,
             knowledge: library, environment: environment)

@@ -92,6 +92,6 @@ extension DocumentSummary {
         DocumentSummary(
             id: id, collectionID: collectionID, name: name, mediaType: mediaType,
             byteCount: byteCount, passageCount: passageCount, state: .failed, failure: sentence,
-            createdAt: createdAt)
+            createdAt: createdAt, source: source, contentHash: contentHash)
     }
 }

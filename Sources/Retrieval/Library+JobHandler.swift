@@ -36,7 +36,8 @@ extension Library: JobHandler {
             let manuscript = try await read(document, principal, span)
             let (drafts, reason) = try await embed(manuscript.drafts, document, principal, report)
             try await passages.publish(
-                drafts, text: manuscript.text, as: id, of: principal.userID)
+                drafts, text: manuscript.text, likeness: manuscript.likeness, as: id,
+                of: principal.userID)
             Meters.documentsIndexed.increment()
             Meters.passagesIndexed.increment(by: drafts.count)
             try await finish(document, drafts.count, reason, principal, report)
@@ -114,9 +115,21 @@ extension Library: JobHandler {
             }
         }
         let passages = count == 1 ? "1 passage" : "\(count) passages"
-        let ready = "“\(document.name)” is ready: \(passages)."
+        var ready = "“\(document.name)” is ready: \(passages)."
+        if let other = try? await similar(to: document.id, of: principal.userID) {
+            ready += " It says nearly the same as “\(other.name)”."
+        }
         let message = reason.map { "\(ready) Found by keywords only for now. \($0)" } ?? ready
         try await report(.init(done: count, total: count, message: message))
+    }
+
+    private func similar(
+        to id: Identifier, of owner: Identifier
+    ) async throws -> DocumentSummary? {
+        guard let other = try await documents.document(id, of: owner).summary.similarTo else {
+            return nil
+        }
+        return try await documents.document(other, of: owner).summary
     }
 
     /// Makes the vectors that passages lack, of one owner or of all. Returns how many it made; throws

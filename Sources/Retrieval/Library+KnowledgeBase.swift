@@ -6,7 +6,7 @@ extension Library: KnowledgeBase {
     package func ingest(_ upload: Upload, for principal: Principal) async throws -> Ingestion {
         let upload = try Upload(
             name: Self.name(of: upload), mediaType: upload.mediaType, bytes: upload.bytes,
-            collectionID: upload.collectionID)
+            collectionID: upload.collectionID, source: upload.source)
         let format = try await check(upload)
         do {
             let kept = try await documents.keep(
@@ -72,6 +72,17 @@ extension Library: KnowledgeBase {
                 .invalid, "A file needs a name of at most \(nameLengthMax) characters.")
         }
         return name
+    }
+
+    package func ingest(
+        address: String, into collection: Identifier?, for principal: Principal
+    ) async throws -> Ingestion {
+        let page = try await WebPage.fetch(
+            address, by: client, bytesMax: configuration.documentBytesMax)
+        return try await ingest(
+            Upload(
+                name: page.name, mediaType: page.mediaType, bytes: page.bytes,
+                collectionID: collection, source: address), for: principal)
     }
 
     package func remove(document: Identifier, for principal: Principal) async throws {

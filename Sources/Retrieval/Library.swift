@@ -1,4 +1,5 @@
 package import Core
+package import Egress
 import Logging
 import Storage
 import Synchronization
@@ -17,6 +18,8 @@ package final class Library: Sendable {
     let embedder: PassageEmbedder
     let jobs: any JobQueue
     let environment: Environment
+    /// For documents that are named by their address.
+    let client: HTTPClient
     /// Where files are read and cut: seconds for a large one.
     let reading = WorkQueue("reading")
     /// Where uploads are looked at, which wait for an answer and so never behind a large file.
@@ -31,20 +34,21 @@ package final class Library: Sendable {
     /// and `unavailable` where the database cannot be opened.
     package convenience init(
         _ configuration: RetrievalConfiguration, folder: String, embedder: any Embedder,
-        jobs: any JobQueue, environment: Environment
+        jobs: any JobQueue, client: HTTPClient, environment: Environment
     ) throws {
         try self.init(
             configuration, folder: folder, embedder: embedder, jobs: jobs,
-            environment: environment, tailRowsMax: 2048)
+            client: client, environment: environment, tailRowsMax: 2048)
     }
 
     init(
         _ configuration: RetrievalConfiguration, folder: String, embedder: any Embedder,
-        jobs: any JobQueue, environment: Environment, tailRowsMax: Int
+        jobs: any JobQueue, client: HTTPClient, environment: Environment, tailRowsMax: Int
     ) throws {
         try configuration.validate()
         self.configuration = configuration
         self.jobs = jobs
+        self.client = client
         self.environment = environment
         self.embedder = PassageEmbedder(
             embedder: embedder, model: configuration.embeddingModel,

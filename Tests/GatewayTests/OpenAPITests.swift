@@ -51,6 +51,7 @@ import Testing
             "GET /api/turns/{id}/events", "POST /api/turns/{id}/cancel", "GET /api/collections",
             "POST /api/collections", "DELETE /api/collections/{id}",
             "GET /api/collections/{id}/documents", "POST /api/documents",
+            "POST /api/documents/from-url",
             "GET /api/documents/{id}", "DELETE /api/documents/{id}", "POST /api/search",
             "GET /api/jobs/{id}", "GET /api/jobs/{id}/events", "POST /api/jobs/{id}/cancel",
             "GET /api/traces", "GET /api/traces/{traceID}", "GET /api/spend", "GET /api/keys",

@@ -1,4 +1,5 @@
 import Core
+import Egress
 import TestSupport
 
 @testable import Retrieval
@@ -10,11 +11,16 @@ struct Desk {
     let embedder: ScriptedEmbedder
     let jobs: ScriptedJobQueue
     let library: Library
+    let client: HTTPClient
 
     init(
         embedder: ScriptedEmbedder = ScriptedEmbedder(), tailRowsMax: Int = 2048,
+        allowedTargets: [String] = [],
         _ change: (inout RetrievalConfiguration) -> Void = { _ in }
     ) throws {
+        var egress = EgressConfiguration()
+        egress.allowedTargets = allowedTargets
+        client = HTTPClient(egress)
         var configuration = RetrievalConfiguration()
         change(&configuration)
         folder = try TemporaryFolder()
@@ -23,14 +29,14 @@ struct Desk {
         jobs = ScriptedJobQueue(environment: environment)
         library = try Library(
             configuration, folder: folder.path, embedder: embedder, jobs: jobs,
-            environment: environment, tailRowsMax: tailRowsMax)
+            client: client, environment: environment, tailRowsMax: tailRowsMax)
     }
 
     /// The same files opened a second time, as another process or after a restart.
     func another(tailRowsMax: Int = 2048) throws -> Library {
         try Library(
             RetrievalConfiguration(), folder: folder.path, embedder: embedder, jobs: jobs,
-            environment: .manual(clock, seed: 99), tailRowsMax: tailRowsMax)
+            client: client, environment: .manual(clock, seed: 99), tailRowsMax: tailRowsMax)
     }
 
     /// Uploads a text and runs its job to the end. Gives the document and what the job reported.

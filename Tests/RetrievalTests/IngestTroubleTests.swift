@@ -1,4 +1,5 @@
 import Core
+import Egress
 import Foundation
 import GRDB
 import Storage
@@ -177,7 +178,7 @@ import Testing
         let jobs = ScriptedJobQueue()
         let library = try Library(
             RetrievalConfiguration(), folder: folder.path, embedder: Broken(values: values),
-            jobs: jobs, environment: .manual())
+            jobs: jobs, client: HTTPClient(EgressConfiguration()), environment: .manual())
         let ingestion = try await library.ingest(
             Upload(
                 name: "a.txt", mediaType: "", bytes: Array("Boats float.".utf8), collectionID: nil),

@@ -34,6 +34,12 @@ package final class ScriptedKnowledge: KnowledgeBase {
         throw Failure(.unsupported, "A scripted knowledge base takes no documents.")
     }
 
+    package func ingest(
+        address: String, into collection: Identifier?, for principal: Principal
+    ) async throws -> Ingestion {
+        throw Failure(.unsupported, "A scripted knowledge base takes no documents.")
+    }
+
     package func remove(document: Identifier, for principal: Principal) async throws {
         throw Failure(.notFound, "There is no such document.")
     }

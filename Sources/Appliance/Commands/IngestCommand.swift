@@ -5,12 +5,13 @@ import Foundation
 
 struct IngestCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "ingest", abstract: "Add documents: files, or folders with files.",
-        discussion: "Works while the server runs (through it) and while it does not.")
+        commandName: "ingest", abstract: "Add documents: files, folders, and pages of the web.",
+        discussion: "What has not changed since it was added is left alone, what has changed is"
+            + " replaced. Works while the server runs (through it) and while it does not.")
 
     @OptionGroup var common: CommonOptions
 
-    @Argument(help: "Files and folders.")
+    @Argument(help: "Files, folders, and addresses of pages (https://…).")
     var paths: [String]
 
     @Option(name: .long, help: "The collection to add to, made where it is missing.")
@@ -19,41 +20,71 @@ struct IngestCommand: AsyncParsableCommand {
     @Option(name: .long, help: "Add for this user. Default: the owner.")
     var user: String?
 
+    @Flag(name: .long, help: "Remove documents whose file is gone from a folder that is named.")
+    var prune = false
+
     func validate() throws {
         guard !paths.isEmpty else { throw ValidationError("Name at least one file or folder.") }
     }
 
     func run() async throws {
-        let files = try Self.files(in: paths)
-        guard !files.isEmpty else {
+        let addresses = paths.filter(Self.isAddress)
+        let local = paths.filter { !Self.isAddress($0) }
+        let files = try Self.files(in: local)
+        guard !files.isEmpty || !addresses.isEmpty || prune else {
             throw Failure(.notFound, "There is no file in \(paths.joined(separator: ", ")).")
         }
+        let total = files.count + addresses.count
         let failed = try await ServerConnection.open(common, as: user) { server in
             let collectionID = try await collectionID(server)
+            let known = try await documents(in: collectionID, server)
             var failed = 0
-            for file in files {
+            for item in files + addresses {
                 do {
-                    try await ingest(file, into: collectionID, server)
-                } catch let failure as Failure where files.count > 1 {
+                    try await ingest(item, into: collectionID, known, server)
+                } catch let failure as Failure where total > 1 {
                     failed += 1
-                    Terminal.note("\(file): \(failure.message)")
+                    Terminal.note("\(item): \(failure.message)")
                 }
             }
+            if prune { try await removeVanished(from: local, keeping: files, known, server) }
             return failed
         }
         if failed > 0 {
-            throw Failure(.invalid, "\(failed) of \(files.count) files were not added.")
+            throw Failure(.invalid, "\(failed) of \(total) files were not added.")
         }
     }
 
+    private static func isAddress(_ path: String) -> Bool {
+        path.hasPrefix("https://") || path.hasPrefix("http://")
+    }
+
     private func ingest(
-        _ file: String, into collection: Identifier?, _ server: ServerConnection
+        _ item: String, into collection: Identifier?, _ known: [String: DocumentSummary],
+        _ server: ServerConnection
     ) async throws {
-        guard let content = FileManager.default.contents(atPath: file) else {
-            throw Failure(.notFound, "\(file) cannot be read.")
+        if Self.isAddress(item) {
+            let accepted = try await server.fetch(item, collection: collection)
+            return try await follow(accepted, item, server)
         }
-        let name = URL(fileURLWithPath: file).lastPathComponent
-        let accepted = try await server.upload(name, content, collection: collection)
+        guard let content = FileManager.default.contents(atPath: item) else {
+            throw Failure(.notFound, "\(item) cannot be read.")
+        }
+        let file = URL(fileURLWithPath: item)
+        let source = file.standardizedFileURL.path
+        if let document = known[source], document.state == .ready,
+            document.contentHash == (try Self.sum(of: content))
+        {
+            return Terminal.say("\(file.lastPathComponent): unchanged.")
+        }
+        let accepted = try await server.upload(
+            file.lastPathComponent, content, collection: collection, source: source)
+        try await follow(accepted, file.lastPathComponent, server)
+    }
+
+    private func follow(
+        _ accepted: Ingestion, _ name: String, _ server: ServerConnection
+    ) async throws {
         var last: Job?
         try await server.events("/api/jobs/\(accepted.jobID)/events") { event in
             guard event.name == "job" else { return }
@@ -66,6 +97,46 @@ struct IngestCommand: AsyncParsableCommand {
             throw Failure(.invalid, last?.message ?? "The server stopped reporting.")
         }
         Terminal.say("\(name): \(last.message)")
+    }
+
+    private static func sum(of content: Data) throws -> String {
+        let sum = try SHA256()
+        content.withUnsafeBytes { sum.update($0) }
+        return sum.hexadecimal
+    }
+
+    /// What came from these folders and is there no longer.
+    private func removeVanished(
+        from paths: [String], keeping files: [String], _ known: [String: DocumentSummary],
+        _ server: ServerConnection
+    ) async throws {
+        let folders = paths.map { URL(fileURLWithPath: $0).standardizedFileURL.path + "/" }
+        let present = Set(files.map { URL(fileURLWithPath: $0).standardizedFileURL.path })
+        for (source, document) in known.sorted(by: { $0.key < $1.key }) {
+            guard !present.contains(source), folders.contains(where: { source.hasPrefix($0) })
+            else { continue }
+            try await server.delete("/api/documents/\(document.id)")
+            Terminal.say("\(document.name): removed, its file is gone.")
+        }
+    }
+
+    /// The documents of the collection by the path they came from.
+    private func documents(
+        in collection: Identifier?, _ server: ServerConnection
+    ) async throws -> [String: DocumentSummary] {
+        struct Documents: Decodable { let documents: [DocumentSummary] }
+        var id = collection
+        if id == nil {
+            // Where uploads go when no collection is named.
+            let all: Collections = try await server.get("/api/collections")
+            id = all.collections.first { $0.name == "Documents" }?.id
+        }
+        guard let id else { return [:] }
+        let answer: Documents = try await server.get("/api/collections/\(id)/documents")
+        // Newest first: the last one is what counts.
+        return Dictionary(
+            answer.documents.compactMap { document in document.source.map { ($0, document) } },
+            uniquingKeysWith: { first, _ in first })
     }
 
     private func collectionID(_ server: ServerConnection) async throws -> Identifier? {

@@ -88,18 +88,38 @@ struct ServerConnection: Sendable {
     }
 
     /// Hands a file over; an indexing job has been enqueued when it returns.
-    func upload(_ name: String, _ content: Data, collection: Identifier?) async throws -> Ingestion
-    {
-        struct Answer: Decodable { let ingestions: [Ingestion] }
-        var path = "/api/documents?name=\(Self.escaped(name))"
+    func upload(
+        _ name: String, _ content: Data, collection: Identifier?, source: String
+    ) async throws -> Ingestion {
+        var path = "/api/documents?name=\(Self.escaped(name))&source=\(Self.escaped(source))"
         if let collection { path += "&collectionID=\(collection)" }
         let bytes = try await call(
             "POST", path, type: "application/octet-stream", body: Array(content))
-        guard let ingestion = try decode(Answer.self, bytes).ingestions.first else {
-            throw Failure(.upstream, "The server accepted \(name) and named no job for it.")
-        }
-        return ingestion
+        return try decode(Accepted.self, bytes).first
     }
+
+    /// Has the server fetch a page or a file by its address, like `upload`.
+    func fetch(_ address: String, collection: Identifier?) async throws -> Ingestion {
+        var body = ["url": address]
+        if let collection { body["collectionID"] = collection.description }
+        let accepted: Accepted = try await post("/api/documents/from-url", body)
+        return try accepted.first
+    }
+
+    private struct Accepted: Decodable {
+        let ingestions: [Ingestion]
+
+        var first: Ingestion {
+            get throws {
+                guard let ingestion = ingestions.first else {
+                    throw Failure(.upstream, "The server took the file and named no job for it.")
+                }
+                return ingestion
+            }
+        }
+    }
+
+    func delete(_ path: String) async throws { _ = try await call("DELETE", path) }
 
     /// Follows an event stream to its end; a POST where there is something to post.
     func events(

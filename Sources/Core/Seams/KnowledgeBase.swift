@@ -8,6 +8,11 @@ package protocol KnowledgeBase: Sendable {
     /// that cannot be read, `invalid` for an empty file, `tooLarge` past the configured size.
     func ingest(_ upload: Upload, for principal: Principal) async throws -> Ingestion
 
+    /// Fetches a page or a file by its address and takes it in like an upload. Throws what `ingest`
+    /// does, `forbidden` for an address that may not be reached, and `upstream`.
+    func ingest(address: String, into collection: Identifier?, for principal: Principal)
+        async throws -> Ingestion
+
     /// Takes a document, its passages and its vectors away.
     func remove(document: Identifier, for principal: Principal) async throws
 

@@ -31,20 +31,22 @@ package struct DocumentSummary: Hashable, Codable, Sendable {
     /// The sentence that says why, when `state` is `failed`.
     package let failure: String?
     package let createdAt: Timestamp
+    /// The address or the path it came from, and the SHA-256 of its bytes, where they are known.
+    package let source: String?, contentHash: String?
+    /// Another document of the owner's that says nearly the same.
+    package let similarTo: Identifier?
 
     package init(
         id: Identifier, collectionID: Identifier, name: String, mediaType: String, byteCount: Int,
-        passageCount: Int, state: State, failure: String?, createdAt: Timestamp
+        passageCount: Int, state: State, failure: String?, createdAt: Timestamp,
+        source: String? = nil, contentHash: String? = nil, similarTo: Identifier? = nil
     ) {
-        self.id = id
-        self.collectionID = collectionID
-        self.name = name
-        self.mediaType = mediaType
-        self.byteCount = byteCount
-        self.passageCount = passageCount
-        self.state = state
-        self.failure = failure
-        self.createdAt = createdAt
+        (self.id, self.collectionID, self.name, self.mediaType) = (
+            id, collectionID, name, mediaType
+        )
+        (self.byteCount, self.passageCount) = (byteCount, passageCount)
+        (self.state, self.failure, self.createdAt) = (state, failure, createdAt)
+        (self.source, self.contentHash, self.similarTo) = (source, contentHash, similarTo)
     }
 }
 
@@ -56,12 +58,15 @@ package struct Upload: Codable, Sendable {
     package let bytes: [UInt8]
     /// Nil means the principal's default collection, made when it is first needed.
     package let collectionID: Identifier?
+    /// The path or the address it comes from; a later one from there replaces it.
+    package let source: String?
 
-    package init(name: String, mediaType: String, bytes: [UInt8], collectionID: Identifier?) {
-        self.name = name
-        self.mediaType = mediaType
-        self.bytes = bytes
-        self.collectionID = collectionID
+    package init(
+        name: String, mediaType: String, bytes: [UInt8], collectionID: Identifier?,
+        source: String? = nil
+    ) {
+        (self.name, self.mediaType, self.bytes) = (name, mediaType, bytes)
+        (self.collectionID, self.source) = (collectionID, source)
     }
 }
 

@@ -11,6 +11,7 @@ struct KnowledgeRoutes: Sendable {
     static let hitsDefault = 8
     static let hitsMax = 50
     static let nameCharactersMax = 200
+    static let addressBytesMax = 2000
 
     var routes: [Route] {
         [
@@ -39,9 +40,19 @@ struct KnowledgeRoutes: Sendable {
                     QueryParameter(
                         name: "collectionID", schema: .identifier,
                         summary: "Where it goes; your default collection otherwise."),
+                    QueryParameter(
+                        name: "source", schema: .string,
+                        summary: "For a raw body: the path it comes from. What comes from the same"
+                            + " path later replaces it; without one the name decides."),
                 ], body: .upload,
                 answers: [.accepted(.record(["ingestions": .list("AcceptedUpload")]))],
                 handler: ingest),
+            Route(
+                .post, "/api/documents/from-url",
+                "Fetch a page or a file from the web and add it.",
+                body: .json(.record(["url": .string, "collectionID?": .identifier])),
+                answers: [.accepted(.record(["ingestions": .list("AcceptedUpload")]))],
+                handler: fetch),
             Route(
                 .get, "/api/documents/{id}", "A document and the text that was read from it.",
                 answers: [
@@ -106,6 +117,20 @@ struct KnowledgeRoutes: Sendable {
         return response
     }
 
+    @Sendable private func fetch(_ call: Call) async throws -> Response {
+        let principal = try call.principal
+        let body = try await call.json(FetchBody.self)
+        guard body.url.utf8.count <= Self.addressBytesMax else {
+            throw Refusal.invalid("`url` is longer than \(Self.addressBytesMax) bytes.")
+        }
+        let ingestion = try await knowledge.ingest(
+            address: body.url, into: body.collectionID, for: principal)
+        var response = try Response.json(
+            ["ingestions": [AcceptedUpload(ingestion, name: body.url)]], status: .accepted)
+        response.headers[.location] = "/api/jobs/\(ingestion.jobID)"
+        return response
+    }
+
     @Sendable private func document(_ call: Call) async throws -> Response {
         let (document, text) = try await knowledge.text(of: call.id(), for: call.principal)
         return try .json(DocumentBody(document: document, text: text))
@@ -140,6 +165,11 @@ struct KnowledgeRoutes: Sendable {
 
 private struct NewCollectionBody: Decodable {
     let name: String
+}
+
+private struct FetchBody: Decodable {
+    let url: String
+    let collectionID: Identifier?
 }
 
 private struct SearchBody: Decodable {

@@ -111,7 +111,8 @@ extension Schema {
             "id": .identifier, "collectionID": .identifier, "name": .string,
             "mediaType": .string, "byteCount": .integer, "passageCount": .integer,
             "state": .choice(["pending", "ready", "failed"]), "failure?": .string,
-            "createdAt": .timestamp,
+            "createdAt": .timestamp, "source?": .string, "contentHash?": .string,
+            "similarTo?": .identifier,
         ]),
         "AcceptedUpload": .record([
             "documentID": .identifier, "jobID": .identifier, "name": .string,

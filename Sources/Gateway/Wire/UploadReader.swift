@@ -8,6 +8,7 @@ struct UploadReader: Sendable {
     /// Requests whose files are in memory at once; each has at most `uploadBytesMax`.
     static let requestsMax = 8
     static let nameCharactersMax = 255
+    private static let sourceBytesMax = 4096
 
     private let places = StreamSlots(limit: requestsMax)
     /// All uploads share the places, whoever sends them.
@@ -46,7 +47,8 @@ struct UploadReader: Sendable {
         let isGuess = contentType.hasPrefix("application/x-www-form-urlencoded")
         return Upload(
             name: try Self.fileName(name), mediaType: isGuess ? "" : contentType,
-            bytes: Array(body.readableBytesView), collectionID: collection)
+            bytes: Array(body.readableBytesView), collectionID: collection,
+            source: try Self.source(query["source"]))
     }
 
     private func readForm(_ call: Call, _ contentType: String) async throws -> [Upload] {
@@ -59,6 +61,14 @@ struct UploadReader: Sendable {
             try form.feed(piece.readableBytesView)
         }
         return try read.finish()
+    }
+
+    private static func source(_ text: String?) throws -> String? {
+        guard let text, !text.isEmpty else { return nil }
+        guard text.utf8.count <= sourceBytesMax else {
+            throw Refusal.invalid("`source` is longer than \(sourceBytesMax) bytes.")
+        }
+        return text
     }
 
     static func collection(_ text: String?) throws -> Identifier? {

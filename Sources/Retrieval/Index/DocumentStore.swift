@@ -1,4 +1,5 @@
 import Core
+import Egress
 import Foundation
 import GRDB
 import Storage
@@ -121,7 +122,10 @@ struct DocumentStore: Sendable {
     func keep(_ upload: Upload, mediaType: String, of owner: Identifier) async throws
         -> (id: Identifier, isKnown: Bool)
     {
-        try await pool.write { database in
+        let sum = try SHA256()
+        upload.bytes.withUnsafeBytes { sum.update($0) }
+        let hash = sum.hexadecimal
+        return try await pool.write { database in
             let collection =
                 try upload.collectionID.map {
                     try Self.number(ofCollection: $0, of: owner, database)
@@ -134,29 +138,33 @@ struct DocumentStore: Sendable {
                     JOIN original ON original.document = document.number
                     WHERE document.collection = ? AND document.name = ? AND byte_count = ?
                         AND media_type = ? AND original.bytes = ?
+                        AND (source IS ? OR source IS NULL)
                     ORDER BY document.number DESC LIMIT 1
                     """,
                 arguments: [
                     collection, upload.name, upload.bytes.count, mediaType, Data(upload.bytes),
+                    upload.source,
                 ])
             if let known {
                 try database.execute(
                     sql: """
-                        UPDATE document SET state = 'pending', failure = NULL
-                        WHERE number = ? AND state = 'failed'
-                        """, arguments: [known["number"] as Int64])
+                        UPDATE document SET source = ?, content_hash = ?,
+                            state = iif(state = 'failed', 'pending', state), failure = NULL
+                        WHERE number = ?
+                        """, arguments: [upload.source, hash, known["number"] as Int64])
                 return (known["id"], true)
             }
             let id = environment.identifier()
             try database.execute(
                 sql: """
                     INSERT INTO document
-                        (id, owner_id, collection, name, media_type, byte_count, state, created_at)
-                    VALUES (?, ?, ?, ?, ?, ?, 'pending', ?)
+                        (id, owner_id, collection, name, media_type, byte_count, state, created_at,
+                        source, content_hash)
+                    VALUES (?, ?, ?, ?, ?, ?, 'pending', ?, ?, ?)
                     """,
                 arguments: [
                     id, owner, collection, upload.name, mediaType, upload.bytes.count,
-                    environment.now(),
+                    environment.now(), upload.source, hash,
                 ])
             try database.execute(
                 sql: "INSERT INTO original (document, bytes) VALUES (?, ?)",
@@ -200,8 +208,9 @@ struct DocumentStore: Sendable {
     }
 
     private static let documentQuery = """
-        SELECT document.*, collection.id AS collection_id
+        SELECT document.*, collection.id AS collection_id, other.id AS similar_id
         FROM document JOIN collection ON collection.number = document.collection
+        LEFT JOIN document AS other ON other.number = document.similar_to
 
         """
 
@@ -286,6 +295,7 @@ struct StoredDocument: Sendable {
             mediaType: row["media_type"], byteCount: row["byte_count"],
             passageCount: row["passage_count"],
             state: DocumentSummary.State(rawValue: row["state"]) ?? .failed,
-            failure: row["failure"], createdAt: row["created_at"])
+            failure: row["failure"], createdAt: row["created_at"],
+            source: row["source"], contentHash: row["content_hash"], similarTo: row["similar_id"])
     }
 }

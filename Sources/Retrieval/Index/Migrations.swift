@@ -12,8 +12,23 @@ enum Migrations {
             try database.execute(sql: passages)
             try database.execute(sql: vectors)
         }
+        migrator.registerMigration("2 where documents come from, and what they resemble") {
+            try $0.execute(sql: origins)
+        }
         return migrator
     }
+
+    private static let origins = """
+        ALTER TABLE document ADD COLUMN source TEXT;
+        ALTER TABLE document ADD COLUMN content_hash TEXT;
+        ALTER TABLE document ADD COLUMN similar_to INTEGER
+            REFERENCES document (number) ON DELETE SET NULL;
+        CREATE INDEX document_by_similar ON document (similar_to) WHERE similar_to IS NOT NULL;
+        CREATE TABLE likeness (
+            document INTEGER PRIMARY KEY REFERENCES document (number) ON DELETE CASCADE,
+            minima BLOB NOT NULL
+        );
+        """
 
     private static let documents = """
         CREATE TABLE collection (

@@ -28,7 +28,8 @@ struct PassageStore: Sendable {
     ///
     /// Throws `notFound` where the document is gone. Does nothing where it is ready already.
     func publish(
-        _ drafts: [Draft], text: String, as id: Identifier, of owner: Identifier
+        _ drafts: [Draft], text: String, likeness: Likeness? = nil, as id: Identifier,
+        of owner: Identifier
     ) async throws {
         try await pool.write { database in
             let document = try DocumentStore.document(id, of: owner, database)
@@ -47,6 +48,7 @@ struct PassageStore: Sendable {
                     drafts.count, drafts.contains { $0.vector == nil }, document.number,
                 ])
             try removeOlderVersions(of: document, database)
+            try likeness?.keep(for: document, of: owner, database)
             try VectorStore.changed(database)
         }
     }
@@ -84,11 +86,14 @@ struct PassageStore: Sendable {
         }
     }
 
-    /// What was uploaded under this name before is replaced, also where it never became ready.
+    /// What was uploaded under this name from this source before is replaced, also where it never became ready.
     private func removeOlderVersions(of document: StoredDocument, _ database: Database) throws {
         try DocumentStore.delete(
-            "collection = ? AND name = ? AND number < ?",
-            [document.collection, document.summary.name, document.number], database)
+            "collection = ? AND name = ? AND number < ? AND (source IS ? OR source IS NULL)",
+            [
+                document.collection, document.summary.name, document.number,
+                document.summary.source,
+            ], database)
     }
 
     /// Takes a document's words out of the keyword index, which has to be told them once more.

@@ -4,6 +4,8 @@ import Core
 struct Manuscript: Sendable {
     let text: String
     let drafts: [PassageStore.Draft]
+    /// Nil for a text too short to resemble another by more than chance.
+    let likeness: Likeness?
 
     /// Reads a file; takes seconds for a large one. Throws `unsupported` for what is not text and
     /// `invalid` for a file without any words, and what else a `DocumentReader` throws.
@@ -19,6 +21,7 @@ struct Manuscript: Sendable {
         }
         let title = extracted.title ?? Self.title(from: name)
         text = extracted.string
+        likeness = Likeness(of: extracted.scalars)
         drafts = chunks.map { chunk in
             PassageStore.Draft(
                 headings: chunk.headings, context: Self.context(title, chunk.headings),

@@ -96,7 +96,8 @@ final class ScriptedLayers: Sendable {
         id: collection, name: "Notes", documentCount: 1, passageCount: 2, createdAt: time)
     static let documentSummary = DocumentSummary(
         id: document, collectionID: collection, name: "a.md", mediaType: "text/markdown",
-        byteCount: 5, passageCount: 1, state: .ready, failure: nil, createdAt: time)
+        byteCount: 5, passageCount: 1, state: .ready, failure: nil, createdAt: time,
+        source: "/a.md", contentHash: "00", similarTo: document)
     static let card = ModelCard(
         name: "tiny", candidates: ["local/tiny"], contextTokens: 2048, outputTokensMax: 512,
         isLocal: true,
@@ -180,6 +181,15 @@ extension ScriptedLayers: KnowledgeBase, Catalogue {
             throw Failure(.unsupported, "\(upload.name) is of a type that cannot be read.")
         }
         return Ingestion(documentID: Self.document, jobID: Self.job)
+    }
+
+    func ingest(address: String, into collection: Identifier?, for principal: Principal)
+        async throws -> Ingestion
+    {
+        try await ingest(
+            Upload(
+                name: address, mediaType: "", bytes: [], collectionID: collection, source: address),
+            for: principal)
     }
 
     func remove(document: Identifier, for principal: Principal) async throws {
