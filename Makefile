@@ -9,12 +9,15 @@ SHELL := bash
 BUILD_PACKAGES := libsqlite3-dev libcurl4-openssl-dev libssl-dev libopenblas-dev libxml2-dev \
                   zlib1g-dev poppler-utils libjs-marked python3 python3-pip python3-venv ca-certificates
 TEST_PACKAGES  := chromium
+# Beside which the gateway is measured.
+BENCH_PACKAGES := nginx-light
 
 MODELS ?= models
 DATA   ?= data
 BINARY := .build/release/heptad
 
 .PHONY: help run test test-clients build models format lint bench packages test-packages \
+        bench-packages \
         bench-appliance bench-local bench-vector bench-gateway
 
 help: ## this list
@@ -48,8 +51,10 @@ format: ## lay out the Swift sources the house way
 lint: ## fail where the layout differs
 	swift format lint --strict -r Sources Tests Package.swift
 
-bench: build models ## measure, one JSON line a figure; bench-local and so on measure one suite
+bench: build models bench-packages ## measure, one JSON line a figure; bench-local and so on measure one suite
 	Benchmarks/run.sh
+
+bench-gateway: bench-packages
 
 bench-appliance bench-local bench-vector bench-gateway: build models
 	Benchmarks/run.sh $(@:bench-%=%)
@@ -83,6 +88,8 @@ $(MODELS)/all-MiniLM-L6-v2/model.safetensors: | packages
 packages: ; @$(call install,$(BUILD_PACKAGES))
 
 test-packages: ; @$(call install,$(TEST_PACKAGES))
+
+bench-packages: ; @$(call install,$(BENCH_PACKAGES))
 
 # $(call install,names): what Debian's package manager does not have installed yet.
 define install

@@ -129,6 +129,7 @@ class Heptad(Process):
         with open(settings, "w") as file:
             file.write(
                 "gateway:\n  requests_per_minute: 1000000\n  requests_burst: 1000000\n"
+                "  streams_max: 10000\n"
                 f"inference:\n  local:\n    threads: {threads}\n{inference}")
         super().__init__(
             [BINARY, "serve", "--config", settings, "--data", self.folder, "--models", MODELS,

@@ -249,7 +249,7 @@ extension ServerTests {
                 .toolCall(ToolCallPiece(index: 0, arguments: "{}")),
             ]
             let sent = events.compactMap { choice.receive($0) } + [choice.end(.toolCalls)]
-            let json = try sent.map { try JSONValue(parsing: try JSON.encode($0)) }
+            let json = try sent.map { try $0.json() }
             let top: JSONValue = ["token": "a", "bytes": [97], "logprob": .number("-0.5")]
             let logprobs: JSONValue = [
                 "content": [
@@ -279,7 +279,7 @@ extension ServerTests {
                     chunk(["tool_calls": [["index": 0, "function": ["arguments": "{}"]]]]),
                     chunk([:], "tool_calls"),
                 ])
-            let whole = try JSONValue(parsing: try JSON.encode(choice.whole(.toolCalls)))
+            let whole = try choice.whole(.toolCalls).json()
             #expect(whole["logprobs"] == logprobs)
             #expect(
                 whole["message"]?["tool_calls"] == [

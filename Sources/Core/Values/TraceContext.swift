@@ -11,10 +11,11 @@ package enum TraceContext {
     }
 
     package static func traceID(of context: ServiceContext) -> String? {
-        guard let header = headers(of: context)["traceparent"] else { return nil }
-        let parts = header.split(separator: "-")
-        guard parts.count >= 4, parts[1].utf8.count == 32 else { return nil }
-        return String(parts[1])
+        var header = ""
+        InstrumentationSystem.instrument.inject(context, into: &header, using: ParentInjector())
+        // `00-`, the trace, `-`, and what else there is.
+        guard header.utf8.count >= 55 else { return nil }
+        return String(header.dropFirst(3).prefix(32))
     }
 
     /// The headers that carry the trace to another server: `traceparent`, and `tracestate` if any.
@@ -22,6 +23,12 @@ package enum TraceContext {
         var headers: [String: String] = [:]
         InstrumentationSystem.instrument.inject(context, into: &headers, using: HeaderInjector())
         return headers
+    }
+}
+
+private struct ParentInjector: Injector {
+    func inject(_ value: String, forKey key: String, into carrier: inout String) {
+        if key == "traceparent" { carrier = value }
     }
 }
 

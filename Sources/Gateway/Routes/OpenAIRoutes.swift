@@ -66,11 +66,11 @@ struct OpenAIRoutes: Sendable {
 
     @Sendable private func complete(_ call: Call) async throws -> Response {
         let principal = try call.principal
-        let bytes = try await call.body()
-        let body = try JSON.decode(OpenAIChatRequest.self, from: bytes)
+        let json = try JSON.value(of: try await call.body())
+        let body = try OpenAIChatRequest(try JSONFields(json))
         let name = try await model.name(asked: body.model)
         let request = try body.call(
-            of: principal, model: name, body: try JSONValue(parsing: bytes.readableBytesView),
+            of: principal, model: name, body: json,
             purpose: Self.purpose)
         let events = body.stream == true ? try streams.stream(for: principal.userID) : nil
         let calls = OpenCalls(try await open(request, count: body.choiceCount))
@@ -79,7 +79,7 @@ struct OpenAIRoutes: Sendable {
             created: environment.now().seconds, model: name)
         guard let events else { return try await answer(calls, header, call) }
         return stream(
-            calls, header, call, events, withUsage: body.streamOptions?.includeUsage == true)
+            calls, header, call, events, withUsage: body.includesUsage)
     }
 
     /// One call for each choice. The seeds follow each other, so that a seed means the same choices.
@@ -128,12 +128,13 @@ struct OpenAIRoutes: Sendable {
         let ended = try await call.context.connection.whileOpen {
             try await calls.run { _ in }
         }
-        var response = try Response.json(
-            OpenAIChatAnswer(
+        var response = Response.json(
+            try OpenAIChatAnswer(
                 id: header.id, object: "chat.completion", created: header.created,
                 model: header.model,
                 choices: ended.map { $0.choice.whole($0.completion.finishReason) },
-                usage: OpenAIUsage(ended.map(\.completion.usage))))
+                usage: OpenAIUsage(ended.map(\.completion.usage))
+            ).json())
         let cost = ended.reduce(Int64(0)) { $0 &+ $1.completion.cost.rawValue }
         response.headers[.callCost] = "\(cost)"
         let saved = ended.compactMap(\.completion.saved)
@@ -153,13 +154,16 @@ struct OpenAIRoutes: Sendable {
                 for index in 0..<calls.count {
                     let role = OpenAIChatAnswer.Message(role: "assistant", content: "")
                     try await sink.send(
-                        data: header.chunk(OpenAIChatAnswer.Choice(index: index, delta: role)))
+                        data: header.chunk(OpenAIChatAnswer.Choice(index: index, delta: role))
+                            .json())
                 }
-                let ended = try await calls.run { try await sink.send(data: header.chunk($0)) }
+                let ended = try await calls.run {
+                    try await sink.send(data: header.chunk($0).json())
+                }
                 if withUsage {
                     var last = header.chunk(nil)
                     last.usage = OpenAIUsage(ended.map(\.completion.usage))
-                    try await sink.send(data: last)
+                    try await sink.send(data: last.json())
                 }
             } catch {
                 guard !Task.isCancelled else { throw error }

@@ -14,6 +14,11 @@ struct EventSink: Sendable {
         try await send(id: id, event: event, text: try JSON.text(data))
     }
 
+    /// JSON whose members stand in their own order.
+    func send(id: Int? = nil, event: String? = nil, data: JSONValue) async throws {
+        try await send(id: id, event: event, text: data.text)
+    }
+
     /// `text` has no line breaks: JSON as we write it has none.
     func send(id: Int? = nil, event: String? = nil, text: String) async throws {
         var frame = ByteBuffer()

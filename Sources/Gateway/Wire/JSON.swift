@@ -34,6 +34,16 @@ enum JSON {
         }
     }
 
+    /// Any JSON, its members in their order.
+    static func value(of body: ByteBuffer) throws -> JSONValue {
+        guard body.readableBytes > 0 else {
+            throw Refusal.invalid("The body is empty; it has to be JSON.")
+        }
+        do { return try JSONValue(parsing: body.readableBytesView) } catch {
+            throw Refusal.invalid("The body is not valid JSON.", cause: error)
+        }
+    }
+
     private static func refusal(for error: DecodingError) -> Refusal {
         var path: [any CodingKey] = []
         var message: String

@@ -12,6 +12,8 @@ extension JSONValue: ExpressibleByStringLiteral, ExpressibleByBooleanLiteral,
         self = .object(elements.map { Member($0, $1) })
     }
 
+    static func of(_ number: Int) -> JSONValue { .number(String(number)) }
+
     /// Sorted by key, so that it is the same each time.
     init(_ members: [String: JSONValue]) {
         self = .object(members.sorted { $0.key < $1.key }.map { Member($0.key, $0.value) })

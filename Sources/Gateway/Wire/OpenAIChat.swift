@@ -1,56 +1,66 @@
 import Core
-import Foundation
 import HTTPTypes
 
 /// `POST /v1/chat/completions`, as far as it is spoken here. Fields that are not named are ignored;
 /// those that would change the answer and cannot be honoured are refused.
-struct OpenAIChatRequest: Decodable {
-    struct StreamOptions: Decodable {
-        let includeUsage: Bool?
-
-        enum CodingKeys: String, CodingKey { case includeUsage = "include_usage" }
-    }
-
+struct OpenAIChatRequest {
     let model: String?
     let messages: [OpenAIMessage]
     let stream: Bool?
-    let streamOptions: StreamOptions?
-    let maxTokens: Int?
-    let maxCompletionTokens: Int?
+    let includesUsage: Bool
+    let outputTokensMax: Int?
     let temperature: Double?
     let topP: Double?
     let topK: Int?
     let minP: Double?
-    let stop: OneOrMany?
-    let seed: Int64?
-    let n: Int?
-    let functions: [UnreadJSON]?
+    let stop: [String]
+    let seed: Int?
+    let choices: Int?
+    let hasFunctions: Bool
     let logprobs: Bool?
     let topLogprobs: Int?
     let presencePenalty: Double?
     let frequencyPenalty: Double?
     let repetitionPenalty: Double?
-    let logitBias: [String: Double]?
+    let logitBias: [(token: String, amount: Double)]
     let parallelToolCalls: Bool?
     /// `auto` leaves the oldest messages out where the conversation is too long.
     let truncation: String?
-    let modalities: [String]?
+    let modalities: [String]
 
-    enum CodingKeys: String, CodingKey {
-        case model, messages, stream, temperature, stop, seed, n, functions, logprobs
-        case modalities, truncation
-        case streamOptions = "stream_options"
-        case maxTokens = "max_tokens"
-        case maxCompletionTokens = "max_completion_tokens"
-        case topP = "top_p"
-        case topK = "top_k"
-        case minP = "min_p"
-        case topLogprobs = "top_logprobs"
-        case presencePenalty = "presence_penalty"
-        case frequencyPenalty = "frequency_penalty"
-        case repetitionPenalty = "repetition_penalty"
-        case logitBias = "logit_bias"
-        case parallelToolCalls = "parallel_tool_calls"
+    /// Throws a refusal that names the field.
+    init(_ fields: JSONFields) throws {
+        model = try fields.string("model")
+        messages = try fields.required("messages", fields.list("messages")).map {
+            try OpenAIMessage($0)
+        }
+        stream = try fields.bool("stream")
+        includesUsage = try fields.fields("stream_options")?.bool("include_usage") ?? false
+        outputTokensMax = try fields.int("max_completion_tokens") ?? fields.int("max_tokens")
+        temperature = try fields.number("temperature")
+        topP = try fields.number("top_p")
+        topK = try fields.int("top_k")
+        minP = try fields.number("min_p")
+        let only = fields["stop"]?.string
+        stop = try only.map { [$0] } ?? fields.strings("stop") ?? []
+        seed = try fields.int("seed")
+        choices = try fields.int("n")
+        hasFunctions = try fields.array("functions")?.isEmpty == false
+        logprobs = try fields.bool("logprobs")
+        topLogprobs = try fields.int("top_logprobs")
+        presencePenalty = try fields.number("presence_penalty")
+        frequencyPenalty = try fields.number("frequency_penalty")
+        repetitionPenalty = try fields.number("repetition_penalty")
+        let biases = try fields.fields("logit_bias")
+        logitBias = try (biases?.value.members ?? []).map { member in
+            guard let amount = member.value.double else {
+                throw JSONFields.refusal("logit_bias.\(member.key)", "has to be a number.")
+            }
+            return (member.key, amount)
+        }
+        parallelToolCalls = try fields.bool("parallel_tool_calls")
+        truncation = try fields.string("truncation")
+        modalities = try fields.strings("modalities") ?? []
     }
 
     static let messagesMax = 4096
@@ -82,13 +92,13 @@ struct OpenAIChatRequest: Decodable {
     }
 
     /// How many answers are wanted.
-    var choiceCount: Int { n ?? 1 }
+    var choiceCount: Int { choices ?? 1 }
 
     private func sampling() throws -> SamplingOptions {
         var options = SamplingOptions(
             temperature: temperature, topK: topK, topP: topP, minP: minP,
-            seed: seed.map { UInt64(bitPattern: $0) }, stop: stop?.texts ?? [],
-            outputTokensMax: maxCompletionTokens ?? maxTokens)
+            seed: seed.map { UInt64(bitPattern: Int64($0)) }, stop: stop,
+            outputTokensMax: outputTokensMax)
         try options.validate(naming: .openAI)
         func check(_ value: Double?, _ range: ClosedRange<Double>, _ name: String) throws {
             guard let value, !range.contains(value) else { return }
@@ -100,7 +110,7 @@ struct OpenAIChatRequest: Decodable {
         options.presencePenalty = presencePenalty
         options.frequencyPenalty = frequencyPenalty
         options.repetitionPenalty = repetitionPenalty
-        for (key, amount) in logitBias ?? [:] {
+        for (key, amount) in logitBias {
             guard let token = Int(key), (0..<1 << 24).contains(token) else {
                 throw Self.refusal("logit_bias", "has a key that is not the number of a token.")
             }
@@ -125,7 +135,7 @@ struct OpenAIChatRequest: Decodable {
     }
 
     private func refuseUnsupported() throws {
-        guard functions?.isEmpty ?? true else {
+        guard !hasFunctions else {
             throw Self.unsupported("functions", "Functions are called tools now: send `tools`.")
         }
         guard (1...Self.choicesMax).contains(choiceCount) else {
@@ -134,7 +144,7 @@ struct OpenAIChatRequest: Decodable {
         guard ["auto", "disabled"].contains(truncation ?? "disabled") else {
             throw Self.refusal("truncation", "has to be auto or disabled.")
         }
-        guard modalities?.allSatisfy({ $0 == "text" }) ?? true else {
+        guard modalities.allSatisfy({ $0 == "text" }) else {
             throw Self.unsupported("modalities", "Only text is written here.")
         }
     }
@@ -154,58 +164,47 @@ struct OpenAIChatRequest: Decodable {
 }
 
 /// A message, its content as text or as an array of parts.
-struct OpenAIMessage: Decodable {
-    struct Part: Decodable {
-        struct Image: Decodable {
-            let url: String?
-            let detail: String?
-        }
-
+struct OpenAIMessage {
+    struct Part {
         let type: String
         let text: String?
-        let image: Image?
+        let imageURL: String?
+        let detail: String?
+        let hasImage: Bool
 
-        enum CodingKeys: String, CodingKey {
-            case type, text
-            case image = "image_url"
+        init(_ fields: JSONFields) throws {
+            type = try fields.required("type", fields.string("type"))
+            text = try fields.string("text")
+            let image = try fields.fields("image_url")
+            hasImage = image != nil
+            imageURL = try image?.string("url")
+            detail = try image?.string("detail")
         }
     }
 
-    enum Content: Decodable {
+    enum Content {
         case text(String)
         case parts([Part])
-
-        init(from decoder: any Decoder) throws {
-            let container = try decoder.singleValueContainer()
-            if let text = try? container.decode(String.self) {
-                self = .text(text)
-            } else {
-                self = .parts(try container.decode([Part].self))
-            }
-        }
-    }
-
-    struct Call: Decodable {
-        struct Function: Decodable {
-            let name: String
-            let arguments: String
-        }
-
-        let id: String
-        let type: String?
-        let function: Function?
     }
 
     let role: String
     let content: Content?
     let name: String?
-    let toolCalls: [Call]?
+    let toolCalls: [JSONFields]
     let toolCallID: String?
 
-    enum CodingKeys: String, CodingKey {
-        case role, content, name
-        case toolCalls = "tool_calls"
-        case toolCallID = "tool_call_id"
+    init(_ fields: JSONFields) throws {
+        role = try fields.required("role", fields.string("role"))
+        if let text = fields["content"]?.string {
+            content = .text(text)
+        } else if fields["content"] == nil || fields["content"]?.array != nil {
+            content = try fields.list("content").map { .parts(try $0.map { try Part($0) }) }
+        } else {
+            throw fields.refusal("content", "has to be a string or an array of parts.")
+        }
+        name = try fields.string("name")
+        toolCalls = try fields.list("tool_calls") ?? []
+        toolCallID = try fields.string("tool_call_id")
     }
 
     func message(at index: Int) throws -> ChatMessage {
@@ -228,16 +227,20 @@ struct OpenAIMessage: Decodable {
             }
             message.toolCallID = toolCallID
         }
-        let calls = toolCalls ?? []
-        guard calls.isEmpty || role == .assistant, calls.count <= OpenAITools.toolsMax else {
+        guard toolCalls.isEmpty || role == .assistant, toolCalls.count <= OpenAITools.toolsMax
+        else {
             throw OpenAIChatRequest.refusal("\(field).tool_calls", "is for an assistant's message.")
         }
-        message.toolCalls = try calls.enumerated().map { place, call in
-            guard let function = call.function, call.type ?? "function" == "function" else {
-                throw OpenAIChatRequest.refusal(
-                    "\(field).tool_calls[\(place)]", "has to be the call of a function.")
+        message.toolCalls = try toolCalls.map { call in
+            guard let function = try call.fields("function"),
+                try call.string("type") ?? "function" == "function"
+            else {
+                throw OpenAIChatRequest.refusal(call.path, "has to be the call of a function.")
             }
-            return ToolCall(id: call.id, name: function.name, arguments: function.arguments)
+            return ToolCall(
+                id: try call.required("id", call.string("id")),
+                name: try function.required("name", function.string("name")),
+                arguments: try function.required("arguments", function.string("arguments")))
         }
         return message
     }
@@ -248,16 +251,16 @@ struct OpenAIMessage: Decodable {
         case .parts(let parts):
             return try parts.enumerated().map { place, part in
                 let field = "\(field).content[\(place)]"
-                switch (part.type, part.text, part.image) {
-                case ("text", let text?, _): return .text(text)
-                case ("image_url", _, let image?) where role == .user:
-                    guard let source = image.url.flatMap(ImageAddress.source) else {
+                switch (part.type, part.text) {
+                case ("text", let text?): return .text(text)
+                case ("image_url", _) where role == .user && part.hasImage:
+                    guard let source = part.imageURL.flatMap(ImageAddress.source) else {
                         throw OpenAIChatRequest.refusal(
                             "\(field).image_url.url",
                             "has to be an https address, or a PNG, JPEG, GIF or WebP image as"
                                 + " data:image/png;base64,...")
                     }
-                    return .image(ChatImage(source, detail: image.detail))
+                    return .image(ChatImage(source, detail: part.detail))
                 default:
                     throw OpenAIChatRequest.unsupported(
                         field, "Text and, from users, images are read here; audio and files not.")
@@ -268,25 +271,6 @@ struct OpenAIMessage: Decodable {
                 throw OpenAIChatRequest.refusal("\(field).content", "is missing.")
             }
             return []
-        }
-    }
-}
-
-/// Something of JSON that is there, whatever it is.
-struct UnreadJSON: Decodable {
-    init(from decoder: any Decoder) {}
-}
-
-/// `"a"` or `["a", "b"]`.
-struct OneOrMany: Decodable {
-    let texts: [String]
-
-    init(from decoder: any Decoder) throws {
-        let container = try decoder.singleValueContainer()
-        if let text = try? container.decode(String.self) {
-            texts = [text]
-        } else {
-            texts = try container.decode([String].self)
         }
     }
 }

@@ -1,53 +1,37 @@
 import Core
 
-struct OpenAIUsage: Encodable {
-    struct PromptDetails: Encodable {
-        let cachedTokens: Int
-        let cacheWriteTokens: Int
-
-        enum CodingKeys: String, CodingKey {
-            case cachedTokens = "cached_tokens"
-            case cacheWriteTokens = "cache_write_tokens"
-        }
-    }
-
-    struct CompletionDetails: Encodable {
-        let reasoningTokens: Int
-
-        enum CodingKeys: String, CodingKey { case reasoningTokens = "reasoning_tokens" }
-    }
-
+struct OpenAIUsage {
     let promptTokens: Int
     let completionTokens: Int
-    let totalTokens: Int
-    let promptDetails: PromptDetails
-    let completionDetails: CompletionDetails
-
-    enum CodingKeys: String, CodingKey {
-        case promptTokens = "prompt_tokens"
-        case completionTokens = "completion_tokens"
-        case totalTokens = "total_tokens"
-        case promptDetails = "prompt_tokens_details"
-        case completionDetails = "completion_tokens_details"
-    }
+    let cachedTokens: Int
+    let cacheWriteTokens: Int
+    let reasoningTokens: Int
 
     /// Of all choices together: their prompt is one, and counts once.
     init(_ usages: [TokenUsage]) {
         promptTokens = usages.first?.input ?? 0
         completionTokens = usages.reduce(0) { $0 &+ $1.output }
-        totalTokens = promptTokens &+ completionTokens
-        promptDetails = PromptDetails(
-            cachedTokens: usages.first?.cacheRead ?? 0,
-            cacheWriteTokens: usages.first?.cacheWrite ?? 0)
-        completionDetails = CompletionDetails(
-            reasoningTokens: usages.reduce(0) { $0 &+ $1.reasoning })
+        cachedTokens = usages.first?.cacheRead ?? 0
+        cacheWriteTokens = usages.first?.cacheWrite ?? 0
+        reasoningTokens = usages.reduce(0) { $0 &+ $1.reasoning }
+    }
+
+    var json: JSONValue {
+        [
+            "prompt_tokens": .of(promptTokens), "completion_tokens": .of(completionTokens),
+            "total_tokens": .of(promptTokens &+ completionTokens),
+            "prompt_tokens_details": [
+                "cached_tokens": .of(cachedTokens), "cache_write_tokens": .of(cacheWriteTokens),
+            ],
+            "completion_tokens_details": ["reasoning_tokens": .of(reasoningTokens)],
+        ]
     }
 }
 
 /// An answer in one piece, or one chunk of a stream: the two differ in `message` and `delta`.
-struct OpenAIChatAnswer: Encodable {
+struct OpenAIChatAnswer {
     /// A message, or what is new of one.
-    struct Message: Encodable {
+    struct Message {
         var role: String?
         var content: String?
         /// What OpenAI's own API does not show, as DeepSeek, vLLM and others do.
@@ -56,40 +40,45 @@ struct OpenAIChatAnswer: Encodable {
         /// Whole messages have all of their fields, be they null.
         var isWhole = false
 
-        enum CodingKeys: String, CodingKey {
-            case role, content, refusal
-            case reasoning = "reasoning_content"
-            case toolCalls = "tool_calls"
-        }
-
-        func encode(to encoder: any Encoder) throws {
-            var container = encoder.container(keyedBy: CodingKeys.self)
-            try container.encodeIfPresent(role, forKey: .role)
-            if isWhole {
-                try container.encode(content, forKey: .content)
-                try container.encodeNil(forKey: .refusal)
-            } else {
-                try container.encodeIfPresent(content, forKey: .content)
+        var json: JSONValue {
+            var fields: [JSONValue.Member] = []
+            if let role { fields.append(.init("role", .string(role))) }
+            if let content {
+                fields.append(.init("content", .string(content)))
+            } else if isWhole {
+                fields.append(.init("content", .null))
             }
-            try container.encodeIfPresent(reasoning, forKey: .reasoning)
-            try container.encodeIfPresent(toolCalls, forKey: .toolCalls)
+            if isWhole { fields.append(.init("refusal", .null)) }
+            if let reasoning { fields.append(.init("reasoning_content", .string(reasoning))) }
+            if let toolCalls {
+                fields.append(.init("tool_calls", .array(toolCalls.map(\.json))))
+            }
+            return .object(fields)
         }
     }
 
-    struct ToolCall: Encodable {
-        struct Function: Encodable {
-            var name: String?
-            var arguments: String
-        }
-
+    struct ToolCall {
         /// Nil in a whole answer.
         var index: Int?
         var id: String?
         var type: String?
-        var function: Function
+        var name: String?
+        var arguments: String
+
+        var json: JSONValue {
+            var fields: [JSONValue.Member] = []
+            if let index { fields.append(.init("index", .of(index))) }
+            if let id { fields.append(.init("id", .string(id))) }
+            if let type { fields.append(.init("type", .string(type))) }
+            var function: [JSONValue.Member] = []
+            if let name { function.append(.init("name", .string(name))) }
+            function.append(.init("arguments", .string(arguments)))
+            fields.append(.init("function", .object(function)))
+            return .object(fields)
+        }
     }
 
-    struct Choice: Encodable {
+    struct Choice {
         var index = 0
         var message: Message?
         var delta: Message?
@@ -98,20 +87,17 @@ struct OpenAIChatAnswer: Encodable {
         /// Ours: another candidate answers from here on. Clients pass over what they do not know.
         var switched: CandidateSwitch?
 
-        enum CodingKeys: String, CodingKey {
-            case index, message, delta, logprobs
-            case switched = "heptad_switched"
-            case finishReason = "finish_reason"
-        }
-
-        func encode(to encoder: any Encoder) throws {
-            var container = encoder.container(keyedBy: CodingKeys.self)
-            try container.encode(index, forKey: .index)
-            try container.encodeIfPresent(message, forKey: .message)
-            try container.encodeIfPresent(delta, forKey: .delta)
-            try container.encodeIfPresent(switched, forKey: .switched)
-            try container.encode(logprobs, forKey: .logprobs)
-            try container.encode(finishReason, forKey: .finishReason)
+        func json() throws -> JSONValue {
+            var fields: [JSONValue.Member] = [.init("index", .of(index))]
+            if let message { fields.append(.init("message", message.json)) }
+            if let delta { fields.append(.init("delta", delta.json)) }
+            if let switched {
+                fields.append(
+                    .init("heptad_switched", try JSONValue(parsing: try JSON.encode(switched))))
+            }
+            fields.append(.init("logprobs", logprobs?.json ?? .null))
+            fields.append(.init("finish_reason", finishReason.map { .string($0) } ?? .null))
+            return .object(fields)
         }
     }
 
@@ -121,6 +107,16 @@ struct OpenAIChatAnswer: Encodable {
     let model: String
     var choices: [Choice]
     var usage: OpenAIUsage?
+
+    func json() throws -> JSONValue {
+        var fields: [JSONValue.Member] = [
+            .init("id", .string(id)), .init("object", .string(object)),
+            .init("created", .number(String(created))), .init("model", .string(model)),
+            .init("choices", .array(try choices.map { try $0.json() })),
+        ]
+        if let usage { fields.append(.init("usage", usage.json)) }
+        return .object(fields)
+    }
 }
 
 extension Completion.FinishReason {
@@ -135,40 +131,35 @@ extension Completion.FinishReason {
 }
 
 /// How likely each token was.
-struct OpenAILogprobs: Encodable {
-    struct Token: Encodable {
-        let token: String
-        let logprob: Double
-        let bytes: [UInt8]
-        /// Nil in one that is an alternative itself.
-        let topLogprobs: [Token]?
-
-        enum CodingKeys: String, CodingKey {
-            case token, logprob, bytes
-            case topLogprobs = "top_logprobs"
-        }
-
-        init(_ token: TokenLogprob, isAlternative: Bool = false) {
-            self.token = token.token
-            logprob = token.logprob
-            bytes = token.bytes
-            topLogprobs = isAlternative ? nil : token.top.map { Token($0, isAlternative: true) }
-        }
-    }
-
-    let content: [Token]
-
-    enum CodingKeys: String, CodingKey { case content, refusal }
+struct OpenAILogprobs {
+    private let tokens: [TokenLogprob]
 
     /// Nil for none.
     init?(_ tokens: [TokenLogprob]) {
         guard !tokens.isEmpty else { return nil }
-        content = tokens.map { Token($0) }
+        self.tokens = tokens
     }
 
-    func encode(to encoder: any Encoder) throws {
-        var container = encoder.container(keyedBy: CodingKeys.self)
-        try container.encode(content, forKey: .content)
-        try container.encodeNil(forKey: .refusal)
+    var json: JSONValue {
+        [
+            "content": .array(
+                tokens.map { token in
+                    var fields = Self.fields(token)
+                    fields.append(
+                        .init("top_logprobs", .array(token.top.map { .object(Self.fields($0)) })))
+                    return .object(fields)
+                }), "refusal": .null,
+        ]
     }
+
+    private static func fields(_ token: TokenLogprob) -> [JSONValue.Member] {
+        [
+            .init("token", .string(token.token)),
+            .init("logprob", .number("\(token.logprob.isFinite ? token.logprob : leastLogprob)")),
+            .init("bytes", .array(token.bytes.map { .of(Int($0)) })),
+        ]
+    }
+
+    // As OpenAI writes what is all but impossible.
+    private static let leastLogprob = -9999.0
 }

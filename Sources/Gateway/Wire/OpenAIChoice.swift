@@ -40,8 +40,7 @@ struct OpenAIChoice: Sendable {
                 OpenAIChatAnswer.Message(toolCalls: [
                     OpenAIChatAnswer.ToolCall(
                         index: piece.index, id: piece.id, type: piece.id == nil ? nil : "function",
-                        function: OpenAIChatAnswer.ToolCall.Function(
-                            name: piece.name, arguments: piece.arguments))
+                        name: piece.name, arguments: piece.arguments)
                 ]))
         }
     }
@@ -57,9 +56,7 @@ struct OpenAIChoice: Sendable {
     func whole(_ reason: Completion.FinishReason) -> OpenAIChatAnswer.Choice {
         let calls = calls.sorted { $0.key < $1.key }.map { _, call in
             OpenAIChatAnswer.ToolCall(
-                id: call.id, type: "function",
-                function: OpenAIChatAnswer.ToolCall.Function(
-                    name: call.name, arguments: call.arguments))
+                id: call.id, type: "function", name: call.name, arguments: call.arguments)
         }
         return OpenAIChatAnswer.Choice(
             index: index,

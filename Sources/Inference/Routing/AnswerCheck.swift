@@ -50,11 +50,19 @@ struct AnswerCheck: Sendable {
 
     static func refuses(_ text: String) -> Bool {
         guard text.utf8.count <= refusalBytesMax else { return false }
+        // Nearly all answers begin with another letter, and are done.
+        guard let first = text.unicodeScalars.first(where: \.properties.isAlphabetic),
+            initials.contains(first)
+        else { return false }
         let start = text.prefix(120).lowercased().replacing("\u{2019}", with: "'")
             .drop { !$0.isLetter }
         return openings.contains { start.hasPrefix($0) }
     }
 
+    private static let initials = Set(
+        openings.compactMap(\.unicodeScalars.first).flatMap { scalar in
+            "\(scalar)\(scalar.properties.uppercaseMapping)".unicodeScalars
+        })
     private static let openings: [String] = [
         "i can't", "i cannot", "i'm sorry, but i", "i am sorry, but i", "sorry, but i", "sorry, i",
         "i'm unable", "i am unable", "i'm not able", "i am not able", "i won't", "i don't know",
