@@ -9,11 +9,8 @@ package struct Collection: Hashable, Codable, Sendable {
     package init(
         id: Identifier, name: String, documentCount: Int, passageCount: Int, createdAt: Timestamp
     ) {
-        self.id = id
-        self.name = name
-        self.documentCount = documentCount
-        self.passageCount = passageCount
-        self.createdAt = createdAt
+        (self.id, self.name, self.createdAt) = (id, name, createdAt)
+        (self.documentCount, self.passageCount) = (documentCount, passageCount)
     }
 }
 
@@ -97,13 +94,8 @@ package struct Passage: Hashable, Codable, Sendable {
         id: Identifier, documentID: Identifier, documentName: String, headings: [String],
         text: String, start: Int, end: Int
     ) {
-        self.id = id
-        self.documentID = documentID
-        self.documentName = documentName
-        self.headings = headings
-        self.text = text
-        self.start = start
-        self.end = end
+        (self.id, self.documentID, self.documentName) = (id, documentID, documentName)
+        (self.headings, self.text, self.start, self.end) = (headings, text, start, end)
     }
 }
 
@@ -138,10 +130,7 @@ package struct SearchHit: Hashable, Codable, Sendable {
     package init(
         passage: Passage, score: Double, keywordRank: Int?, vectorRank: Int?, similarity: Double?
     ) {
-        self.passage = passage
-        self.score = score
-        self.keywordRank = keywordRank
-        self.vectorRank = vectorRank
-        self.similarity = similarity
+        (self.passage, self.score, self.similarity) = (passage, score, similarity)
+        (self.keywordRank, self.vectorRank) = (keywordRank, vectorRank)
     }
 }
