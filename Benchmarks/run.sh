@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Measures Heptad, beside its peers where there are some; prints one JSON line for each figure.
-# usage: Benchmarks/run.sh [appliance] [local] [vector] [gateway]     default: all
+# usage: Benchmarks/run.sh [appliance] [local] [vector] [retrieval] [gateway]     default: all
 # Needs .build/release/heptad and the models (`make bench` sees to both). HEPTAD_BINARY and
 # HEPTAD_MODELS name others. Peers go into .build/bench-venv, out of the Python package index.
 set -euo pipefail
@@ -8,7 +8,7 @@ here=$(dirname "$(readlink -f "$0")")
 cd "$here/.."
 
 suites=("$@")
-[ ${#suites[@]} -gt 0 ] || suites=(appliance local vector gateway)
+[ ${#suites[@]} -gt 0 ] || suites=(appliance local vector retrieval gateway)
 for suite in "${suites[@]}"; do
     [ -f "$here/$suite.py" ] || { sed -n '2,5p' "$0" | sed 's/^# //' >&2; exit 2; }
 done

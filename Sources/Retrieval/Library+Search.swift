@@ -6,12 +6,43 @@ import Tracing
 
 extension Library {
     package func search(_ request: SearchRequest) async throws -> [SearchHit] {
+        let limit = limit(of: request)
+        guard limit > 0 else { return [] }
+        return try await measured(limit) { span in
+            let ranking = try await ranking(request, lanes: .both, span)
+            return try await hits(ranking.kept.prefix(limit), of: request.principal.userID)
+        }
+    }
+
+    package func explain(_ request: SearchRequest) async throws -> SearchExplanation {
+        let limit = limit(of: request)
+        let owner = request.principal.userID
+        var explained: Ranking?
+        let hits = try await measured(limit) { span in
+            let ranking = try await ranking(request, lanes: .both, span)
+            explained = ranking
+            return try await self.hits(ranking.kept.prefix(limit), of: owner)
+        }
+        let dropped = try await self.hits((explained?.dropped ?? []).prefix(limit), of: owner)
+        let kind = explained?.kind ?? QuestionKind(request.text)
+        return SearchExplanation(
+            hits: hits, dropped: dropped, question: kind.shape.rawValue,
+            vectorShare: explained?.vectorShare ?? 0, similarityMin: configuration.similarityMin,
+            hasVectors: explained?.hasVectors ?? false)
+    }
+
+    private func limit(of request: SearchRequest) -> Int {
+        min(max(0, request.limit), configuration.candidatesMax)
+    }
+
+    private func measured(
+        _ limit: Int, _ search: (any Span) async throws -> [SearchHit]
+    ) async throws -> [SearchHit] {
         let began = ContinuousClock.now
         let hits = try await withSpan("retrieval", ofKind: .internal) { span in
-            let limit = min(max(0, request.limit), configuration.candidatesMax)
             span.attributes["gen_ai.operation.name"] = "retrieval"
             span.attributes["gen_ai.request.top_k"] = limit
-            let hits = try await search(request, limit: limit, span)
+            let hits = try await search(span)
             span.attributes["heptad.retrieval.hits"] = hits.count
             return hits
         }
@@ -21,54 +52,101 @@ extension Library {
         return hits
     }
 
-    private func search(
-        _ request: SearchRequest, limit: Int, _ span: any Span
+    /// The passages of candidates; those that were removed meanwhile are left out.
+    func hits(
+        _ candidates: ArraySlice<Fusion.Candidate>, of owner: Identifier
     ) async throws -> [SearchHit] {
-        let owner = request.principal.userID
-        let scope = try await documents.scope(request.collectionIDs, of: owner)
-        guard limit > 0, !scope.isEmpty else { return [] }
-        async let found = keywordLane(request.text, scope, span)
-        async let near = vectorLane(request, scope, span)
-        let (keywords, neighbours) = try await (found, near)
-        let candidates = Fusion(
-            constant: configuration.fusionConstant, similarityMin: configuration.similarityMin
-        ).candidates(keywords: keywords, neighbours: neighbours).prefix(limit)
         let passages = try await passages.passages(candidates.map(\.passage), of: owner)
         return candidates.compactMap { candidate in
             passages[candidate.passage].map { passage in
                 SearchHit(
                     passage: passage, score: candidate.score, keywordRank: candidate.keywordRank,
-                    vectorRank: candidate.vectorRank, similarity: candidate.similarity)
+                    vectorRank: candidate.vectorRank, similarity: candidate.similarity,
+                    keywordScore: candidate.keywordScore, isExact: candidate.isExact)
             }
         }
     }
 
-    /// Both lanes are read to one depth whatever the limit is, so that a larger limit only adds.
+    /// The ways in which a search looks. A search takes both; measuring also takes one.
+    enum Lanes: String, CaseIterable {
+        case keyword, vector, both
+    }
+
+    struct Ranking {
+        var kept: [Fusion.Candidate] = []
+        /// Found, and too far from the question.
+        var dropped: [Fusion.Candidate] = []
+        var kind: QuestionKind
+        var vectorShare: Double
+        /// False where the question could not be embedded.
+        var hasVectors = false
+    }
+
+    /// All that is found among the collections, in order. What the limit of the request is makes no
+    /// difference, so that a larger limit only adds.
+    func ranking(
+        _ request: SearchRequest, lanes: Lanes, _ span: any Span
+    ) async throws -> Ranking {
+        let kind = QuestionKind(request.text)
+        let fusion = Fusion(
+            depth: configuration.candidatesMax,
+            vectorShare: kind.vectorShare(configuration.vectorShare),
+            exactBonus: kind.exactBonus, similarityMin: configuration.similarityMin)
+        let scope = try await documents.scope(request.collectionIDs, of: request.principal.userID)
+        var ranking = Ranking(kind: kind, vectorShare: fusion.vectorShare)
+        guard !scope.isEmpty else { return ranking }
+        var evidence = Fusion.Evidence()
+        async let found = lanes == .vector ? [] : keywordLane(request.text, scope, span)
+        async let exact = lanes == .vector ? [] : exactLane(kind, scope)
+        async let near = lanes == .keyword ? nil : vectorLane(request, scope, span)
+        evidence.keywords = try await found
+        evidence.exact = try await exact
+        if let near = try await near {
+            evidence.neighbours = near.neighbours
+            evidence.question = near.question.elements
+            evidence.vectors = try await vectors.elements(
+                of: fusion.passages(evidence), candidate: near.question.candidate,
+                dimensions: near.question.elements.count)
+            ranking.hasVectors = true
+        }
+        (ranking.kept, ranking.dropped) = fusion.candidates(evidence)
+        span.attributes["heptad.retrieval.question"] = kind.shape.rawValue
+        return ranking
+    }
+
     private func keywordLane(
         _ text: String, _ scope: [Int64], _ span: any Span
-    ) async throws -> [Int64] {
+    ) async throws -> [PassageStore.Match] {
         guard let expression = KeywordQuery.expression(for: text) else { return [] }
         let began = ContinuousClock.now
+        // Deeper than candidates go, for the scores of those that only the vectors find.
         let matches = try await passages.matches(
-            expression, in: scope, limit: configuration.candidatesMax)
+            expression, in: scope, limit: configuration.candidatesMax * Self.scoresPerCandidate)
         span.attributes["heptad.retrieval.keyword_hits"] = matches.count
         span.attributes["heptad.retrieval.keyword_ms"] =
             (ContinuousClock.now - began).milliseconds
         return matches
     }
 
-    /// Empty where the question cannot be embedded: then words alone decide.
+    private func exactLane(_ kind: QuestionKind, _ scope: [Int64]) async throws -> [Int64] {
+        guard let expression = kind.exact else { return [] }
+        return try await passages.matches(
+            expression, in: scope, limit: configuration.candidatesMax
+        ).map(\.passage)
+    }
+
+    /// Nil where the question cannot be embedded: then words alone decide.
     private func vectorLane(
         _ request: SearchRequest, _ scope: [Int64], _ span: any Span
-    ) async throws -> [VectorRows.Neighbour] {
-        let text = TextHygiene.cleanLine(request.text).trimmed()
-        guard !text.isEmpty else { return [] }
+    ) async throws -> (question: Vector, neighbours: [VectorRows.Neighbour])? {
+        let text = Self.embedded(request.text)
+        guard !text.isEmpty else { return nil }
         do {
             let began = ContinuousClock.now
             let vectors = try await embedder.vectors(
-                of: [String(text.prefix(Self.questionMax))], for: request.principal,
+                of: [text], for: request.principal,
                 purpose: "search")
-            guard let question = vectors.first else { return [] }
+            guard let question = vectors.first else { return nil }
             questionModel.withLock { $0 = question.candidate }
             let embedded = ContinuousClock.now
             let neighbours = try await index.nearest(
@@ -77,17 +155,23 @@ extension Library {
             span.attributes["heptad.retrieval.vector_ms"] =
                 (ContinuousClock.now - embedded).milliseconds
             span.attributes["heptad.retrieval.vector_hits"] = neighbours.count
-            return neighbours
+            return (question, neighbours)
         } catch {
             let failure = Failure(error)
             if failure.code == .cancelled || Task.isCancelled { throw error }
             Meters.searchesWithoutVectors.increment()
             span.attributes["heptad.retrieval.vectors_failed"] = failure.code.rawValue
             log.notice("Searching by keywords alone.", metadata: ["why": "\(failure)"])
-            return []
+            return nil
         }
+    }
+
+    /// What the embedder reads of a question.
+    static func embedded(_ question: String) -> String {
+        String(TextHygiene.cleanLine(question).trimmed().prefix(questionMax))
     }
 
     /// Characters of a question that are embedded; no model reads more of one.
     private static let questionMax = 4000
+    private static let scoresPerCandidate = 10
 }

@@ -20,8 +20,9 @@ package struct RetrievalConfiguration: Codable, Sendable, Equatable {
     /// How deep each lane, keywords and vectors, is read before the two are fused. Also the most
     /// passages a search can return.
     package var candidatesMax = 100
-    /// The constant of reciprocal rank fusion: larger means that first places count for less.
-    package var fusionConstant = 60
+    /// What meaning weighs against words in the order of what was found, from 0 for words alone to 1.
+    /// For questions with names of a program, codes or quotations in them it is a fifth less.
+    package var vectorShare = 0.5
     /// A passage that no keyword found is left out below this cosine. From -1 to 1.
     package var similarityMin = 0.2
 
@@ -58,8 +59,8 @@ package struct RetrievalConfiguration: Codable, Sendable, Equatable {
             (1...1000).contains(candidatesMax),
             "retrieval.candidates_max must be between 1 and 1000.")
         try check(
-            (1...1000).contains(fusionConstant),
-            "retrieval.fusion_constant must be between 1 and 1000.")
+            (0.0...1.0).contains(vectorShare),
+            "retrieval.vector_share must be between 0 and 1.")
         try check(
             (-1.0...1.0).contains(similarityMin),
             "retrieval.similarity_min must be between -1 and 1.")

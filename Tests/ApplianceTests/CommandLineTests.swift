@@ -10,8 +10,8 @@ import Testing
         #expect(version.exitCode == 0 && version.output.hasPrefix("heptad "))
         let help = try await HeptadBinary.run(["--help"], in: folder)
         let commands = [
-            "serve", "ask", "ingest", "user", "key", "models", "bench", "config", "doctor",
-            "version",
+            "serve", "ask", "search", "ingest", "user", "key", "models", "bench", "eval", "config",
+            "doctor", "version",
         ]
         for command in commands {
             #expect(help.output.contains("  \(command) "), "\(command)")

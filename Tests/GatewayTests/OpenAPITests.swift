@@ -110,7 +110,13 @@ import Testing
             "SearchHit",
             SearchHit(
                 passage: ScriptedLayers.samplePassage, score: 1, keywordRank: 1, vectorRank: 2,
-                similarity: 0.5)
+                similarity: 0.5, keywordScore: 3)
+        ),
+        (
+            "SearchAnswer",
+            SearchExplanation(
+                hits: [], dropped: [], question: "code", vectorShare: 0.4, similarityMin: 0.2,
+                hasVectors: true)
         ),
         (
             "AcceptedUpload",

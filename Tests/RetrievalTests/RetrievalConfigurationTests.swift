@@ -14,7 +14,7 @@ import Testing
         ("retrieval.passage_tokens_max", { $0.passageTokensMax = 3 }),
         ("retrieval.embedding_batch_max", { $0.embeddingBatchMax = 0 }),
         ("retrieval.candidates_max", { $0.candidatesMax = 0 }),
-        ("retrieval.fusion_constant", { $0.fusionConstant = 0 }),
+        ("retrieval.vector_share", { $0.vectorShare = 1.5 }),
         ("retrieval.similarity_min", { $0.similarityMin = .nan }),
     ]
 

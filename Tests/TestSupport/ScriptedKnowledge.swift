@@ -30,6 +30,12 @@ package final class ScriptedKnowledge: KnowledgeBase {
         return Array(hits.prefix(max(0, request.limit)))
     }
 
+    package func explain(_ request: SearchRequest) async throws -> SearchExplanation {
+        SearchExplanation(
+            hits: try await search(request), dropped: [], question: "prose", vectorShare: 0.5,
+            similarityMin: 0, hasVectors: true)
+    }
+
     package func ingest(_ upload: Upload, for principal: Principal) async throws -> Ingestion {
         throw Failure(.unsupported, "A scripted knowledge base takes no documents.")
     }

@@ -10,9 +10,10 @@ package struct HeptadCommand: AsyncParsableCommand {
         discussion: "Start with `heptad serve`, open the printed link, and add a document.",
         version: HeptadVersion.current,
         subcommands: [
-            ServeCommand.self, AskCommand.self, IngestCommand.self, UserCommand.self,
+            ServeCommand.self, AskCommand.self, SearchCommand.self, IngestCommand.self,
+            UserCommand.self,
             KeyCommand.self, ModelsCommand.self, BenchCommand.self, BenchSurpriseCommand.self,
-            BenchEmbeddingsCommand.self,
+            BenchEmbeddingsCommand.self, EvalCommand.self,
             ConfigCommand.self,
             DoctorCommand.self,
             HealthcheckCommand.self,

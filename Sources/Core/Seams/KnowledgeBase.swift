@@ -4,6 +4,9 @@ package protocol KnowledgeBase: Sendable {
     /// The best passages for a question, best first. Empty when nothing matches.
     func search(_ request: SearchRequest) async throws -> [SearchHit]
 
+    /// The same search with how it came about.
+    func explain(_ request: SearchRequest) async throws -> SearchExplanation
+
     /// Keeps the file and enqueues a job that makes it searchable. Throws `unsupported` for a type
     /// that cannot be read, `invalid` for an empty file, `tooLarge` past the configured size.
     func ingest(_ upload: Upload, for principal: Principal) async throws -> Ingestion

@@ -118,19 +118,48 @@ package struct SearchRequest: Codable, Sendable {
 /// A passage that was found, and why.
 package struct SearchHit: Hashable, Codable, Sendable {
     package let passage: Passage
-    /// Fused by reciprocal rank; comparable within one result only.
+    /// Of both lanes together; comparable within one result only.
     package let score: Double
-    /// Place in the keyword lane, from 1; nil where it did not match.
+    /// Place in the keyword lane, from 1; nil where it was not among the best.
     package let keywordRank: Int?
     /// Place in the vector lane, from 1; nil where it was not among the nearest.
     package let vectorRank: Int?
-    /// Cosine of question and passage, where the vector lane saw it.
+    /// Cosine of question and passage; nil where one of them has no vector.
     package let similarity: Double?
+    /// BM25 of the question's words; nil where none of them is in the passage.
+    package let keywordScore: Double?
+    /// Whether it holds word for word what the question quotes or names by a code.
+    package let isExact: Bool
 
     package init(
-        passage: Passage, score: Double, keywordRank: Int?, vectorRank: Int?, similarity: Double?
+        passage: Passage, score: Double, keywordRank: Int?, vectorRank: Int?, similarity: Double?,
+        keywordScore: Double? = nil, isExact: Bool = false
     ) {
         (self.passage, self.score, self.similarity) = (passage, score, similarity)
         (self.keywordRank, self.vectorRank) = (keywordRank, vectorRank)
+        (self.keywordScore, self.isExact) = (keywordScore, isExact)
+    }
+}
+
+/// A search and how its order came about.
+package struct SearchExplanation: Codable, Sendable {
+    package let hits: [SearchHit]
+    /// Found too, but no word fits and the meaning is too far away. Best first.
+    package let dropped: [SearchHit]
+    /// What the question looks like: `quoted`, `code` or `prose`.
+    package let question: String
+    /// What meaning weighed against words; the settings with the look of the question.
+    package let vectorShare: Double
+    package let similarityMin: Double
+    /// False where the question could not be embedded.
+    package let hasVectors: Bool
+
+    package init(
+        hits: [SearchHit], dropped: [SearchHit], question: String, vectorShare: Double,
+        similarityMin: Double, hasVectors: Bool
+    ) {
+        (self.hits, self.dropped, self.question) = (hits, dropped, question)
+        self.vectorShare = vectorShare
+        (self.similarityMin, self.hasVectors) = (similarityMin, hasVectors)
     }
 }

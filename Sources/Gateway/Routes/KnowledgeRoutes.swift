@@ -65,9 +65,11 @@ struct KnowledgeRoutes: Sendable {
                 .delete, "/api/documents/{id}", "Take a document away.", answers: [.noContent],
                 handler: removeDocument),
             Route(
-                .post, "/api/search", "The best passages for a question, best first.",
+                .post, "/api/search",
+                "The best passages for a question, best first; with `explain` also what was found"
+                    + " and left out, and what the order rests on.",
                 body: .json(.reference("SearchQuery")),
-                answers: [.ok(.record(["hits": .list("SearchHit")]))], handler: search),
+                answers: [.ok(.reference("SearchAnswer"))], handler: search),
         ]
     }
 
@@ -156,10 +158,12 @@ struct KnowledgeRoutes: Sendable {
             throw Refusal.invalid(
                 "`collectionIDs` has more than \(ChatRoutes.collectionsMax) entries.")
         }
-        let hits = try await knowledge.search(
-            SearchRequest(
-                principal: principal, text: body.text, collectionIDs: ids, limit: limit))
-        return try .json(["hits": hits])
+        let request = SearchRequest(
+            principal: principal, text: body.text, collectionIDs: ids, limit: limit)
+        guard body.explain == true else {
+            return try .json(["hits": try await knowledge.search(request)])
+        }
+        return try .json(try await knowledge.explain(request))
     }
 }
 
@@ -176,6 +180,7 @@ private struct SearchBody: Decodable {
     let text: String
     let collectionIDs: [Identifier]?
     let limit: Int?
+    let explain: Bool?
 }
 
 private struct DocumentBody: Encodable {

@@ -123,10 +123,17 @@ extension Schema {
         ]),
         "SearchQuery": .record([
             "text": .string, "collectionIDs?": .array(.identifier), "limit?": .integer,
+            "explain?": .boolean,
         ]),
         "SearchHit": .record([
             "passage": .reference("Passage"), "score": .number, "keywordRank?": .integer,
-            "vectorRank?": .integer, "similarity?": .number,
+            "vectorRank?": .integer, "similarity?": .number, "keywordScore?": .number,
+            "isExact": .boolean,
+        ]),
+        "SearchAnswer": .record([
+            "hits": .list("SearchHit"), "dropped?": .list("SearchHit"),
+            "question?": .choice(["quoted", "code", "prose"]), "vectorShare?": .number,
+            "similarityMin?": .number, "hasVectors?": .boolean,
         ]),
     ]
 

@@ -109,24 +109,32 @@ struct PassageStore: Sendable {
 
     // MARK: Search
 
-    /// The numbers of the passages that match an FTS5 expression, best first, among the collections.
-    func matches(_ expression: String, in collections: [Int64], limit: Int) async throws -> [Int64]
+    struct Match: Equatable, Sendable {
+        let passage: Int64
+        /// BM25, larger for better.
+        let score: Double
+    }
+
+    /// The passages that match an FTS5 expression, best first, among the collections.
+    func matches(_ expression: String, in collections: [Int64], limit: Int) async throws -> [Match]
     {
         let scope = String(
             decoding: try JSONEncoder().encode(collections), as: UTF8.self)
         return try await pool.read { database in
-            try Int64.fetchAll(
-                database, sql: Self.matchQuery, arguments: [expression, scope, limit])
+            try Row.fetchAll(
+                database, sql: Self.matchQuery, arguments: [expression, scope, limit]
+            ).map { Match(passage: $0["number"], score: -($0["distance"] as Double)) }
         }
     }
 
     /// Headings count for more than text: they say what all of the passage is about.
     static let matchQuery = """
-        SELECT passage_terms.rowid FROM passage_terms
+        SELECT passage.number, bm25(passage_terms, 2.0, 1.0, 0.5) AS distance
+        FROM passage_terms
         CROSS JOIN passage ON passage.number = passage_terms.rowid
         WHERE passage_terms MATCH ?
             AND passage.collection IN (SELECT value FROM json_each(?))
-        ORDER BY bm25(passage_terms, 2.0, 1.0, 0.5), passage.number LIMIT ?
+        ORDER BY distance, passage.number LIMIT ?
         """
 
     /// The passages of these numbers, of this owner; those that are gone are left out.

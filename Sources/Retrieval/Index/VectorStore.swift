@@ -140,6 +140,42 @@ struct VectorStore: Sendable {
         }
     }
 
+    // MARK: Reading, for a search
+
+    /// The vectors of these passages that a model made, those it has not left out.
+    func elements(
+        of passages: Set<Int64>, candidate: String, dimensions: Int
+    ) async throws -> [Int64: [Float]] {
+        guard !passages.isEmpty else { return [:] }
+        let list = String(decoding: try JSONEncoder().encode(passages), as: UTF8.self)
+        return try await pool.read { database in
+            var found: [Int64: [Float]] = [:]
+            let rows = try Row.fetchCursor(
+                database, sql: Self.elementsQuery, arguments: [list, candidate, dimensions])
+            while let row = try rows.next() {
+                found[row["passage"]] = Self.elements(row["elements"], dimensions: dimensions)
+            }
+            return found
+        }
+    }
+
+    static let elementsQuery = """
+        SELECT vector.passage, vector.elements
+        FROM embedding_model CROSS JOIN json_each(?) AS wanted
+        CROSS JOIN vector ON vector.passage = wanted.value
+            AND vector.model = embedding_model.number
+        WHERE embedding_model.candidate = ? AND embedding_model.dimensions = ?
+        """
+
+    /// Zeros where the row is not as long as it should be.
+    private static func elements(_ data: Data, dimensions: Int) -> [Float] {
+        var elements = Array(repeating: Float(0), count: dimensions)
+        if data.count == dimensions * MemoryLayout<Float>.stride {
+            elements.withUnsafeMutableBytes { _ = data.copyBytes(to: $0) }
+        }
+        return elements
+    }
+
     // MARK: Reading, for the index
 
     /// One vector's row without its elements, in the order of their numbers.
@@ -176,11 +212,7 @@ struct VectorStore: Sendable {
             let statement = try database.cachedStatement(
                 sql: "SELECT elements FROM vector WHERE number = ?")
             let data = try Data.fetchOne(statement, arguments: [entry.number]) ?? Data()
-            var elements = Array(repeating: Float(0), count: dimensions)
-            if data.count == dimensions * MemoryLayout<Float>.stride {
-                elements.withUnsafeMutableBytes { _ = data.copyBytes(to: $0) }
-            }
-            return elements
+            return VectorStore.elements(data, dimensions: dimensions)
         }
     }
 

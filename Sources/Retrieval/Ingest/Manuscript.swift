@@ -3,7 +3,7 @@ import Core
 /// An uploaded file after reading: its text, and the passages it is cut into.
 struct Manuscript: Sendable {
     let text: String
-    let drafts: [PassageStore.Draft]
+    var drafts: [PassageStore.Draft]
     /// Nil for a text too short to resemble another by more than chance.
     let likeness: Likeness?
 
@@ -15,14 +15,23 @@ struct Manuscript: Sendable {
     ) throws {
         let extracted = try DocumentReader(ReadingBudget(limits)).text(
             of: bytes, name: name, mediaType: mediaType)
-        let chunks = Chunker(tokensMax: tokensMax).chunks(of: extracted)
-        guard !chunks.isEmpty else {
+        self.init(
+            extracted, title: extracted.title ?? Self.title(from: name), tokensMax: tokensMax)
+        guard !drafts.isEmpty else {
             throw Failure(.invalid, "“\(name)” has no text that could be searched.")
         }
-        let title = extracted.title ?? Self.title(from: name)
+    }
+
+    /// A plain text whose title is known; without passages where there are no words in it.
+    init(title: String, text: String, tokensMax: Int) throws {
+        let extracted = try ExtractedText(TextHygiene.clean(text), format: .plain)
+        self.init(extracted, title: TextHygiene.cleanLine(title), tokensMax: tokensMax)
+    }
+
+    private init(_ extracted: ExtractedText, title: String, tokensMax: Int) {
         text = extracted.string
         likeness = Likeness(of: extracted.scalars)
-        drafts = chunks.map { chunk in
+        drafts = Chunker(tokensMax: tokensMax).chunks(of: extracted).map { chunk in
             PassageStore.Draft(
                 headings: chunk.headings, context: Self.context(title, chunk.headings),
                 text: extracted.string(chunk.range), range: chunk.range, vector: nil)

@@ -171,6 +171,12 @@ extension ScriptedLayers: KnowledgeBase, Catalogue {
         ]
     }
 
+    func explain(_ request: SearchRequest) async throws -> SearchExplanation {
+        SearchExplanation(
+            hits: try await search(request), dropped: [], question: "prose", vectorShare: 0.5,
+            similarityMin: 0.2, hasVectors: false)
+    }
+
     func ingest(_ upload: Upload, for principal: Principal) async throws -> Ingestion {
         if let id = upload.collectionID { try check(id, Self.collection, principal) }
         let isRefused = state.withLock { state in
