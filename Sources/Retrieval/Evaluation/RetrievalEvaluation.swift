@@ -1,4 +1,5 @@
 package import Core
+import Egress
 import Foundation
 import Tracing
 
@@ -41,7 +42,7 @@ package struct RetrievalEvaluation: Sendable {
             atPath: folder, withIntermediateDirectories: true)
         let library = try Library(
             configuration, folder: folder, embedder: embedder, jobs: NoJobs(),
-            environment: .system)
+            client: HTTPClient(EgressConfiguration()), environment: .system)
         let passages = try await fill(library, with: dataset.corpus, progress)
         var model = ""
         for start in stride(from: 0, to: dataset.queries.count, by: batchMax) {
@@ -78,8 +79,8 @@ package struct RetrievalEvaluation: Sendable {
             let entries = corpus[start..<min(start + batchMax, corpus.count)]
             let tokensMax = configuration.passageTokensMax
             var manuscripts = try await library.reading.run {
-                try entries.map {
-                    try Manuscript(title: $0.title, text: $0.text, tokensMax: tokensMax)
+                entries.map {
+                    Manuscript(title: $0.title, text: $0.text, tokensMax: tokensMax)
                 }
             }
             let vectors = try await library.embedder.vectors(

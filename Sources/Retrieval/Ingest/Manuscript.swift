@@ -23,8 +23,8 @@ struct Manuscript: Sendable {
     }
 
     /// A plain text whose title is known; without passages where there are no words in it.
-    init(title: String, text: String, tokensMax: Int) throws {
-        let extracted = try ExtractedText(TextHygiene.clean(text), format: .plain)
+    init(title: String, text: String, tokensMax: Int) {
+        let extracted = BlockReader(TextHygiene.clean(text), dialect: .plain).read()
         self.init(extracted, title: TextHygiene.cleanLine(title), tokensMax: tokensMax)
     }
 
