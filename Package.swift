@@ -78,7 +78,8 @@ let package = Package(
             ] + telemetry),
         module("Orchestration", ["Core", "Storage", sqlite, lifecycle] + telemetry),
         module(
-            "Retrieval", ["Core", "Storage", "COpenBLAS", "CXML", sqlite, lifecycle] + telemetry),
+            "Retrieval",
+            ["Core", "Storage", "CKernels", "COpenBLAS", "CXML", sqlite, lifecycle] + telemetry),
         module("Inference", ["Core", "Egress", "LocalModels", "Storage", lifecycle] + telemetry),
         module("Observability", ["Core", "Storage", sqlite, lifecycle] + telemetry),
         // The price book is not a resource: CPrices embeds it.
@@ -113,7 +114,7 @@ let package = Package(
         tests("WebChatTests", ["WebChat"]),
         tests("GatewayTests", ["Gateway"]),
         tests("OrchestrationTests", ["Orchestration"]),
-        tests("RetrievalTests", ["Retrieval"]),
+        tests("RetrievalTests", ["Retrieval", "CKernels"]),
         tests("InferenceTests", ["Inference", "Egress"]),
         tests("ObservabilityTests", ["Observability", sqlite, lifecycle] + telemetry),
         tests("AccountingTests", ["Accounting", sqlite]),

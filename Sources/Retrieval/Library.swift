@@ -35,12 +35,12 @@ package final class Library: Sendable {
     ) throws {
         try self.init(
             configuration, folder: folder, embedder: embedder, jobs: jobs,
-            environment: environment, tailRowsMax: 2048)
+            environment: environment, limits: .init())
     }
 
     init(
         _ configuration: RetrievalConfiguration, folder: String, embedder: any Embedder,
-        jobs: any JobQueue, environment: Environment, tailRowsMax: Int
+        jobs: any JobQueue, environment: Environment, limits: VectorIndex.Limits
     ) throws {
         try configuration.validate()
         self.configuration = configuration
@@ -54,6 +54,6 @@ package final class Library: Sendable {
         documents = DocumentStore(pool: store.pool, environment: environment)
         passages = PassageStore(pool: store.pool, environment: environment)
         vectors = VectorStore(pool: store.pool, environment: environment)
-        index = VectorIndex(store: vectors, folder: folder, tailRowsMax: tailRowsMax)
+        index = VectorIndex(store: vectors, folder: folder, limits: limits)
     }
 }

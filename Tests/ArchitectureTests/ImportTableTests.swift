@@ -30,7 +30,7 @@ import Testing
         ]),
         "Orchestration": telemetry.union(["Core", "Storage", "GRDB", "ServiceLifecycle"]),
         "Retrieval": telemetry.union([
-            "Core", "Storage", "COpenBLAS", "CXML", "GRDB", "ServiceLifecycle",
+            "Core", "Storage", "CKernels", "COpenBLAS", "CXML", "GRDB", "ServiceLifecycle",
         ]),
         "Inference": telemetry.union([
             "Core", "Egress", "LocalModels", "ServiceLifecycle", "Storage",

@@ -12,7 +12,7 @@ struct Desk {
     let library: Library
 
     init(
-        embedder: ScriptedEmbedder = ScriptedEmbedder(), tailRowsMax: Int = 2048,
+        embedder: ScriptedEmbedder = ScriptedEmbedder(), limits: VectorIndex.Limits = .init(),
         _ change: (inout RetrievalConfiguration) -> Void = { _ in }
     ) throws {
         var configuration = RetrievalConfiguration()
@@ -23,14 +23,14 @@ struct Desk {
         jobs = ScriptedJobQueue(environment: environment)
         library = try Library(
             configuration, folder: folder.path, embedder: embedder, jobs: jobs,
-            environment: environment, tailRowsMax: tailRowsMax)
+            environment: environment, limits: limits)
     }
 
     /// The same files opened a second time, as another process or after a restart.
-    func another(tailRowsMax: Int = 2048) throws -> Library {
+    func another(limits: VectorIndex.Limits = .init()) throws -> Library {
         try Library(
             RetrievalConfiguration(), folder: folder.path, embedder: embedder, jobs: jobs,
-            environment: .manual(clock, seed: 99), tailRowsMax: tailRowsMax)
+            environment: .manual(clock, seed: 99), limits: limits)
     }
 
     /// Uploads a text and runs its job to the end. Gives the document and what the job reported.
