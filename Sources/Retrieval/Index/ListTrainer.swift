@@ -9,7 +9,7 @@ struct ListTrainer {
     private let listCount: Int
 
     /// Lists for each square root of the rows: more make a search read fewer rows, and training slower.
-    private static let listsPerRoot = 2.0
+    private static let listsPerRoot = 4.0
     private static let listsMax = 8192
     private static let sampleRowsPerList = 32
     private static let rounds = 6
@@ -17,7 +17,7 @@ struct ListTrainer {
     private static let blockRows = 512
     /// Questions whose true neighbours say how many lists must be read, and the share of these to find.
     private static let questions = 200
-    private static let recallAimed = 0.995
+    private static let recallAimed = 0.994
 
     init(_ matrix: MatrixFile) {
         self.matrix = matrix

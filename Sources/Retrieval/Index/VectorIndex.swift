@@ -23,8 +23,8 @@ final class VectorIndex: Sendable {
     struct Limits {
         /// Rows kept in memory before a new file is written, or an eighth of the rows if that is more.
         var tailRowsMax = 2048
-        /// From so many rows on there are lists. Reading all takes as long as lists do at about 5,000;
-        /// but it finds all, and nobody notices the millisecond.
+        /// From so many rows on there are lists. Below, reading all finds all and is soon done; where
+        /// exactly lists begin to pay has not been measured.
         var listedRowsMin = 20_000
     }
 
