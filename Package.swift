@@ -80,8 +80,8 @@ let package = Package(
         module(
             "Retrieval",
             [
-                "Core", "Storage", "Egress", "COpenBLAS", "CProcess", "CXML", "CZip", sqlite,
-                lifecycle,
+                "Core", "Storage", "Egress", "CKernels", "COpenBLAS", "CProcess", "CXML", "CZip",
+                sqlite, lifecycle,
             ] + telemetry),
         module("Inference", ["Core", "Egress", "LocalModels", "Storage", lifecycle] + telemetry),
         module("Observability", ["Core", "Storage", sqlite, lifecycle] + telemetry),
@@ -120,7 +120,7 @@ let package = Package(
         tests("WebChatTests", ["WebChat"]),
         tests("GatewayTests", ["Gateway"]),
         tests("OrchestrationTests", ["Orchestration"]),
-        tests("RetrievalTests", ["Retrieval", "Egress"]),
+        tests("RetrievalTests", ["Retrieval", "Egress", "CKernels"]),
         tests("InferenceTests", ["Inference", "Egress"]),
         tests("ObservabilityTests", ["Observability", sqlite, lifecycle] + telemetry),
         tests("AccountingTests", ["Accounting", sqlite]),

@@ -38,12 +38,13 @@ package final class Library: Sendable {
     ) throws {
         try self.init(
             configuration, folder: folder, embedder: embedder, jobs: jobs,
-            client: client, environment: environment, tailRowsMax: 2048)
+            client: client, environment: environment, limits: .init())
     }
 
     init(
         _ configuration: RetrievalConfiguration, folder: String, embedder: any Embedder,
-        jobs: any JobQueue, client: HTTPClient, environment: Environment, tailRowsMax: Int
+        jobs: any JobQueue, client: HTTPClient, environment: Environment,
+        limits: VectorIndex.Limits
     ) throws {
         try configuration.validate()
         self.configuration = configuration
@@ -58,6 +59,6 @@ package final class Library: Sendable {
         documents = DocumentStore(pool: store.pool, environment: environment)
         passages = PassageStore(pool: store.pool, environment: environment)
         vectors = VectorStore(pool: store.pool, environment: environment)
-        index = VectorIndex(store: vectors, folder: folder, tailRowsMax: tailRowsMax)
+        index = VectorIndex(store: vectors, folder: folder, limits: limits)
     }
 }

@@ -30,7 +30,8 @@ import Testing
         ]),
         "Orchestration": telemetry.union(["Core", "Storage", "GRDB", "ServiceLifecycle"]),
         "Retrieval": telemetry.union([
-            "Core", "Storage", "Egress", "COpenBLAS", "CProcess", "CXML", "CZip", "GRDB",
+            "Core", "Storage", "Egress", "CKernels", "COpenBLAS", "CProcess", "CXML", "CZip",
+            "GRDB",
             "ServiceLifecycle",
         ]),
         "Inference": telemetry.union([

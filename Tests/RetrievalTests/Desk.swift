@@ -14,7 +14,7 @@ struct Desk {
     let client: HTTPClient
 
     init(
-        embedder: ScriptedEmbedder = ScriptedEmbedder(), tailRowsMax: Int = 2048,
+        embedder: ScriptedEmbedder = ScriptedEmbedder(), limits: VectorIndex.Limits = .init(),
         allowedTargets: [String] = [],
         _ change: (inout RetrievalConfiguration) -> Void = { _ in }
     ) throws {
@@ -29,14 +29,14 @@ struct Desk {
         jobs = ScriptedJobQueue(environment: environment)
         library = try Library(
             configuration, folder: folder.path, embedder: embedder, jobs: jobs,
-            client: client, environment: environment, tailRowsMax: tailRowsMax)
+            client: client, environment: environment, limits: limits)
     }
 
     /// The same files opened a second time, as another process or after a restart.
-    func another(tailRowsMax: Int = 2048) throws -> Library {
+    func another(limits: VectorIndex.Limits = .init()) throws -> Library {
         try Library(
             RetrievalConfiguration(), folder: folder.path, embedder: embedder, jobs: jobs,
-            client: client, environment: .manual(clock, seed: 99), tailRowsMax: tailRowsMax)
+            client: client, environment: .manual(clock, seed: 99), limits: limits)
     }
 
     /// Uploads a text and runs its job to the end. Gives the document and what the job reported.

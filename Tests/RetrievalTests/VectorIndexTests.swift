@@ -14,10 +14,12 @@ import Testing
         }
     }
 
+    /// What is found, and the files behind it are written.
     private func names(_ library: Library) async throws -> [String] {
-        try await library.search(
-            SearchRequest(principal: .alice, text: "w3 x3 y3", collectionIDs: [], limit: 50)
-        ).filter { $0.vectorRank != nil }.map(\.passage.documentName)
+        let found = try await library.search(
+            SearchRequest(principal: .alice, text: "w3 x3 y3", collectionIDs: [], limit: 50))
+        try await library.index.settle()
+        return found.filter { $0.vectorRank != nil }.map(\.passage.documentName)
     }
 
     private func file(_ desk: Desk) -> String {
@@ -26,11 +28,11 @@ import Testing
 
     @Test("The matrix file is made when there is enough for one, and read after a restart")
     func file() async throws {
-        let desk = try Desk(tailRowsMax: 4)
+        let desk = try Desk(limits: .small)
         try await filled(desk)
         let before = try await names(desk.library)
         let size = try FileManager.default.attributesOfItem(atPath: file(desk))[.size] as? Int
-        let second = try desk.another(tailRowsMax: 4)
+        let second = try desk.another(limits: .small)
 
         #expect(size == 2 * 4096 + 12 * 96 * 4)
         #expect(before.first == "d3.txt")
@@ -41,7 +43,7 @@ import Testing
         "A matrix file that is missing, cut off, damaged or another's is made again",
         arguments: ["missing", "short", "header", "keys", "garbage", "other"])
     func rebuilt(damage: String) async throws {
-        let desk = try Desk(tailRowsMax: 4)
+        let desk = try Desk(limits: .small)
         try await filled(desk)
         let before = try await names(desk.library)
         let path = file(desk)
@@ -61,7 +63,7 @@ import Testing
             data = try Data(contentsOf: URL(fileURLWithPath: path))
         }
         if damage != "missing" { try data.write(to: URL(fileURLWithPath: path), options: .atomic) }
-        let second = try desk.another(tailRowsMax: 4)
+        let second = try desk.another(limits: .small)
 
         #expect(try await names(second) == before)
         #expect(MatrixFile(path: path, dimensions: 96)?.keys.count == 12)
@@ -69,10 +71,10 @@ import Testing
 
     @Test("What another process adds or takes away is seen in the next search")
     func otherProcess() async throws {
-        let desk = try Desk(tailRowsMax: 4)
+        let desk = try Desk(limits: .small)
         try await filled(desk)
         _ = try await names(desk.library)
-        let second = try desk.another(tailRowsMax: 4)
+        let second = try desk.another(limits: .small)
         _ = try await names(second)
         let documents = try await desk.documents()
         let third = try #require(documents.first { $0.name == "d3.txt" })
@@ -90,7 +92,7 @@ import Testing
 
     @Test("Rows that are gone are dropped from the file in time")
     func compaction() async throws {
-        let desk = try Desk(tailRowsMax: 4)
+        let desk = try Desk(limits: .small)
         try await filled(desk)
         _ = try await names(desk.library)
         for document in try await desk.documents() where document.name != "d3.txt" {
@@ -102,27 +104,73 @@ import Testing
         #expect(MatrixFile(path: file(desk), dimensions: 96)?.keys.count == 1)
     }
 
+    @Test("Lists that are missing or damaged are made again", arguments: ["missing", "damaged"])
+    func lists(damage: String) async throws {
+        let desk = try Desk(limits: .smallLists)
+        try await filled(desk)
+        let before = try await names(desk.library)
+        let path = desk.folder.path + "/vectors-scripted-words-96.ivf"
+        let url = URL(fileURLWithPath: path)
+        let written = try Data(contentsOf: url)
+        var data = written
+        data[data.count - 1] ^= 1
+        try FileManager.default.removeItem(at: url)
+        if damage == "damaged" { try data.write(to: url) }
+        let second = try desk.another(limits: .smallLists)
+
+        #expect(try await names(second) == before)
+        #expect(try Data(contentsOf: url) == written)
+        #expect(try await names(second) == before)
+    }
+
+    @Test("Searches find what is there while documents come and lists are written")
+    func concurrent() async throws {
+        let desk = try Desk(limits: .smallLists)
+        try await filled(desk)
+        let library = desk.library
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            for _ in 0..<4 {
+                group.addTask {
+                    for _ in 0..<25 {
+                        let hits = try await library.search(
+                            SearchRequest(
+                                principal: .alice, text: "w3 x3 y3", collectionIDs: [], limit: 50))
+                        #expect(hits.first?.passage.documentName == "d3.txt")
+                    }
+                }
+            }
+            try await filled(desk, 20...45)
+            try await group.waitForAll()
+        }
+        _ = try await names(library)
+        let found = try await names(library)
+        let afresh = try await names(try desk.another())
+
+        #expect(found.first == "d3.txt" && found == afresh)
+        #expect(MatrixFile(path: file(desk), dimensions: 96).map { $0.keys.count > 30 } == true)
+    }
+
     @Test("The nearest rows are the ones a plain loop finds", arguments: [1, 7, 100])
     func exact(limit: Int) throws {
         let environment = Environment.manual(seed: 5)
         let folder = try TemporaryFolder()
-        let (rows, dimensions) = (2500, 24)
-        let vectors = (0..<rows).map { _ in
+        let (count, dimensions) = (2500, 24)
+        let vectors = (0..<count).map { _ in
             (0..<dimensions).map { _ in Float(environment.random() % 2001) / 1000 - 1 }
         }
         let path = folder.path + "/m.f32"
         try MatrixFile.write(
             to: path, dimensions: dimensions,
-            keys: (1...rows).map { .init(number: Int64($0), stamp: 0) }, row: { vectors[$0] })
+            keys: (1...count).map { .init(number: Int64($0), stamp: 0) }, row: { vectors[$0] })
         let file = try #require(MatrixFile(path: path, dimensions: dimensions))
         let query = vectors[17]
-        let found = VectorRows(file: file, collection: 3).nearest(
-            to: query, in: [3], limit: limit)
+        let rows = VectorRows(file: file) { _ in 3 }
+        let found = rows.nearest(to: query, in: [3], limit: limit)
         let scores = vectors.map { zip($0, query).reduce(Float(0)) { $0 + $1.0 * $1.1 } }
         let expected = scores.indices.sorted { scores[$0] > scores[$1] }.prefix(limit)
 
         #expect(found.map(\.passage) == expected.map { Int64($0 + 1) })
-        #expect(VectorRows(file: file, collection: 3).nearest(to: query, in: [4], limit: 9).isEmpty)
+        #expect(rows.nearest(to: query, in: [4], limit: 9).isEmpty)
     }
 
     @Test("The heap keeps the best, and equal ones by place")
@@ -135,11 +183,9 @@ import Testing
             #expect(top.sorted.map(\.index) == Array(expected))
         }
     }
+}
 
-    @Test("The benchmark times the index itself")
-    func benchmark() throws {
-        let figures = try VectorBenchmark.run(rows: 3000, dimensions: 16, queries: 3)
-        #expect(figures.millisecondsPerQuery > 0)
-        #expect(figures.millisecondsWorst >= figures.millisecondsPerQuery)
-    }
+extension VectorIndex.Limits {
+    static let small = VectorIndex.Limits(tailRowsMax: 4)
+    static let smallLists = VectorIndex.Limits(tailRowsMax: 4, listedRowsMin: 8)
 }

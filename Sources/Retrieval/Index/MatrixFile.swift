@@ -15,6 +15,8 @@ struct MatrixFile: Sendable {
 
     let dimensions: Int
     let keys: [Key]
+    /// Tells this file's rows from those of any other.
+    let identity: UInt64
     private let data: Data
     private let rowsOffset: Int
 
@@ -39,6 +41,7 @@ struct MatrixFile: Sendable {
             }
         }
         guard header.checksum == Header.checksum(dimensions: dimensions, keys) else { return nil }
+        identity = header.checksum
         self.dimensions = dimensions
         self.data = data
         rowsOffset = layout.rowsOffset
@@ -61,14 +64,7 @@ struct MatrixFile: Sendable {
         guard let layout = Layout(rows: keys.count, dimensions: dimensions) else {
             throw Failure(.tooLarge, "There are more vectors than one index can hold.")
         }
-        let temporary = path + ".new-\(getpid())"
-        let manager = FileManager.default
-        guard
-            manager.createFile(
-                atPath: temporary, contents: nil, attributes: [.posixPermissions: 0o600]),
-            let file = FileHandle(forWritingAtPath: temporary)
-        else { throw Failure(.unavailable, "The vector index cannot be written.") }
-        do {
+        try WholeFile.write(to: path) { file in
             try file.write(contentsOf: head(dimensions: dimensions, keys, layout))
             var buffer = Data()
             for index in keys.indices {
@@ -77,16 +73,6 @@ struct MatrixFile: Sendable {
                 try file.write(contentsOf: buffer)
                 buffer.removeAll(keepingCapacity: true)
             }
-            // The name may only ever mean a whole file, also after a power cut.
-            try file.synchronize()
-            try file.close()
-            guard rename(temporary, path) == 0 else {
-                throw Failure(.unavailable, "The vector index cannot be replaced.", cause: errno)
-            }
-        } catch {
-            try? file.close()
-            try? manager.removeItem(atPath: temporary)
-            throw error
         }
     }
 

@@ -4,21 +4,55 @@ import Foundation
 import Logging
 import Synchronization
 
-/// Exact nearest neighbours among all vectors of `knowledge.db`, on a thread of its own.
+/// Nearest neighbours among all vectors of `knowledge.db`, on a thread of its own: exact while there
+/// are few, and by lists once there are many.
 ///
-/// The database is the truth; the matrix file beside it only saves reading it again. Before each
-/// search the index looks whether the database has changed, also by another process, and follows.
+/// The database is the truth; the files beside it only save reading it again. Before each search the
+/// index looks whether the database has changed, also by another process, and follows. Rows that are
+/// new are compared one by one, until new files are written behind the searches' back.
 final class VectorIndex: Sendable {
     private let store: VectorStore
     private let folder: String
-    /// Rows kept in memory before a new file is written.
-    private let tailRowsMax: Int
+    private let limits: Limits
     private let queue = WorkQueue("index")
-    private let models = Mutex<[String: VectorRows]>([:])
+    private let building = WorkQueue("index-building")
+    private let models = Mutex<[String: Model]>([:])
+    private let pending = Mutex<[Question]>([])
     private let log = Logger(label: "heptad.retrieval")
+
+    struct Limits {
+        /// Rows kept in memory before a new file is written, or an eighth of the rows if that is more.
+        var tailRowsMax = 2048
+        /// From so many rows on there are lists. Below, reading all finds all and is soon done; where
+        /// exactly lists begin to pay has not been measured.
+        var listedRowsMin = 20_000
+    }
+
+    private struct Model {
+        var rows: VectorRows
+        var build = Build.none
+    }
+
+    /// New files on their way.
+    private enum Build {
+        case none
+        case running
+        case ready(MatrixFile, ListFile?)
+        /// Not tried again at the same generation.
+        case failed(generation: Int64)
+    }
+
+    private struct Question: Sendable {
+        let vector: Vector
+        let collections: Set<Int64>
+        let limit: Int
+        let answer: CheckedContinuation<[VectorRows.Neighbour], any Error>
+    }
 
     /// A change of embedding model leaves the old one's rows here; a third pushes them out.
     private static let modelsMax = 2
+    /// Questions that are answered together, reading the rows once for four of them.
+    private static let questionsMax = 32
 
     /// One BLAS call runs on one thread, ours: a second one would be taken from those who serve.
     private static let isSingleThreaded: Bool = {
@@ -26,72 +60,178 @@ final class VectorIndex: Sendable {
         return true
     }()
 
-    init(store: VectorStore, folder: String, tailRowsMax: Int = 2048) {
+    init(store: VectorStore, folder: String, limits: Limits = Limits()) {
         self.store = store
         self.folder = folder
-        self.tailRowsMax = tailRowsMax
+        self.limits = limits
     }
 
     /// The passages of these collections nearest to `vector`, best first, with their cosines.
+    @concurrent
     func nearest(
         to vector: Vector, in collections: [Int64], limit: Int
     ) async throws -> [VectorRows.Neighbour] {
-        try await queue.run { [self] in
-            precondition(Self.isSingleThreaded)
-            let rows = try current(vector.candidate, vector.elements.count)
-            return rows.nearest(to: vector.elements, in: Set(collections), limit: limit)
+        try await withCheckedThrowingContinuation { continuation in
+            let question = Question(
+                vector: vector, collections: Set(collections), limit: limit, answer: continuation)
+            pending.withLock { $0.append(question) }
+            // Whoever comes first also takes those that came while another search was running.
+            queue.start { [self] in answerPending() }
         }
     }
 
+    /// Returns once no files are being written. For tests.
+    func settle() async throws { try await building.run {} }
+
     // MARK: On the index's thread
+
+    private func answerPending() {
+        let questions = pending.withLock { pending in
+            let taken = Array(pending.prefix(Self.questionsMax))
+            pending.removeFirst(taken.count)
+            return taken
+        }
+        let groups = Dictionary(grouping: questions) { question in
+            Group(
+                candidate: question.vector.candidate, dimensions: question.vector.elements.count,
+                collections: question.collections, limit: question.limit)
+        }
+        for (group, questions) in groups {
+            do {
+                let rows = try current(group.candidate, group.dimensions)
+                let answers = rows.nearest(
+                    to: questions.map(\.vector.elements), in: group.collections, limit: group.limit)
+                for (question, answer) in zip(questions, answers) {
+                    question.answer.resume(returning: answer)
+                }
+            } catch {
+                for question in questions { question.answer.resume(throwing: error) }
+            }
+        }
+    }
+
+    /// Questions that can be answered together.
+    private struct Group: Hashable {
+        let candidate: String
+        let dimensions: Int
+        let collections: Set<Int64>
+        let limit: Int
+    }
 
     private func current(_ candidate: String, _ dimensions: Int) throws -> VectorRows {
         let key = "\(candidate) \(dimensions)"
         let known = models.withLock { $0[key] }
-        if let known, try store.generation() == known.generation { return known }
-        let rows = try store.read(candidate: candidate, dimensions: dimensions) { moment in
-            try follow(moment, known, path: path(candidate, dimensions), dimensions)
+        if let known, case .none = known.build, try store.generation() == known.rows.generation {
+            return known.rows
         }
-        models.withLock { models in
+        let files = Files(folder: folder, candidate, dimensions)
+        var rows = known?.rows ?? opened(files, dimensions)
+        if case .ready(let matrix, let lists) = known?.build {
+            rows = rows.moved(to: matrix, lists) ?? rows
+            models.withLock { $0[key] = Model(rows: rows) }
+        }
+        if try store.generation() != rows.generation || known == nil {
+            rows = try store.read(candidate: candidate, dimensions: dimensions) { moment in
+                try followed(rows, moment)
+            }
+        }
+        let needsBuild = models.withLock { models in
             if models[key] == nil, models.count >= Self.modelsMax { models.removeAll() }
-            models[key] = rows
+            models[key, default: Model(rows: rows)].rows = rows
+            guard isBuildDue(models[key]) else { return false }
+            models[key]?.build = .running
+            return true
         }
+        if needsBuild { build(rows, key, files) }
         return rows
     }
 
-    private func follow(
-        _ moment: VectorStore.Moment, _ known: VectorRows?, path: String, _ dimensions: Int
-    ) throws -> VectorRows {
-        var rows =
-            known
-            ?? VectorRows(
-                dimensions: dimensions, file: MatrixFile(path: path, dimensions: dimensions))
-        if try !rows.follow(moment) {
-            log.notice("The vector index is made again from the database.")
-            rows = VectorRows(dimensions: dimensions, file: nil)
-            _ = try rows.follow(moment)
+    private func opened(_ files: Files, _ dimensions: Int) -> VectorRows {
+        let matrix = MatrixFile(path: files.matrix, dimensions: dimensions)
+        let lists = matrix.flatMap { matrix in
+            matrix.keys.count < limits.listedRowsMin
+                ? nil : ListFile(path: files.lists, of: matrix)
         }
-        let isWasteful = rows.deadCount > max(tailRowsMax, rows.count / 4)
-        guard rows.tailCount > tailRowsMax || isWasteful else { return rows }
-        do {
-            try rows.write(to: path)
-            var fresh = VectorRows(
-                dimensions: dimensions, file: MatrixFile(path: path, dimensions: dimensions))
-            return try fresh.follow(moment) ? fresh : rows
-        } catch {
-            // On a full disk the rows stay in memory, and searching goes on.
-            log.warning("The vector index was not written.", metadata: ["error": "\(error)"])
-            return rows
+        return VectorRows(dimensions: dimensions, file: matrix, lists: lists)
+    }
+
+    private func followed(_ known: VectorRows, _ moment: VectorStore.Moment) throws -> VectorRows {
+        var rows = known
+        if try rows.follow(moment) { return rows }
+        log.notice("The vector index is made again from the database.")
+        rows = VectorRows(dimensions: known.dimensions, file: nil)
+        _ = try rows.follow(moment)
+        return rows
+    }
+
+    private func isBuildDue(_ model: Model?) -> Bool {
+        guard let model else { return false }
+        switch model.build {
+        case .running, .ready: return false
+        case .failed(let generation) where generation == model.rows.generation: return false
+        case .none, .failed: break
+        }
+        return isFileDue(model.rows) || isListingDue(model.rows)
+    }
+
+    private func isFileDue(_ rows: VectorRows) -> Bool {
+        rows.tailCount > max(limits.tailRowsMax, rows.fileCount / 8)
+            || rows.deadCount > max(limits.tailRowsMax, rows.count / 4)
+    }
+
+    private func isListingDue(_ rows: VectorRows) -> Bool {
+        rows.fileCount >= limits.listedRowsMin && rows.lists == nil
+    }
+
+    // MARK: Building
+
+    private func build(_ rows: VectorRows, _ key: String, _ files: Files) {
+        building.start { [self] in
+            precondition(Self.isSingleThreaded)
+            let build: Build
+            do {
+                build = try built(rows, files)
+            } catch {
+                // On a full disk the rows stay in memory, and searching goes on.
+                log.warning("The vector index was not written.", metadata: ["error": "\(error)"])
+                build = .failed(generation: rows.generation)
+            }
+            models.withLock { $0[key]?.build = build }
         }
     }
 
-    /// One file for each model, named by what is safe in a file name of the model's.
-    private func path(_ candidate: String, _ dimensions: Int) -> String {
-        let name = candidate.unicodeScalars.map { scalar in
-            scalar.isASCII
-                && (scalar.properties.isAlphabetic || scalar.properties.numericType != nil)
-                ? Character(scalar) : "-"
+    private func built(_ rows: VectorRows, _ files: Files) throws -> Build {
+        var matrix = rows.file
+        if isFileDue(rows) || matrix == nil {
+            try rows.write(to: files.matrix)
+            matrix = MatrixFile(path: files.matrix, dimensions: rows.dimensions)
         }
-        return "\(folder)/vectors-\(String(name.prefix(80)))-\(dimensions).f32"
+        guard let matrix else { throw Failure(.internalError, "The index was not written whole.") }
+        guard matrix.keys.count >= limits.listedRowsMin else {
+            try? FileManager.default.removeItem(atPath: files.lists)
+            return .ready(matrix, nil)
+        }
+        try ListTrainer(matrix).write(to: files.lists)
+        guard let lists = ListFile(path: files.lists, of: matrix) else {
+            throw Failure(.internalError, "The lists were not written whole.")
+        }
+        return .ready(matrix, lists)
+    }
+
+    /// The files of one model, named by what is safe in a file name of the model's.
+    private struct Files {
+        let matrix: String
+        let lists: String
+
+        init(folder: String, _ candidate: String, _ dimensions: Int) {
+            let name = candidate.unicodeScalars.map { scalar in
+                scalar.isASCII
+                    && (scalar.properties.isAlphabetic || scalar.properties.numericType != nil)
+                    ? Character(scalar) : "-"
+            }
+            let path = "\(folder)/vectors-\(String(name.prefix(80)))-\(dimensions)"
+            matrix = path + ".f32"
+            lists = path + ".ivf"
+        }
     }
 }

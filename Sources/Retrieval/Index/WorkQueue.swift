@@ -7,6 +7,9 @@ struct WorkQueue: Sendable {
 
     init(_ name: String) { queue = DispatchQueue(label: "heptad.retrieval.\(name)") }
 
+    /// Does `work` on the queue when its turn comes.
+    func start(_ work: @escaping @Sendable () -> Void) { queue.async(execute: work) }
+
     /// What `work` returns, done on the queue. `@concurrent`, as everywhere that a generic function
     /// throws and ends with a continuation: without it Swift 6.3 resumes the caller outside the
     /// caller's actor, in release builds only.

@@ -7,6 +7,7 @@
 #include "Packed.h"
 #include "Pool.h"
 #include "Sample.h"
+#include "Vectors.h"
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
