@@ -7,8 +7,8 @@ import { showChat } from "./chat.js";
 import { buildDrawer, closeDrawer, openDrawer, refreshChats, select } from "./chats.js";
 import { showDocuments } from "./documents.js";
 import { element, failureMessage, icon, iconButton } from "./dom.js";
-import { showGateway } from "./gateway.js";
 import { showKeys } from "./keys.js";
+import { lazyPage } from "./lazy.js";
 import { closePanel, isPanelOpen } from "./passage.js";
 import { showSpend } from "./spend.js";
 import { showTrace, showTraces } from "./traces.js";
@@ -20,7 +20,7 @@ const routes = [
   [/^\/traces$/, () => ({}), showTraces],
   [/^\/traces\/([0-9a-f]+)$/, ([traceID]) => ({ traceID }), showTrace],
   [/^\/spend$/, () => ({}), showSpend],
-  [/^\/gateway$/, () => ({}), showGateway],
+  [/^\/gateway$/, () => ({}), lazyPage("gateway")],
   [/^\/keys$/, () => ({}), showKeys],
 ];
 

@@ -127,7 +127,7 @@ struct ClientSourceTests {
 
     @Test("The page asks for all modules at once, not one import after the other")
     func preloads() throws {
-        let modules = try sourceFiles().filter { $0.hasSuffix(".js") && $0 != "main.js" }
+        let modules = try startFiles().filter { $0.hasSuffix(".js") && $0 != "main.js" }
         let preloads = try text(of: "index.html")
             .matches(of: /rel="modulepreload" href="\/([^"]+)"/).map { String($0.1) }
         #expect(preloads == modules)
@@ -135,8 +135,26 @@ struct ClientSourceTests {
 
     @Test("Scripts and styles of ours stay small enough for a slow phone")
     func size() throws {
-        let files = try sourceFiles().filter { $0.hasSuffix(".js") || $0.hasSuffix(".css") }
-        #expect(try files.reduce(0) { try $0 + text(of: $1).utf8.count } < 140_000)
+        func size(_ files: [String]) throws -> Int {
+            try files.filter { $0.hasSuffix(".js") || $0.hasSuffix(".css") }
+                .reduce(0) { try $0 + text(of: $1).utf8.count }
+        }
+        #expect(try size(startFiles()) < 130_000)
+        #expect(try size(sourceFiles()) - size(startFiles()) < 15_000)
+    }
+
+    @Test("What administrators alone open is not fetched before they do")
+    func lazy() throws {
+        let importing = try startFiles().filter { $0.hasSuffix(".js") }.filter {
+            try text(of: $0).contains(/from "\.\/admin-/)
+        }
+        #expect(importing == [])
+        #expect(try !text(of: "index.html").contains("admin-"))
+    }
+
+    /// What every visitor fetches.
+    private func startFiles() throws -> [String] {
+        try sourceFiles().filter { !$0.hasPrefix("admin-") }
     }
 
     private func text(of file: String) throws -> String {

@@ -2,28 +2,38 @@
 // is shown is read again every few seconds while the page is open.
 
 import { addProviderKey, readGateway, removeProviderKey, replaceProviderKey } from "./api.js";
+import { keyDialog } from "./admin-keydialog.js";
 import { confirmed } from "./dialog.js";
 import { button, element, failureMessage } from "./dom.js";
 import { cost, count, dateTime, dollars, duration, number, percent } from "./format.js";
-import { keyDialog } from "./keydialog.js";
+import { providePage } from "./lazy.js";
 
 const refreshMilliseconds = 5000;
 
-export async function showGateway(main, { signal }) {
+providePage("gateway", showGateway);
+
+async function showGateway(main, { signal }) {
   const body = element("div", { class: "gateway" });
-  const refresh = async () => {
+  const isReading = () => body.contains(document.activeElement);
+  const refresh = async ({ isTimed = false } = {}) => {
     try {
-      draw(body, await readGateway(signal), refresh);
+      const figures = await readGateway(signal);
+      // A reader who is in the middle of something by now is not disturbed.
+      if (isTimed && isReading()) return;
+      const focused = isReading() && document.activeElement.getAttribute("aria-label");
+      draw(body, figures, refresh);
+      if (focused) body.querySelector(`[aria-label="${CSS.escape(focused)}"]`)?.focus();
     } catch (error) {
-      if (!signal.aborted) body.replaceChildren(failureMessage(error, refresh));
+      // What can be read stays; the next round may bring more.
+      if (!signal.aborted && !isTimed) body.replaceChildren(failureMessage(error, refresh));
     }
   };
   main.replaceChildren(element("div", { class: "page wide" },
     element("h1", {}, "Model gateway"), body));
   await refresh();
-  // A reader who is in the middle of something is not disturbed, nor is a page nobody sees.
+  if (signal.aborted) return {};
   const timer = setInterval(() => {
-    if (!document.hidden && !body.contains(document.activeElement)) refresh();
+    if (!document.hidden && !isReading()) refresh({ isTimed: true });
   }, refreshMilliseconds);
   signal.addEventListener("abort", () => clearInterval(timer));
   return { title: "Model gateway" };
