@@ -89,9 +89,58 @@ import Testing
             name: "a.docx",
             bytes: word("<w:p " + (0..<10_000).map { "a\($0)='' " }.joined() + "/>"),
             code: .invalid, says: "attributes"),
+        // What stands in a comment, a script or a value is no tag, and must not hide one.
+        Bomb(
+            name: "a.html", bytes: Array(("<!-- <a b=\" --><p" + attributes("") + ">x").utf8),
+            code: .invalid, says: "attributes"),
+        Bomb(
+            name: "a.html",
+            bytes: Array(
+                ("<script>\"<a b=\"</script><p" + attributes("='>'") + ">x").utf8),
+            code: .invalid, says: "attributes"),
+        Bomb(
+            name: "a.html", bytes: Array(("<!-- <a b=' --><p" + attributes("=\"<\"") + ">x").utf8),
+            code: .invalid, says: "attributes"),
         Bomb(
             name: "a.json", bytes: Array(repeating: 0x5B, count: 100_000), code: .invalid,
             says: "nested too deeply"),
+        // A long key before each of many values.
+        Bomb(
+            name: "a.json",
+            bytes: Array(
+                ("{\"\(String(repeating: "k", count: 100_000))\":["
+                    + String(repeating: "1,", count: 100_000) + "1]}").utf8),
+            code: .tooLarge, says: "more than 4000000 characters"),
+        // One long string in every cell.
+        Bomb(
+            name: "a.xlsx",
+            bytes: ZipSample.archive([
+                (
+                    "xl/workbook.xml",
+                    "<workbook><sheets><sheet name='S' sheetId='1' r:id='r1'/></sheets></workbook>"
+                ),
+                (
+                    "xl/_rels/workbook.xml.rels",
+                    "<Relationships><Relationship Id='r1' Target='worksheets/sheet1.xml'/>"
+                        + "</Relationships>"
+                ),
+                (
+                    "xl/sharedStrings.xml",
+                    "<sst><si><t>\(String(repeating: "word ", count: 100_000))</t></si></sst>"
+                ),
+                (
+                    "xl/worksheets/sheet1.xml",
+                    "<worksheet><sheetData>"
+                        + String(
+                            repeating: "<row>"
+                                + String(repeating: "<c t='s'><v>0</v></c>", count: 50) + "</row>",
+                            count: 20)
+                        + "</sheetData></worksheet>"
+                ),
+            ]), code: .tooLarge, says: "more than 4000000 characters"),
+        Bomb(
+            name: "a.txt", bytes: Array(repeating: 65, count: 16_000_001), code: .tooLarge,
+            says: "more than 4000000 characters"),
         Bomb(
             name: "a.html", bytes: Array(String(repeating: "<div>", count: 100_000).utf8),
             code: .invalid, says: "nests more than"),
@@ -116,6 +165,27 @@ import Testing
         #expect(refused?.code == bomb.code)
         #expect(bomb.says.isEmpty || refused?.message.contains(bomb.says) == true)
         #expect(ContinuousClock.now - began < .seconds(20))
+    }
+
+    private static func attributes(_ value: String) -> String {
+        (0..<10_000).map { " a\($0)\(value)" }.joined()
+    }
+
+    @Test("Headings may be of any level, also in files that are packed")
+    func levels() throws {
+        let heading = "<text:h text:outline-level='9223372036854775807'>Deep</text:h>"
+        let document = ZipSample.archive([
+            ("mimetype", "application/vnd.oasis.opendocument.text"),
+            (
+                "content.xml",
+                "<office:document-content><office:body><office:text>\(heading)"
+                    + "<text:p>Words.</text:p></office:text></office:body></office:document-content>"
+            ),
+        ])
+        let manuscript = try Manuscript(
+            bytes: ZipSample.archive([.init(name: "a.odt", bytes: document)]), name: "a.zip",
+            mediaType: "", tokensMax: 220)
+        #expect(manuscript.text.contains("Deep") && manuscript.text.contains("Words."))
     }
 
     @Test("A hostile file leaves a failed document, and nothing to be found")

@@ -70,7 +70,10 @@ static _Noreturn void become(
     limit(RLIMIT_CORE, 0);
     limit(RLIMIT_FSIZE, 0);
     limit(RLIMIT_NOFILE, 64);
-    limit(RLIMIT_CPU, limits.cpu_seconds_max);
+    // A second apart, or Linux sends SIGKILL and nobody learns why it ended.
+    struct rlimit seconds = {
+        .rlim_cur = limits.cpu_seconds_max, .rlim_max = limits.cpu_seconds_max + 1};
+    setrlimit(RLIMIT_CPU, &seconds);
     limit(RLIMIT_AS, limits.memory_bytes_max);
     nice(10);
     execve(path, arguments, environment);
@@ -85,7 +88,12 @@ int cprocess_start(
     if (file < 0) return errno != 0 ? errno : EIO;
     int errors = open("/dev/null", O_WRONLY | O_CLOEXEC);
     int pipes[2];
-    if (errors < 0 || pipe(pipes) != 0) {
+#ifdef __linux__
+    int piped = errors < 0 ? -1 : pipe2(pipes, O_CLOEXEC);
+#else
+    int piped = errors < 0 ? -1 : pipe(pipes);
+#endif
+    if (errors < 0 || piped != 0) {
         int reason = errno;
         close(file);
         if (errors >= 0) close(errors);

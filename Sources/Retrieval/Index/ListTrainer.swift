@@ -162,7 +162,8 @@ struct ListTrainer {
     // MARK: Measuring
 
     /// How many lists must be read to find nearly all of the nearest 10, 100 and 1000: measured on
-    /// rows that are not in the sample, each a question about the others.
+    /// rows from all over the matrix, each a question about the others. Most of a small matrix was in
+    /// the sample too, so questions that are no rows may find a little less.
     private func probes(_ content: ListFile.Content, _ view: ListFile.View) -> [Int] {
         let depths = ListFile.depths
         var found = depths.map { _ in [Int](repeating: 0, count: listCount) }

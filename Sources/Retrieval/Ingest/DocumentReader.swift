@@ -10,6 +10,11 @@ struct DocumentReader {
     /// `tooLarge` and `timeout` where the budget is used up. The message is for who sent the file.
     func text(of bytes: [UInt8], name: String, mediaType: String) throws -> ExtractedText {
         let format = try DocumentFormat(of: bytes, name: name, mediaType: mediaType)
+        // Before it is made scalars of, which take four times as much.
+        guard !format.isText || bytes.count <= 4 * budget.limits.textMax else {
+            throw budget.tooLong
+        }
+        try budget.checkTime()
         return switch format {
         case .plain: BlockReader(try clean(bytes, name), dialect: .plain).read()
         case .markdown: BlockReader(try clean(bytes, name), dialect: .markdown).read()

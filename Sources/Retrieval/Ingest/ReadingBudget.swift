@@ -48,6 +48,12 @@ final class ReadingBudget {
         guard timeLeft > .zero else { throw Self.late(limits.seconds) }
     }
 
+    var tooLong: Failure {
+        Failure(
+            .tooLarge,
+            "The file holds more than \(limits.textMax) characters of text. Split it into parts.")
+    }
+
     static func late(_ seconds: Double) -> Failure {
         Failure(
             .timeout,

@@ -14,8 +14,12 @@ struct TextBuilder {
     init(_ budget: ReadingBudget) { self.budget = budget }
 
     mutating func heading(_ text: String, level: Int) throws {
-        try add(.heading(level: level), TextHygiene.cleanLine(text), joins: false)
+        try add(.heading(level: Self.level(level)), TextHygiene.cleanLine(text), joins: false)
     }
+
+    /// Files say any number.
+    private static func level(_ level: Int) -> Int { min(max(1, level), levelMax) }
+    private static let levelMax = 99
 
     mutating func paragraph(_ text: String) throws { try add(.paragraph, text, joins: false) }
 
@@ -49,7 +53,9 @@ struct TextBuilder {
         scalars += text.scalars
         for block in text.blocks {
             var kind = block.kind
-            if case .heading(let own) = kind { kind = .heading(level: own + level) }
+            if case .heading(let own) = kind {
+                kind = .heading(level: Self.level(own) + min(max(0, level), Self.levelMax))
+            }
             let range = block.range.lowerBound + offset..<block.range.upperBound + offset
             blocks.append(.init(kind: kind, range: range))
         }
@@ -96,14 +102,10 @@ struct TextBuilder {
         if !scalars.isEmpty { scalars += repeatElement("\n", count: lines) }
     }
 
-    private mutating func check(_ count: Int) throws {
+    /// Throws `tooLarge` where so much more has no room, and `timeout`.
+    mutating func check(_ count: Int) throws {
         additions += 1
         if additions.isMultiple(of: 1024) { try budget.checkTime() }
-        let textMax = budget.limits.textMax
-        guard scalars.count + count <= textMax else {
-            throw Failure(
-                .tooLarge,
-                "The file holds more than \(textMax) characters of text. Split it into parts.")
-        }
+        guard scalars.count + count <= budget.limits.textMax else { throw budget.tooLong }
     }
 }

@@ -92,31 +92,12 @@ struct MarkupEvents {
     /// libxml2 compares each attribute of a tag with all before it: 200,000 of them took 42 s.
     private static let attributesMax = 5000
 
+    /// By what a tag is to a parser, and, should a file make us take for quoted what is not, by what
+    /// stands between two brackets at all.
     private static func hasSwollenTag(_ bytes: [UInt8]) -> Bool {
-        var gaps = 0
-        var isInTag = false
-        var quote: UInt8 = 0
-        var previous: UInt8 = 0
-        for byte in bytes {
-            defer { previous = byte }
-            if quote != 0 {
-                if byte == quote { quote = 0 }
-                continue
-            }
-            switch byte {
-            case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"):
-                if !isInTag, previous == UInt8(ascii: "<") { (isInTag, gaps) = (true, 0) }
-            case UInt8(ascii: ">"): isInTag = false
-            case UInt8(ascii: "\""), UInt8(ascii: "'"):
-                if isInTag, previous == UInt8(ascii: "=") { quote = byte }
-                gaps += 1
-            case UInt8(ascii: " "), UInt8(ascii: "\n"), UInt8(ascii: "\t"), UInt8(ascii: "/"):
-                gaps += 1
-            default: break
-            }
-            if isInTag, gaps > attributesMax { return true }
-        }
-        return false
+        var scanner = TagScanner(bytes)
+        return scanner.gapsMax(stopsPast: attributesMax) > attributesMax
+            || TagScanner.gapsMax(ignoringQuotes: bytes) > 4 * attributesMax
     }
 }
 

@@ -62,7 +62,12 @@ struct SheetReader {
                 if name == "si" { strings.append("") }
                 isText = name == "t"
             }, close: { _ in isText = false },
-            text: { if isText, !strings.isEmpty { strings[strings.count - 1] += $0 } })
+            text: { piece in
+                guard isText, let last = strings.indices.last,
+                    strings[last].utf8.count < cellBytesMax
+                else { return }
+                strings[last] += piece
+            })
         return strings
     }
 
@@ -93,13 +98,20 @@ struct SheetReader {
         return styles
     }
 
+    // Excel takes 32,767 characters in a cell; what one text event brings is at most some more.
+    private static let cellBytesMax = 4 * 32_767
+
     private mutating func readSheet(_ bytes: [UInt8]) throws {
         var reader = self
         reader.rows = TableRows()
         try MarkupEvents.readXML(
             bytes, skipping: ["rPh"], budget, open: { reader.opened($0, $1) },
             close: { try reader.closed($0) },
-            text: { if reader.isValue { reader.value += $0 } })
+            text: { piece in
+                if reader.isValue, reader.value.utf8.count < Self.cellBytesMax {
+                    reader.value += piece
+                }
+            })
         reader.builder.separate()
         self = reader
     }
