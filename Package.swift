@@ -73,17 +73,19 @@ let package = Package(
         module(
             "Gateway",
             [
-                "Core", "Storage", "COpenSSL", sqlite, lifecycle,
+                "Core", "OrderedJSON", "Storage", "COpenSSL", sqlite, lifecycle,
                 .product(name: "Hummingbird", package: "hummingbird"),
             ] + telemetry),
         module("Orchestration", ["Core", "Storage", sqlite, lifecycle] + telemetry),
         module(
             "Retrieval",
             [
-                "Core", "Storage", "Egress", "CKernels", "COpenBLAS", "CProcess", "CXML", "CZip",
-                sqlite, lifecycle,
+                "Core", "OrderedJSON", "Storage", "Egress", "CKernels", "COpenBLAS", "CProcess",
+                "CXML", "CZip", sqlite, lifecycle,
             ] + telemetry),
-        module("Inference", ["Core", "Egress", "LocalModels", "Storage", lifecycle] + telemetry),
+        module(
+            "Inference",
+            ["Core", "OrderedJSON", "Egress", "LocalModels", "Storage", lifecycle] + telemetry),
         module("Observability", ["Core", "Storage", sqlite, lifecycle] + telemetry),
         // The price book is not a resource: CPrices embeds it.
         module(
@@ -91,10 +93,11 @@ let package = Package(
             excluding: ["prices.json"]),
 
         // What layers stand on.
-        module("Core", [tracing]),
+        module("Core", ["OrderedJSON", tracing]),
+        module("OrderedJSON"),
         module("Storage", ["Core", "COpenSSL", sqlite, logging]),
         module("Egress", ["Core", "CCurl", "COpenSSL", lifecycle] + telemetry),
-        module("LocalModels", ["Core", "CKernels", "COpenBLAS"]),
+        module("LocalModels", ["Core", "OrderedJSON", "CKernels", "COpenBLAS"]),
 
         // C: shims over system libraries, SIMD kernels, and files embedded in the binary.
         shim("CWeb"),
@@ -111,9 +114,10 @@ let package = Package(
 
         // Tests.
         .target(
-            name: "TestSupport", dependencies: ["Core", "Storage", sqlite],
+            name: "TestSupport", dependencies: ["Core", "OrderedJSON", "Storage", sqlite],
             path: "Tests/TestSupport"),
         tests("CoreTests", ["Core"]),
+        tests("OrderedJSONTests", ["OrderedJSON"]),
         tests("StorageTests", ["Storage"]),
         tests("EgressTests", ["Egress"]),
         tests("LocalModelsTests", ["LocalModels"]),

@@ -136,7 +136,9 @@ final class Allowances: Sendable {
     ) {
         users.withLock { users in
             Self.with(user, in: &users) { known in
-                guard known.month == month, mark >= known.addedBefore else { return }
+                guard known.month == month, mark >= known.addedBefore, mark <= known.added else {
+                    return
+                }
                 (known.booked, known.addedBefore, known.readAt) = (spent.rawValue, mark, now)
             }
         }

@@ -50,7 +50,8 @@ final class CallMeter: Sendable {
             if inner.isCharged {
                 completion.cost = await settle(taken)
             } else {
-                completion.saved = await settleNothing(instead: taken)
+                (completion.cost, completion.saved) = await settleNothing(
+                    instead: Array(taken.dropFirst(inner.spent.count)))
             }
             return completion
         case .failure(let error):
@@ -70,7 +71,7 @@ final class CallMeter: Sendable {
     func abandon() async {
         guard takeOver() else { return }
         await inner.abandon()
-        await ledger.giveUp(call, hold: hold, spent: inner.isCharged ? inner.spent : [])
+        await ledger.giveUp(call, hold: hold, spent: inner.spent)
     }
 
     private func takeOver() -> Bool {
@@ -84,15 +85,19 @@ final class CallMeter: Sendable {
         noteCosts(await ledger.settle(call, hold: hold, parts), of: parts.map(\.candidate))
     }
 
-    /// Books a call that used nothing, and returns what it would have cost.
-    private func settleNothing(instead parts: [CallParts.Part]) async -> Picodollars {
+    /// Books a call that used nothing, but for what attempts took that came to nothing. Returns what
+    /// they cost, and what the call would have cost.
+    private func settleNothing(
+        instead parts: [CallParts.Part]
+    ) async -> (cost: Picodollars, saved: Picodollars) {
         let saved = parts.reduce(Picodollars.zero) { sum, part in
             // Past what can be counted it is as much as can be counted.
             (try? sum.adding(ledger.worth(of: part.usage, candidate: part.candidate))) ?? sum
         }
-        _ = await settle(parts.map { CallParts.Part($0.candidate, TokenUsage()) })
+        let cost = await settle(
+            inner.spent + parts.map { CallParts.Part($0.candidate, TokenUsage()) })
         noteSaved(saved, parts.last?.candidate ?? inner.candidate)
-        return saved
+        return (cost, saved)
     }
 
     /// What the last candidate used as far as we can see: the prompt, with what others had written

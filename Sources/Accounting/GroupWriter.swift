@@ -50,7 +50,8 @@ final class GroupWriter: Sendable {
         DispatchQueue.global().asyncAfter(deadline: .now() + Self.gathering) { self.drainSoon() }
     }
 
-    private func drainSoon() { pool.asyncWriteWithoutTransaction { self.drain($0) } }
+    /// Writes what waits without gathering any more.
+    func drainSoon() { pool.asyncWriteWithoutTransaction { self.drain($0) } }
 
     /// Returns when all that was enqueued before is written or has failed.
     func flush() async {

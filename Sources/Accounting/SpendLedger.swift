@@ -132,6 +132,7 @@ package final class SpendLedger: Ledger, Pricing {
             }
         } catch {
             notBooked(call, parts, error)
+            if let hold { allowances.release(hold) }
             return settlements.map(\.cost)
         }
         let costs = settlements.map(\.cost)
@@ -208,6 +209,7 @@ package final class SpendLedger: Ledger, Pricing {
                         })
                 }
             }
+            writer.drainSoon()
         }
         allowances.didRead(spent, by: user, in: month, mark: mark, at: now)
     }

@@ -1,6 +1,7 @@
 package import Core
 import Foundation
 import Logging
+package import OrderedJSON
 
 extension ModelRouter: ModelGateway {
     package func overview(for principal: Principal) async throws -> JSONValue {

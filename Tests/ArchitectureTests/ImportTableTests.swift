@@ -25,26 +25,26 @@ import Testing
         ]),
         "WebChat": ["Core", "CWeb"],
         "Gateway": telemetry.union([
-            "Core", "Storage", "COpenSSL", "GRDB", "Hummingbird", "HummingbirdCore",
+            "Core", "OrderedJSON", "Storage", "COpenSSL", "GRDB", "Hummingbird", "HummingbirdCore",
             "HTTPTypes", "NIOCore", "NIOHTTPTypes", "ServiceLifecycle",
         ]),
         "Orchestration": telemetry.union(["Core", "Storage", "GRDB", "ServiceLifecycle"]),
         "Retrieval": telemetry.union([
-            "Core", "Storage", "Egress", "CKernels", "COpenBLAS", "CProcess", "CXML", "CZip",
-            "GRDB",
-            "ServiceLifecycle",
+            "Core", "OrderedJSON", "Storage", "Egress", "CKernels", "COpenBLAS", "CProcess",
+            "CXML", "CZip", "GRDB", "ServiceLifecycle",
         ]),
         "Inference": telemetry.union([
-            "Core", "Egress", "LocalModels", "ServiceLifecycle", "Storage",
+            "Core", "OrderedJSON", "Egress", "LocalModels", "ServiceLifecycle", "Storage",
         ]),
         "Observability": telemetry.union([
             "Core", "Storage", "GRDB", "ServiceLifecycle", "CoreMetrics",
         ]),
         "Accounting": telemetry.union(["Core", "Storage", "CPrices", "GRDB", "ServiceLifecycle"]),
-        "Core": ["Tracing", "ServiceContextModule", "Instrumentation"],
+        "Core": ["OrderedJSON", "Tracing", "ServiceContextModule", "Instrumentation"],
+        "OrderedJSON": [],
         "Storage": ["Core", "COpenSSL", "GRDB", "Logging"],
         "Egress": telemetry.union(["Core", "CCurl", "COpenSSL", "ServiceLifecycle"]),
-        "LocalModels": ["Core", "CKernels", "COpenBLAS"],
+        "LocalModels": ["Core", "OrderedJSON", "CKernels", "COpenBLAS"],
     ]
 
     @Test("Every target has a row in the table")

@@ -207,6 +207,28 @@ import Testing
         #expect(try await store.session(token: session, lasting: durations) == nil)
     }
 
+    @Test("A key that is remembered is forgotten by the next commit, whoever makes it")
+    func memory() async throws {
+        let eve = try await store.addUser(name: "eve", role: .member, password: "password 1")
+        let other = try IdentityStore(
+            folder: folder.path, environment: .manual(clock, seed: 9), cost: .weak)
+        let changes: [(String, (NewKey) async throws -> Void)] = [
+            ("revoked here", { try await self.store.revokeKey($0.id, for: eve) }),
+            ("revoked elsewhere", { try await other.revokeKey($0.id, for: eve) }),
+            ("its user removed elsewhere", { _ in try await other.removeUser(name: "eve") }),
+        ]
+        for (name, change) in changes {
+            let made = try await store.createKey(name: name, for: eve)
+            let hash = Secret.sha256(made.key)
+            // The first use is written down, the second is remembered.
+            for _ in 0..<3 { #expect(try await store.principal(key: made.key) != nil, "\(name)") }
+            #expect(store.memory.entry(of: hash, at: store.memory.version) != nil, "\(name)")
+            try await change(made)
+            #expect(store.memory.entry(of: hash, at: store.memory.version) == nil, "\(name)")
+            #expect(try await store.principal(key: made.key) == nil, "\(name)")
+        }
+    }
+
     @Test(
         "A key is shown once, lists its prefix and last use to the minute, and is its user's alone")
     func keys() async throws {

@@ -1,6 +1,7 @@
 import Core
 import Foundation
 import HTTPTypes
+import OrderedJSON
 import TestSupport
 import Testing
 

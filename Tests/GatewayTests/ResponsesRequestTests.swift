@@ -1,4 +1,5 @@
 import Core
+import OrderedJSON
 import TestSupport
 import Testing
 

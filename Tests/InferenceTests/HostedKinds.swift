@@ -1,5 +1,6 @@
 import Core
 import Egress
+import OrderedJSON
 import TestSupport
 
 @testable import Inference

@@ -1,6 +1,7 @@
 import Core
 import Egress
 import Foundation
+import OrderedJSON
 import TestSupport
 import Testing
 

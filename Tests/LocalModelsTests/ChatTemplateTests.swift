@@ -1,4 +1,5 @@
 import Core
+import OrderedJSON
 import Testing
 
 @testable import LocalModels

@@ -1,6 +1,7 @@
-package import Core
+import Core
 import Dispatch
 import Foundation
+package import OrderedJSON
 
 #if canImport(Glibc)
     import Glibc

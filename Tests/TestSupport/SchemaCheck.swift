@@ -1,4 +1,5 @@
-package import Core
+import Core
+package import OrderedJSON
 
 /// Holds values against named JSON schemas of the kinds that we write.
 package struct SchemaCheck: Sendable {

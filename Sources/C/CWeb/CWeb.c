@@ -46,14 +46,17 @@ static const unsigned char icon_svg[] = {
 static const unsigned char index_html[] = {
 #embed "../../../web/index.html"
 };
-static const unsigned char gateway_js[] = {
-#embed "../../../web/gateway.js"
+static const unsigned char admin_gateway_js[] = {
+#embed "../../../web/admin-gateway.js"
 };
-static const unsigned char keydialog_js[] = {
-#embed "../../../web/keydialog.js"
+static const unsigned char admin_keydialog_js[] = {
+#embed "../../../web/admin-keydialog.js"
 };
 static const unsigned char keys_js[] = {
 #embed "../../../web/keys.js"
+};
+static const unsigned char lazy_js[] = {
+#embed "../../../web/lazy.js"
 };
 static const unsigned char layout_css[] = {
 #embed "../../../web/layout.css"
@@ -118,9 +121,10 @@ static const CWebFile files[] = {
     FILE_AT("/format.js", format_js),
     FILE_AT("/icon.svg", icon_svg),
     FILE_AT("/index.html", index_html),
-    FILE_AT("/gateway.js", gateway_js),
-    FILE_AT("/keydialog.js", keydialog_js),
+    FILE_AT("/admin-gateway.js", admin_gateway_js),
+    FILE_AT("/admin-keydialog.js", admin_keydialog_js),
     FILE_AT("/keys.js", keys_js),
+    FILE_AT("/lazy.js", lazy_js),
     FILE_AT("/layout.css", layout_css),
     FILE_AT("/main.js", main_js),
     FILE_AT("/manifest.webmanifest", manifest_webmanifest),

@@ -52,14 +52,10 @@ package struct ChatCall: Sendable {
         run: @escaping @Sendable (_ emit: Emit) async throws -> Completion,
         abandon: @escaping @Sendable () async -> Void = {}
     ) {
-        self.candidate = candidate
-        self.cache = cache
-        self.cached = cached
+        (self.candidate, self.cache, self.cached) = (candidate, cache, cached)
         charges = isCharged
         spender = spent
-        self.decision = decision
-        self.notice = notice
-        self.context = context
+        (self.decision, self.notice, self.context) = (decision, notice, context)
         runner = run
         abandoner = abandon
     }

@@ -1,3 +1,5 @@
+package import OrderedJSON
+
 /// How providers, models and routes do, and the keys of providers. Made by Inference; everything
 /// throws `forbidden` for who is no administrator.
 package protocol ModelGateway: Sendable {

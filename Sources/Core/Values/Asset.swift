@@ -6,8 +6,6 @@ package struct Asset: Sendable {
     package let entityTag: String
 
     package init(bytes: [UInt8], mediaType: String, entityTag: String) {
-        self.bytes = bytes
-        self.mediaType = mediaType
-        self.entityTag = entityTag
+        (self.bytes, self.mediaType, self.entityTag) = (bytes, mediaType, entityTag)
     }
 }

@@ -97,13 +97,8 @@ package struct SamplingOptions: Hashable, Codable, Sendable {
         temperature: Double? = nil, topK: Int? = nil, topP: Double? = nil, minP: Double? = nil,
         seed: UInt64? = nil, stop: [String] = [], outputTokensMax: Int? = nil
     ) {
-        self.temperature = temperature
-        self.topK = topK
-        self.topP = topP
-        self.minP = minP
-        self.seed = seed
-        self.stop = stop
-        self.outputTokensMax = outputTokensMax
+        (self.temperature, self.topK, self.topP, self.minP) = (temperature, topK, topP, minP)
+        (self.seed, self.stop, self.outputTokensMax) = (seed, stop, outputTokensMax)
     }
 }
 
@@ -134,12 +129,8 @@ package struct ChatRequest: Codable, Sendable {
         sampling: SamplingOptions = SamplingOptions(), purpose: String,
         conversationID: Identifier? = nil
     ) {
-        self.principal = principal
-        self.model = model
-        self.messages = messages
-        self.sampling = sampling
-        self.purpose = purpose
-        self.conversationID = conversationID
+        (self.principal, self.model, self.messages) = (principal, model, messages)
+        (self.sampling, self.purpose, self.conversationID) = (sampling, purpose, conversationID)
     }
 }
 
@@ -200,11 +191,8 @@ package struct Completion: Hashable, Codable, Sendable {
         candidate: String, finishReason: FinishReason, usage: TokenUsage,
         cost: Picodollars = .zero, firstTokenMilliseconds: Double?, totalMilliseconds: Double
     ) {
-        self.candidate = candidate
-        self.finishReason = finishReason
-        self.usage = usage
-        self.cost = cost
-        self.firstTokenMilliseconds = firstTokenMilliseconds
+        (self.candidate, self.finishReason, self.usage) = (candidate, finishReason, usage)
+        (self.cost, self.firstTokenMilliseconds) = (cost, firstTokenMilliseconds)
         self.totalMilliseconds = totalMilliseconds
     }
 }
@@ -228,13 +216,9 @@ package struct ModelCard: Hashable, Codable, Sendable {
         name: String, candidates: [String], contextTokens: Int, outputTokensMax: Int,
         isLocal: Bool, answersMax: Int = 1, price: TokenPrice? = nil
     ) {
-        self.name = name
-        self.candidates = candidates
-        self.contextTokens = contextTokens
-        self.outputTokensMax = outputTokensMax
-        self.isLocal = isLocal
-        self.answersMax = answersMax
-        self.price = price
+        (self.name, self.candidates, self.contextTokens) = (name, candidates, contextTokens)
+        (self.outputTokensMax, self.isLocal) = (outputTokensMax, isLocal)
+        (self.answersMax, self.price) = (answersMax, price)
     }
 }
 
@@ -251,10 +235,7 @@ package struct TokenPrice: Hashable, Codable, Sendable {
         input: Picodollars, cacheRead: Picodollars, cacheWrite: Picodollars, output: Picodollars,
         asOf: String
     ) {
-        self.input = input
-        self.cacheRead = cacheRead
-        self.cacheWrite = cacheWrite
-        self.output = output
-        self.asOf = asOf
+        (self.input, self.cacheRead, self.cacheWrite) = (input, cacheRead, cacheWrite)
+        (self.output, self.asOf) = (output, asOf)
     }
 }

@@ -1,3 +1,5 @@
+import OrderedJSON
+
 extension ChatRequest {
     /// All that the model reads: what was said, the calls in it, tools and the form of the answer.
     package var countedTexts: [String] {

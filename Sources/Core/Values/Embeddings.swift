@@ -7,10 +7,7 @@ package struct EmbeddingRequest: Codable, Sendable {
     package let purpose: String
 
     package init(principal: Principal, model: String? = nil, texts: [String], purpose: String) {
-        self.principal = principal
-        self.model = model
-        self.texts = texts
-        self.purpose = purpose
+        (self.principal, self.model, self.texts, self.purpose) = (principal, model, texts, purpose)
     }
 }
 
@@ -31,11 +28,8 @@ package struct Embeddings: Codable, Sendable {
         candidate: String, dimensions: Int, values: [Float], usage: TokenUsage,
         cost: Picodollars = .zero
     ) {
-        self.candidate = candidate
-        self.dimensions = dimensions
-        self.values = values
-        self.usage = usage
-        self.cost = cost
+        (self.candidate, self.dimensions, self.values) = (candidate, dimensions, values)
+        (self.usage, self.cost) = (usage, cost)
     }
 
     package var count: Int { dimensions == 0 ? 0 : values.count / dimensions }

@@ -1,3 +1,5 @@
+import OrderedJSON
+
 /// Why something was refused or went wrong. The message is a sentence for the user and says what to
 /// do next where there is something to do; the cause is for the log and never leaves the server.
 package struct Failure: Error, Sendable, CustomStringConvertible {
@@ -36,6 +38,7 @@ extension Failure {
     package init(_ error: any Error) {
         switch error {
         case let failure as Failure: self = failure
+        case let error as JSONError: self = Failure(.invalid, error.description)
         case is CancellationError: self = Failure(.cancelled, "The request was cancelled.")
         default:
             self = Failure(

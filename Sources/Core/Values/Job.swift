@@ -24,14 +24,8 @@ package struct Job: Hashable, Codable, Sendable {
         id: Identifier, kind: String, payload: String, state: State, done: Int, total: Int,
         message: String, createdAt: Timestamp, updatedAt: Timestamp
     ) {
-        self.id = id
-        self.kind = kind
-        self.payload = payload
-        self.state = state
-        self.done = done
-        self.total = total
-        self.message = message
-        self.createdAt = createdAt
+        (self.id, self.kind, self.payload, self.state) = (id, kind, payload, state)
+        (self.done, self.total, self.message, self.createdAt) = (done, total, message, createdAt)
         self.updatedAt = updatedAt
     }
 }
@@ -43,8 +37,6 @@ package struct JobProgress: Hashable, Codable, Sendable {
     package let message: String
 
     package init(done: Int, total: Int, message: String) {
-        self.done = done
-        self.total = total
-        self.message = message
+        (self.done, self.total, self.message) = (done, total, message)
     }
 }

@@ -108,9 +108,7 @@ package struct SearchRequest: Codable, Sendable {
     package let limit: Int
 
     package init(principal: Principal, text: String, collectionIDs: [Identifier], limit: Int) {
-        self.principal = principal
-        self.text = text
-        self.collectionIDs = collectionIDs
+        (self.principal, self.text, self.collectionIDs) = (principal, text, collectionIDs)
         self.limit = limit
     }
 }

@@ -6,9 +6,7 @@ package struct Quote: Hashable, Codable, Sendable {
     package let remaining: Picodollars?
 
     package init(model: String, ceiling: Picodollars, remaining: Picodollars?) {
-        self.model = model
-        self.ceiling = ceiling
-        self.remaining = remaining
+        (self.model, self.ceiling, self.remaining) = (model, ceiling, remaining)
     }
 }
 
@@ -24,11 +22,8 @@ package struct Spend: Hashable, Codable, Sendable {
         package init(
             candidate: String, calls: Int, inputTokens: Int, outputTokens: Int, cost: Picodollars
         ) {
-            self.candidate = candidate
-            self.calls = calls
-            self.inputTokens = inputTokens
-            self.outputTokens = outputTokens
-            self.cost = cost
+            (self.candidate, self.calls, self.inputTokens) = (candidate, calls, inputTokens)
+            (self.outputTokens, self.cost) = (outputTokens, cost)
         }
     }
 
@@ -45,10 +40,7 @@ package struct Spend: Hashable, Codable, Sendable {
         month: String, total: Picodollars, reserved: Picodollars, budget: Picodollars?,
         lines: [Line]
     ) {
-        self.month = month
-        self.total = total
-        self.reserved = reserved
-        self.budget = budget
+        (self.month, self.total, self.reserved, self.budget) = (month, total, reserved, budget)
         self.lines = lines
     }
 }

@@ -12,10 +12,7 @@ package struct Principal: Hashable, Codable, Sendable {
     package let keyID: Identifier?
 
     package init(userID: Identifier, role: Role, name: String, keyID: Identifier? = nil) {
-        self.userID = userID
-        self.role = role
-        self.name = name
-        self.keyID = keyID
+        (self.userID, self.role, self.name, self.keyID) = (userID, role, name, keyID)
     }
 
     /// Owners and admins look after the appliance: they see its traces and totals, never other

@@ -16,47 +16,26 @@ package struct Timestamp: Hashable, Comparable, Codable, Sendable, CustomStringC
     /// `2026-11-24T09:30:00.000Z`; the days by the method of H. Hinnant's "chrono-compatible low-level
     /// date algorithms".
     package var description: String {
-        let milliseconds = Self.floor(microseconds, 1000)
-        let (days, rest) = (
-            Self.floor(milliseconds, 86_400_000), Self.rest(milliseconds, 86_400_000)
-        )
-        let shifted = days + 719_468
-        let (era, dayOfEra) = (Self.floor(shifted, 146_097), Self.rest(shifted, 146_097))
+        guard (0..<253_402_300_800_000_000).contains(microseconds) else {
+            return date.formatted(Self.style)
+        }
+        let shifted = seconds / 86_400 + 719_468
+        let (era, dayOfEra) = (shifted / 146_097, shifted % 146_097)
         let yearOfEra =
             (dayOfEra - dayOfEra / 1460 + dayOfEra / 36_524 - dayOfEra / 146_096) / 365
         let dayOfYear = dayOfEra - (365 * yearOfEra + yearOfEra / 4 - yearOfEra / 100)
         let month = (5 * dayOfYear + 2) / 153
-        let day = dayOfYear - (153 * month + 2) / 5 + 1
-        let isNextYear = month >= 10
-        let year = yearOfEra + era * 400 + (isNextYear ? 1 : 0)
-        // Before that Foundation, which reads it back, has another calendar.
-        guard (1583...9999).contains(year) else { return date.formatted(Self.style) }
-        var text: [UInt8] = []
-        text.reserveCapacity(24)
-        func add(_ value: Int64, _ width: Int, then mark: Unicode.Scalar) {
-            var scale: Int64 = width == 4 ? 1000 : width == 3 ? 100 : 10
-            while scale > 0 {
-                text.append(48 + UInt8(truncatingIfNeeded: value / scale % 10))
-                scale /= 10
-            }
-            text.append(UInt8(ascii: mark))
+        let year = era * 400 + yearOfEra + (month >= 10 ? 1 : 0)
+        var digits = (year * 100 + (month >= 10 ? month - 9 : month + 3)) * 100
+        digits += dayOfYear - (153 * month + 2) / 5 + 1
+        digits = (digits * 100 + seconds / 3600 % 24) * 100 + seconds / 60 % 60
+        digits = (digits * 100 + seconds % 60) * 1000 + microseconds / 1000 % 1000
+        var text = Array("0000-00-00T00:00:00.000Z".utf8)
+        for place in text.indices.reversed() where text[place] == UInt8(ascii: "0") {
+            text[place] += UInt8(truncatingIfNeeded: digits % 10)
+            digits /= 10
         }
-        add(year, 4, then: "-")
-        add(isNextYear ? month - 9 : month + 3, 2, then: "-")
-        add(day, 2, then: "T")
-        add(rest / 3_600_000, 2, then: ":")
-        add(rest / 60_000 % 60, 2, then: ":")
-        add(rest / 1000 % 60, 2, then: ".")
-        add(rest % 1000, 3, then: "Z")
         return String(decoding: text, as: UTF8.self)
-    }
-
-    private static func floor(_ value: Int64, _ unit: Int64) -> Int64 {
-        value >= 0 ? value / unit : (value &+ 1) / unit - 1
-    }
-
-    private static func rest(_ value: Int64, _ unit: Int64) -> Int64 {
-        value - floor(value, unit) * unit
     }
 
     package init(from decoder: any Decoder) throws {

@@ -16,12 +16,8 @@ package struct TokenUsage: Hashable, Codable, Sendable {
         freshInput: Int = 0, cacheRead: Int = 0, cacheWrite: Int = 0, output: Int = 0,
         reasoning: Int = 0, isEstimated: Bool = false
     ) {
-        self.freshInput = freshInput
-        self.cacheRead = cacheRead
-        self.cacheWrite = cacheWrite
-        self.output = output
-        self.reasoning = reasoning
-        self.isEstimated = isEstimated
+        (self.freshInput, self.cacheRead, self.cacheWrite) = (freshInput, cacheRead, cacheWrite)
+        (self.output, self.reasoning, self.isEstimated) = (output, reasoning, isEstimated)
     }
 
     package var input: Int { freshInput + cacheRead + cacheWrite }

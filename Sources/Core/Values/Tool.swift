@@ -1,3 +1,5 @@
+package import OrderedJSON
+
 /// A function that a model may ask to be called.
 package struct ToolDefinition: Hashable, Codable, Sendable {
     package let name: String
@@ -12,9 +14,7 @@ package struct ToolDefinition: Hashable, Codable, Sendable {
     package init(
         name: String, description: String = "", parameters: JSONValue? = nil, isStrict: Bool = false
     ) {
-        self.name = name
-        self.description = description
-        self.parameters = parameters
+        (self.name, self.description, self.parameters) = (name, description, parameters)
         self.isStrict = isStrict
     }
 }

@@ -12,11 +12,8 @@ package struct TraceSummary: Hashable, Codable, Sendable {
         traceID: String, name: String, startedAt: Timestamp, durationMilliseconds: Double,
         spanCount: Int, hasError: Bool
     ) {
-        self.traceID = traceID
-        self.name = name
-        self.startedAt = startedAt
-        self.durationMilliseconds = durationMilliseconds
-        self.spanCount = spanCount
+        (self.traceID, self.name, self.startedAt) = (traceID, name, startedAt)
+        (self.durationMilliseconds, self.spanCount) = (durationMilliseconds, spanCount)
         self.hasError = hasError
     }
 }
@@ -40,9 +37,7 @@ package struct TraceSpan: Hashable, Codable, Sendable {
         package let attributes: [String: String]
 
         package init(name: String, at: Timestamp, attributes: [String: String]) {
-            self.name = name
-            self.at = at
-            self.attributes = attributes
+            (self.name, self.at, self.attributes) = (name, at, attributes)
         }
     }
 
@@ -50,14 +45,8 @@ package struct TraceSpan: Hashable, Codable, Sendable {
         spanID: String, parentID: String?, name: String, kind: String, startedAt: Timestamp,
         durationMilliseconds: Double, attributes: [String: String], events: [Event], error: String?
     ) {
-        self.spanID = spanID
-        self.parentID = parentID
-        self.name = name
-        self.kind = kind
-        self.startedAt = startedAt
-        self.durationMilliseconds = durationMilliseconds
-        self.attributes = attributes
-        self.events = events
-        self.error = error
+        (self.spanID, self.parentID, self.name, self.kind) = (spanID, parentID, name, kind)
+        (self.startedAt, self.durationMilliseconds) = (startedAt, durationMilliseconds)
+        (self.attributes, self.events, self.error) = (attributes, events, error)
     }
 }

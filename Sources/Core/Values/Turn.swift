@@ -6,10 +6,7 @@ package struct ChatSummary: Hashable, Codable, Sendable {
     package let updatedAt: Timestamp
 
     package init(id: Identifier, title: String, createdAt: Timestamp, updatedAt: Timestamp) {
-        self.id = id
-        self.title = title
-        self.createdAt = createdAt
-        self.updatedAt = updatedAt
+        (self.id, self.title, self.createdAt, self.updatedAt) = (id, title, createdAt, updatedAt)
     }
 }
 
@@ -29,13 +26,8 @@ package struct ChatEntry: Hashable, Codable, Sendable {
         id: Identifier, role: ChatMessage.Role, text: String, createdAt: Timestamp,
         turnID: Identifier? = nil, turnState: TurnState? = nil, outcome: TurnOutcome? = nil
     ) {
-        self.id = id
-        self.role = role
-        self.text = text
-        self.createdAt = createdAt
-        self.turnID = turnID
-        self.turnState = turnState
-        self.outcome = outcome
+        (self.id, self.role, self.text, self.createdAt) = (id, role, text, createdAt)
+        (self.turnID, self.turnState, self.outcome) = (turnID, turnState, outcome)
     }
 }
 
@@ -59,12 +51,8 @@ package struct TurnRequest: Codable, Sendable {
         principal: Principal, chatID: Identifier, question: String, model: String?,
         collectionIDs: [Identifier]?, sampling: SamplingOptions = SamplingOptions()
     ) {
-        self.principal = principal
-        self.chatID = chatID
-        self.question = question
-        self.model = model
-        self.collectionIDs = collectionIDs
-        self.sampling = sampling
+        (self.principal, self.chatID, self.question) = (principal, chatID, question)
+        (self.model, self.collectionIDs, self.sampling) = (model, collectionIDs, sampling)
     }
 }
 
@@ -75,9 +63,7 @@ package struct TurnStarted: Hashable, Codable, Sendable {
     package let answerID: Identifier
 
     package init(turnID: Identifier, questionID: Identifier, answerID: Identifier) {
-        self.turnID = turnID
-        self.questionID = questionID
-        self.answerID = answerID
+        (self.turnID, self.questionID, self.answerID) = (turnID, questionID, answerID)
     }
 }
 
@@ -123,13 +109,8 @@ package struct TurnOutcome: Hashable, Codable, Sendable {
         state: TurnState, text: String, citations: [Citation], notices: [String],
         completion: Completion?, failure: String?, traceID: String?, totalMilliseconds: Double
     ) {
-        self.state = state
-        self.text = text
-        self.citations = citations
-        self.notices = notices
-        self.completion = completion
-        self.failure = failure
-        self.traceID = traceID
+        (self.state, self.text, self.citations, self.notices) = (state, text, citations, notices)
+        (self.completion, self.failure, self.traceID) = (completion, failure, traceID)
         self.totalMilliseconds = totalMilliseconds
     }
 }
@@ -150,8 +131,6 @@ package struct Citation: Hashable, Codable, Sendable {
     package let origin: Origin
 
     package init(number: Int, passage: Passage, origin: Origin) {
-        self.number = number
-        self.passage = passage
-        self.origin = origin
+        (self.number, self.passage, self.origin) = (number, passage, origin)
     }
 }

@@ -93,8 +93,8 @@ extension IdentityStore {
     func principal(key: String) async throws -> Principal? {
         let hash = Secret.sha256(key)
         let now = environment.now()
-        let stamp = memory.stamp
-        if let known = memory.entry(of: hash, at: stamp), let usedAt = known.lastUsedAt,
+        let version = memory.version
+        if let known = memory.entry(of: hash, at: version), let usedAt = known.lastUsedAt,
             now - usedAt < Self.stampInterval
         {
             return known.principal
@@ -112,7 +112,7 @@ extension IdentityStore {
             }
         }
         guard case (let principal?, let lastUsedAt)? = found else { return nil }
-        memory.remember(.init(principal: principal, lastUsedAt: lastUsedAt), of: hash, at: stamp)
+        memory.remember(.init(principal: principal, lastUsedAt: lastUsedAt), of: hash, at: version)
         let isStale = lastUsedAt.map { now - $0 >= Self.stampInterval } ?? true
         if isStale {
             await note("UPDATE keys SET lastUsedAt = ? WHERE hash = ?", [now, Data(hash)])

@@ -30,7 +30,7 @@ package final class IdentityStore: Sendable {
     init(folder: String, environment: Environment, cost: PasswordHash.Cost) throws {
         store = try Store(
             folder: folder, name: "identity.db", durability: .full, migrations: Migrations.all)
-        memory = IdentityMemory(path: folder + "/identity.db")
+        memory = try IdentityMemory(path: folder + "/identity.db")
         self.environment = environment
         self.cost = cost
         decoy = try PasswordHash.decoy(cost: cost)
@@ -45,21 +45,24 @@ package final class IdentityStore: Sendable {
         }
     }
 
-    package func close() throws { try store.close() }
+    package func close() throws {
+        try memory.close()
+        try store.close()
+    }
 
     /// Throws when the file cannot be read any more.
     package func check() async throws { _ = try await isClaimed }
 
     /// The account that everything not done by a named user belongs to.
     package func owner() async throws -> Principal {
-        let stamp = memory.stamp
-        if let known = memory.entry(of: [], at: stamp) { return known.principal }
+        let version = memory.version
+        if let known = memory.entry(of: [], at: version) { return known.principal }
         let owner = try await store.pool.read { database in
             try Row.fetchOne(database, sql: "SELECT id, name, role FROM users WHERE role = 'owner'")
                 .flatMap { Self.principal($0) }
         }
         if let owner {
-            memory.remember(.init(principal: owner, lastUsedAt: nil), of: [], at: stamp)
+            memory.remember(.init(principal: owner, lastUsedAt: nil), of: [], at: version)
         }
         guard let owner else {
             throw Failure(.internalError, "The identity database has no owner.")

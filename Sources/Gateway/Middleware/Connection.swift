@@ -47,7 +47,7 @@ final class Connection: Sendable {
                 task.cancel()
             }
         } catch {
-            guard isClosed else { throw error }
+            guard isClosed, Failure(error).code == .cancelled else { throw error }
             throw Failure(.cancelled, "The client went away.", cause: error)
         }
     }

@@ -1,6 +1,7 @@
 import Core
 import HTTPTypes
 import Hummingbird
+import OrderedJSON
 
 /// The model gateway, for administrators: how it does, and its providers' keys.
 struct AdminRoutes: Sendable {

@@ -1,6 +1,7 @@
 import Core
 import HTTPTypes
 import Hummingbird
+import OrderedJSON
 
 /// The surface that Anthropic's clients speak.
 struct AnthropicRoutes: Sendable {
@@ -57,7 +58,7 @@ struct AnthropicRoutes: Sendable {
     }
 
     private func chat(_ call: Call, isAnswered: Bool) async throws -> AnthropicChat {
-        let body = try JSONValue(parsing: try await call.body().readableBytesView)
+        let body = try JSON.value(of: try await call.body())
         var chat = try AnthropicChat(
             body, of: try call.principal, purpose: OpenAIRoutes.purpose, isAnswered: isAnswered)
         chat.request.model = try await model.name(asked: chat.request.model)

@@ -1,6 +1,7 @@
 import Core
 import HTTPTypes
 import Hummingbird
+import OrderedJSON
 
 /// The surface that OpenAI's clients speak.
 struct OpenAIRoutes: Sendable {

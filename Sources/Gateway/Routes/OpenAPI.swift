@@ -1,6 +1,7 @@
 import Core
 import HTTPTypes
 import Hummingbird
+import OrderedJSON
 
 /// The API's description, made from the routes themselves.
 struct OpenAPI: Sendable {

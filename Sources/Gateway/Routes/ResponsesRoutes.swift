@@ -1,6 +1,7 @@
 import Core
 import HTTPTypes
 import Hummingbird
+import OrderedJSON
 
 /// OpenAI's Responses API. Nothing is kept between requests.
 struct ResponsesRoutes: Sendable {
@@ -29,7 +30,7 @@ struct ResponsesRoutes: Sendable {
         let principal = try call.principal
         let bytes = try await call.body()
         let body = try JSON.decode(ResponsesRequest.self, from: bytes)
-        let json = try JSONValue(parsing: bytes.readableBytesView)
+        let json = try JSON.value(of: bytes)
         let name = try await model.name(asked: body.model)
         let request = try body.call(
             of: principal, model: name, body: json, purpose: OpenAIRoutes.purpose)

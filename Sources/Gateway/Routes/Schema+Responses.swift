@@ -1,4 +1,5 @@
 import Core
+import OrderedJSON
 
 extension Schema {
     /// What the Responses API takes and gives.

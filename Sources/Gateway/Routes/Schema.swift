@@ -1,4 +1,5 @@
 import Core
+import OrderedJSON
 
 /// A JSON schema (2020-12, which OpenAPI 3.1 uses), written by hand beside the routes.
 struct Schema: Sendable {

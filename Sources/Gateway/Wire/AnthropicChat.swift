@@ -1,4 +1,5 @@
 import Core
+import OrderedJSON
 
 /// `POST /v1/messages`, as far as it is spoken here. Fields that are not named are ignored;
 /// those that would change the answer and cannot be honoured are refused.

@@ -1,4 +1,5 @@
 import Core
+import OrderedJSON
 
 /// The messages of a request to `POST /v1/messages`: two roles, each message a text or an array of
 /// blocks. What tools gave stands among what the user says there; here it is messages of its own.

@@ -1,4 +1,5 @@
 import Core
+import OrderedJSON
 
 /// The models as Anthropic's clients page through them, and one of them.
 enum AnthropicModels {

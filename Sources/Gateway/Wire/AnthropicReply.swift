@@ -1,4 +1,5 @@
 import Core
+import OrderedJSON
 
 /// One answer as it comes: events in, what Anthropic's clients are sent of it out. Blocks come one
 /// after the other there, so a call that begins while another goes on waits for that one's end.

@@ -2,6 +2,7 @@ import Core
 import HTTPTypes
 import Hummingbird
 import NIOCore
+import OrderedJSON
 import ServiceLifecycle
 import Synchronization
 
@@ -95,8 +96,9 @@ struct EventStream: Sendable {
                 }
             }
         } catch {
-            // Of a client that is gone nobody has to hear.
-            guard connection.isClosed else { throw error }
+            // That a client is gone is no failure; what failed while it went is.
+            let isOurs = (error as? Failure).map { $0.code != .cancelled } ?? (error is Refusal)
+            guard connection.isClosed, !isOurs else { throw error }
         }
     }
 

@@ -1,6 +1,7 @@
 import Core
 import Foundation
 import NIOCore
+import OrderedJSON
 
 /// JSON in and out, with sentences for what does not fit.
 enum JSON {

@@ -1,4 +1,5 @@
 import Core
+import OrderedJSON
 
 /// An object of a request. Each field says its name when it is not what it has to be; null is as
 /// good as left out.

@@ -1,4 +1,4 @@
-package import Core
+package import OrderedJSON
 
 /// JSON written as Swift's own literals, for what has no type of ours: the API's description.
 extension JSONValue: ExpressibleByStringLiteral, ExpressibleByBooleanLiteral,

@@ -1,5 +1,6 @@
 import Core
 import HTTPTypes
+import OrderedJSON
 
 /// `POST /v1/chat/completions`, as far as it is spoken here. Fields that are not named are ignored;
 /// those that would change the answer and cannot be honoured are refused.

@@ -1,4 +1,5 @@
 import Core
+import OrderedJSON
 
 struct OpenAIUsage {
     let promptTokens: Int

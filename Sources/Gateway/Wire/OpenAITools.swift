@@ -1,4 +1,5 @@
 import Core
+import OrderedJSON
 
 /// What of a request is read in the order of its keys: tools, and the form of the answer.
 enum OpenAITools {

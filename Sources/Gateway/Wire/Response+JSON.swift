@@ -2,6 +2,7 @@ import Core
 import HTTPTypes
 import Hummingbird
 import NIOCore
+import OrderedJSON
 
 extension Response {
     static func json(

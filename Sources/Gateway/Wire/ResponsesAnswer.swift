@@ -1,4 +1,5 @@
 import Core
+import OrderedJSON
 
 /// The response object: what was asked, and how far the answer has come.
 struct ResponsesAnswer: Sendable {

@@ -1,4 +1,5 @@
 import Core
+import OrderedJSON
 
 /// The `input` of a response, as messages: a text, or the items of a conversation. What models
 /// thought earlier is left out; calls join the assistant's message that they belong to.

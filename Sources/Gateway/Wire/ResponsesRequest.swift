@@ -1,4 +1,5 @@
 import Core
+import OrderedJSON
 
 /// `POST /v1/responses`, as far as it is spoken here. Answers are not kept: each request brings the
 /// whole conversation. Fields that are not named are ignored; those that would change the answer and

@@ -1,4 +1,5 @@
 import Core
+import OrderedJSON
 
 /// An answer on its way: the events of a model in, those of the Responses API out, numbered and in
 /// the order that its clients expect. Also an answer in one piece is made by it.

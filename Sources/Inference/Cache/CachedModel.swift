@@ -93,7 +93,8 @@ package final class CachedModel: ChatModel {
             logger.warning(
                 "Nobody can answer; a kept answer is given",
                 metadata: ["model": "\(request.model)", "failure": "\(Failure(error))"])
-            return given(answer, .stale, to: request, since: openedAt)
+            return given(
+                answer, .stale, to: request, since: openedAt, spent: Failure(error).spent)
         }
     }
 
@@ -155,7 +156,7 @@ package final class CachedModel: ChatModel {
         return ChatCall(
             candidate: opened.candidate, decision: opened.decision, notice: opened.notice,
             context: opened.context, cache: use, isCharged: { call.isCharged(seat) },
-            spent: { opened.spent },
+            spent: { call.isCharged(seat) ? opened.spent : [] },
             run: { emit in
                 try await self.run(try source.take(), use, request, since: openedAt, emit)
             },
@@ -167,7 +168,8 @@ package final class CachedModel: ChatModel {
 
     private func given(
         _ answer: KeptAnswer, _ use: CacheUse, to request: ChatRequest,
-        match: AnswerShelf.Match? = nil, since openedAt: Timestamp
+        match: AnswerShelf.Match? = nil, since openedAt: Timestamp,
+        spent: [CandidateUsage] = []
     ) -> ChatCall {
         note(use)
         let source = Once(Source.kept(answer, match))
@@ -179,7 +181,7 @@ package final class CachedModel: ChatModel {
             cached: CachedAnswer(
                 usage: answer.completion.usage, question: match?.question,
                 similarity: match?.similarity),
-            isCharged: { false },
+            isCharged: { false }, spent: { spent },
             run: { emit in
                 let taken = try source.take()
                 if let match { self.audit?.consider(request, match, traceID: traceID) }

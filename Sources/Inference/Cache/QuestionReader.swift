@@ -46,6 +46,8 @@ final class QuestionReader: Sendable {
                 around: around, text: text, traits: QuestionTraits(text), vector: vector)
         } catch {
             try Task.checkCancellation()
+            // That one user has nothing left to spend says nothing of the embedder.
+            guard Failure(error).code != .budgetExceeded else { return nil }
             let until = environment.now() + Self.rest
             state.withLock { $0.restsUntil = until }
             Counter(label: "heptad_cache_unread_questions").increment()

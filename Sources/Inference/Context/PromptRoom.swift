@@ -134,7 +134,7 @@ struct PromptRoom: Sendable {
         let first = messages.firstIndex { $0.role != .system } ?? messages.endIndex
         if first < messages.endIndex, messages[first].role == .user {
             var message = ChatMessage(.user, [.text(text)] + messages[first].parts)
-            message.name = messages[first].name
+            (message.name, message.cacheMark) = (messages[first].name, messages[first].cacheMark)
             messages[first] = message
         } else {
             messages.insert(ChatMessage(.user, text), at: first)

@@ -116,7 +116,7 @@ extension ChatCall {
         guard let values else { return self }
         return ChatCall(
             candidate: candidate, decision: decision, notice: notice, context: context,
-            cache: cache, isCharged: { self.isCharged },
+            cache: cache, cached: cached, isCharged: { self.isCharged }, spent: { self.spent },
             run: { emit in
                 var restored = RestoredEvents(values)
                 let completion = try await self.run { event in

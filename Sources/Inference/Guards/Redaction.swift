@@ -1,4 +1,5 @@
 import Core
+import OrderedJSON
 
 /// The values of one request that no model is shown, each under its placeholder: `[EMAIL_1]` for the
 /// first address and every other time that it stands there. The same conversation has the same
@@ -24,9 +25,11 @@ struct Redaction {
         var request = request
         request.messages = request.messages.map { redact($0) }
         request.tools = request.tools.map { tool in
-            ToolDefinition(
+            var redacted = ToolDefinition(
                 name: tool.name, description: redact(tool.description),
                 parameters: tool.parameters.map { redact($0) }, isStrict: tool.isStrict)
+            redacted.cacheMark = tool.cacheMark
+            return redacted
         }
         if case .jsonSchema(let name, let schema, let isStrict) = request.responseFormat {
             request.responseFormat = .jsonSchema(
@@ -108,6 +111,8 @@ struct Redaction {
 
 extension ChatMessage {
     /// The same with other words; images stay between what they stood between.
+    /// A message in which nothing is replaced stays as it is; in another, thoughts are left out: they
+    /// are sealed over the old words.
     func replacingText(_ change: (String) -> String) -> ChatMessage {
         var changed: ChatMessage
         if hasImages {
@@ -119,6 +124,8 @@ extension ChatMessage {
         } else {
             changed = ChatMessage(role, change(text))
         }
+        guard changed.parts != parts else { return self }
+        changed.cacheMark = cacheMark
         changed.toolCalls = toolCalls
         changed.toolCallID = toolCallID
         changed.name = name

@@ -95,7 +95,9 @@ extension [ChatMessage] {
     /// Says it to the model with the system's words, or before all others where there are none.
     mutating func instruct(_ text: String) {
         if let first = firstIndex(where: { $0.role == .system }) {
-            self[first] = ChatMessage(.system, self[first].text + "\n\n" + text)
+            var message = ChatMessage(.system, self[first].text + "\n\n" + text)
+            (message.name, message.cacheMark) = (self[first].name, self[first].cacheMark)
+            self[first] = message
         } else {
             insert(ChatMessage(.system, text), at: startIndex)
         }

@@ -1,4 +1,5 @@
 import Core
+import OrderedJSON
 
 /// A conversation as Anthropic's API has it: two roles in turn, each message an array of blocks,
 /// what tools gave among what the user says.

@@ -1,4 +1,5 @@
 import Core
+import OrderedJSON
 
 /// The body of `POST /messages`. What Anthropic's API has no word for (a seed, penalties, biases,
 /// log probabilities) is left out.

@@ -1,5 +1,6 @@
 import Core
 import Egress
+import OrderedJSON
 
 /// What a stream of Anthropic's messages has said so far.
 struct AnthropicStream: AnswerStream {

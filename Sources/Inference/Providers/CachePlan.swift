@@ -1,4 +1,5 @@
 import Core
+import OrderedJSON
 
 /// Up to where a provider is asked to keep what it reads, for the calls that begin alike: where the
 /// client says it, or else after the tools, the system, and what of the conversation was there before.

@@ -1,4 +1,5 @@
 import Core
+import OrderedJSON
 
 /// How a Claude is asked to think, wherever it is served. Those up to 4.5 take a number of tokens,
 /// those after it a word for how hard, and refuse the other way.

@@ -1,4 +1,5 @@
 import Core
+import OrderedJSON
 
 extension JSONValue {
     /// An object with one member.

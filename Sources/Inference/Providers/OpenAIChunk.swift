@@ -1,5 +1,6 @@
 import Core
 import Foundation
+import OrderedJSON
 
 /// One chunk of a stream, or a whole answer: the two differ in the name of one field. Everything is
 /// optional and of a type that may be wrong, since every server leaves out something else.

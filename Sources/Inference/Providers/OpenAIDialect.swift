@@ -1,4 +1,5 @@
 import Core
+import OrderedJSON
 
 /// How a server's way to speak OpenAI's chat completions differs from the rest: many refuse what they
 /// do not know, and some know it under another name.

@@ -1,4 +1,5 @@
 import Core
+import OrderedJSON
 
 /// What OpenAI's interface and those like it say of an error, in any of the forms that are about.
 struct OpenAIError {

@@ -1,6 +1,7 @@
 import Core
 import Egress
 import Foundation
+import OrderedJSON
 
 /// What an OpenAI-compatible stream has said so far: events in, pieces of text out. No I/O.
 struct OpenAIStream: AnswerStream {

@@ -1,4 +1,5 @@
 import Core
+import OrderedJSON
 
 /// The body of `POST /chat/completions`, with all names as most know them; a dialect leaves some out
 /// and says others its own way.

@@ -1,5 +1,6 @@
 import Core
 import Foundation
+import OrderedJSON
 
 /// Whether a cheaper candidate's answer will do, or a better one has to be asked. Looks only at what
 /// can be told from the answer itself.

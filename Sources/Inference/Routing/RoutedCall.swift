@@ -50,7 +50,8 @@ final class RoutedCall: Sendable {
                 run.search.took(outcome.usage, at: leg.candidate.name)
                 guard
                     let next = try await another(
-                        after: leg, complaint.rawValue, &run, allowsLastResort: false)
+                        after: leg, complaint.rawValue, &run, taking: outcome.usage,
+                        allowsLastResort: false)
                 else {
                     // Nobody does better: the answer that is there is shown after all.
                     for event in run.held { try await emit(event) }
@@ -69,7 +70,8 @@ final class RoutedCall: Sendable {
                 leg.span.failed(error)
                 run.search.took(usage, at: leg.candidate.name)
                 guard mayGoOn(after: failure, leg, run),
-                    let next = try await another(after: leg, failure.kind.rawValue, &run)
+                    let next = try await another(
+                        after: leg, failure.kind.rawValue, &run, taking: usage)
                 else {
                     var failure = failure.failure
                     failure.hasBeenRetried = run.search.attempts > 1
@@ -208,9 +210,11 @@ final class RoutedCall: Sendable {
         return run.search.route.rules.continuesBroken && run.shown.canBeContinued(request)
     }
 
-    /// The next who answers; nil when nobody does.
+    /// The next who answers; nil when nobody does. What the last one took is said also where the
+    /// client leaves meanwhile.
     private func another(
-        after leg: Leg, _ reason: String, _ run: inout Run, allowsLastResort: Bool = true
+        after leg: Leg, _ reason: String, _ run: inout Run, taking usage: TokenUsage,
+        allowsLastResort: Bool = true
     ) async throws -> Leg? {
         run.search.passOver(leg.candidate.name, reason)
         defer { spendings.withLock { $0 = run.search.spent } }
@@ -220,7 +224,9 @@ final class RoutedCall: Sendable {
                 // The header is out: what it does not say may not be done any more.
                 mayShorten: leg.context != nil)
         } catch let error as CancellationError {
-            throw error
+            var failure = Failure(error)
+            failure.spent = [CandidateUsage(leg.candidate.name.description, usage)]
+            throw failure
         } catch {
             return nil
         }

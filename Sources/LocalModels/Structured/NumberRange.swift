@@ -1,4 +1,5 @@
 import Core
+import OrderedJSON
 
 /// The numbers between two bounds as digits: those of a few decimals at most, which is all that a
 /// grammar can tell apart.

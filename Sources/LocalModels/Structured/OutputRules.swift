@@ -1,4 +1,5 @@
 package import Core
+import OrderedJSON
 
 /// What an answer has to look like, made ready for the engine.
 package struct OutputRules: Sendable {

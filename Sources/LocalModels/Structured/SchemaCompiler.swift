@@ -1,4 +1,5 @@
 import Core
+import OrderedJSON
 
 /// Makes a grammar of a JSON Schema (2020-12), as far as OpenAI's structured outputs go: what the
 /// grammar allows is valid by the schema. Whatever cannot be kept to is refused with its place.

@@ -1,4 +1,5 @@
 import Core
+import OrderedJSON
 
 /// How a family of models writes that it calls a tool.
 package enum ToolSyntax: String, Sendable {

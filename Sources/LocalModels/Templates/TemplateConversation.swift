@@ -1,4 +1,5 @@
 import Core
+import OrderedJSON
 
 /// How a template wants what it is given, where templates differ.
 struct TemplateForm: Hashable, Sendable {

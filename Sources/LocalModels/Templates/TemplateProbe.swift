@@ -1,4 +1,5 @@
 import Core
+import OrderedJSON
 
 /// What a template can do, found out by rendering small conversations when it is loaded, and not by
 /// the name of a model.

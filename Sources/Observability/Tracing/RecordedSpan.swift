@@ -51,27 +51,14 @@ final class RecordedSpan: Tracing.Span {
 
     var attributes: SpanAttributes {
         get { state.withLock(\.attributes) }
-        // Taken out while they are changed, since what two hold is copied by every change.
-        _modify {
-            var (attributes, isOpen) = state.withLock { state in
-                guard isRecording, state.endedAt == nil else { return (state.attributes, false) }
-                let taken = state.attributes
-                state.attributes = SpanAttributes()
-                return (taken, true)
+        set {
+            guard isRecording else { return }
+            if case .string(let user)? = newValue.get(TraceEntry.ownerAttribute) {
+                entry.claim(for: user)
             }
-            defer { if isOpen { keep(attributes) } }
-            yield &attributes
-        }
-    }
-
-    private func keep(_ attributes: SpanAttributes) {
-        if case .string(let user)? = attributes.get(TraceEntry.ownerAttribute) {
-            entry.claim(for: user)
-        }
-        state.withLock { state in
-            let meanwhile = state.attributes
-            state.attributes = attributes
-            if !meanwhile.isEmpty { state.attributes.merge(meanwhile) }
+            state.withLock { state in
+                if state.endedAt == nil { state.attributes = newValue }
+            }
         }
     }
 

@@ -1,5 +1,6 @@
 import Core
 import Foundation
+import OrderedJSON
 
 /// One of the surfaces that clients speak: how it is asked, and what its answers say.
 enum ChatSurface: String, CaseIterable, Sendable {

@@ -1,5 +1,6 @@
 import Core
 import Foundation
+import OrderedJSON
 import Synchronization
 
 @testable import Gateway

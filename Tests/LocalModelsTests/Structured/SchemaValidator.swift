@@ -1,4 +1,5 @@
 import Core
+import OrderedJSON
 
 @testable import LocalModels
 

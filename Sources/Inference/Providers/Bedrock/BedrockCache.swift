@@ -1,4 +1,5 @@
 import Core
+import OrderedJSON
 
 /// Where Bedrock is asked to keep what it read: blocks of their own among those of a prompt, for the
 /// models that know them.

@@ -1,5 +1,6 @@
 import Core
 import Egress
+import OrderedJSON
 
 /// The bodies by which Bedrock's embedding models are invoked: each maker has its own.
 enum BedrockEmbeddings {

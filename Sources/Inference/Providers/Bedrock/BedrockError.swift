@@ -1,4 +1,5 @@
 import Core
+import OrderedJSON
 
 /// AWS's way to say what is wrong: the name of an exception, and a message.
 enum BedrockError {

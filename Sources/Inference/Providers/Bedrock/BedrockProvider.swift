@@ -1,5 +1,6 @@
 import Core
 import Egress
+import OrderedJSON
 
 /// Amazon Bedrock: chat by its Converse API, embeddings by the models' own bodies.
 struct BedrockProvider: Provider {

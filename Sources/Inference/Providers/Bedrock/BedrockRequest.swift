@@ -1,4 +1,5 @@
 import Core
+import OrderedJSON
 
 /// The body of `converse-stream`.
 enum BedrockRequest {

@@ -1,5 +1,6 @@
 import Core
 import Egress
+import OrderedJSON
 
 /// What a stream of Bedrock's Converse has said so far. No I/O.
 struct BedrockStream: AnswerStream {

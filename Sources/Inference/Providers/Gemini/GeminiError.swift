@@ -1,4 +1,5 @@
 import Core
+import OrderedJSON
 
 /// Google's way to say what is wrong: a code, a status in words, and details.
 enum GeminiError {

@@ -1,6 +1,7 @@
 import Core
 import Egress
 import Foundation
+import OrderedJSON
 
 /// Google's Gemini API.
 struct GeminiProvider: Provider {

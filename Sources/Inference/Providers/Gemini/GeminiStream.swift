@@ -1,5 +1,6 @@
 import Core
 import Egress
+import OrderedJSON
 
 /// What a Gemini stream has said so far. Each event is a whole answer with the next parts in it, and
 /// the end of the connection is the end. No I/O.

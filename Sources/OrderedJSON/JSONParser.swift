@@ -185,7 +185,7 @@ struct JSONParser {
         return place < bytes.count ? bytes[place] : nil
     }
 
-    private func wrong(_ what: String = "is not well-formed") -> Failure {
-        Failure(.invalid, "The JSON \(what), at byte \(place).")
+    private func wrong(_ what: String = "is not well-formed") -> JSONError {
+        JSONError(description: "The JSON \(what), at byte \(place).")
     }
 }

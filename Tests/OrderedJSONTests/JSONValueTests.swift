@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 
-@testable import Core
+@testable import OrderedJSON
 
 @Suite struct JSONValueTests {
     @Test(
@@ -32,13 +32,13 @@ import Testing
             String(repeating: "[", count: 200),
         ])
     func refusals(text: String) {
-        #expect(throws: Failure.self) { try JSONValue(parsing: text.utf8) }
+        #expect(throws: JSONError.self) { try JSONValue(parsing: text.utf8) }
     }
 
     @Test("Bytes that are not UTF-8 are refused")
     func bytes() {
-        #expect(throws: Failure.self) { try JSONValue(parsing: [0x22, 0xFF, 0x22]) }
-        #expect(throws: Failure.self) { try JSONValue(parsing: [0x22, 0xED, 0xA0, 0x80, 0x22]) }
+        #expect(throws: JSONError.self) { try JSONValue(parsing: [0x22, 0xFF, 0x22]) }
+        #expect(throws: JSONError.self) { try JSONValue(parsing: [0x22, 0xED, 0xA0, 0x80, 0x22]) }
     }
 
     @Test("Objects are equal in any order, and hash alike")
@@ -68,7 +68,7 @@ import Testing
         #expect(try JSONValue(parsing: text.utf8).members?.count == count)
         for twice in [0, count - 1] {
             let text = "{\((members + ["\"k\(twice)\":0"]).joined(separator: ","))}"
-            #expect(throws: Failure.self) { try JSONValue(parsing: text.utf8) }
+            #expect(throws: JSONError.self) { try JSONValue(parsing: text.utf8) }
         }
     }
 

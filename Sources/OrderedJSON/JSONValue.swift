@@ -18,7 +18,7 @@ package indirect enum JSONValue: Hashable, Sendable {
     package static let depthMax = 128
     package static let bytesMax = 32 * 1024 * 1024
 
-    /// Throws `invalid` for what is not JSON (RFC 8259), deeper or longer than the limits, or has a
+    /// Throws `JSONError` for what is not JSON (RFC 8259), deeper or longer than the limits, or has a
     /// key twice in one object.
     package init(parsing text: some Sequence<UInt8>) throws {
         var parser = JSONParser(bytes: Array(text))
@@ -84,6 +84,11 @@ package indirect enum JSONValue: Hashable, Sendable {
         }
         out.append(UInt8(ascii: "\""))
     }
+}
+
+/// What is wrong with a text that should be JSON, in a sentence, and where.
+package struct JSONError: Error, Hashable, CustomStringConvertible {
+    package let description: String
 }
 
 extension JSONValue {
