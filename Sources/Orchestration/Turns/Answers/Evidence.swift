@@ -28,6 +28,8 @@ struct Evidence {
     let passages: [Passage]
     let windows: [Window]
     private let passageWords: [Set<String>]
+    /// All words of each passage, one space around each.
+    private let wordings: [String]
     private let units: [[(text: String, words: Set<String>)]]
 
     static let windowUnitsMax = 3
@@ -37,6 +39,7 @@ struct Evidence {
     init(_ passages: [Passage]) {
         self.passages = passages
         let texts = passages.map { TextUnits($0.text) }
+        wordings = passages.map { Self.wording(Words.all(of: $0.text)) }
         passageWords = passages.map { passage in
             Words.contentSet(of: passage.text).union(
                 Words.contentSet(of: passage.headings.joined(separator: " ")))
@@ -79,11 +82,34 @@ struct Evidence {
         words.allSatisfy { passageWords[number - 1].contains($0) }
     }
 
-    /// The single sentence or item of a passage that has most of `words`.
-    func closestUnit(to words: Set<String>, inPassage number: Int) -> (text: String, share: Double)?
-    {
-        units[number - 1].map { ($0.text, share(of: words, in: $0.words)) }
-            .max { $0.1 < $1.1 }
+    func has(_ word: String) -> Bool { passageWords.contains { $0.contains(word) } }
+
+    // Three words in a row may be chance.
+    private static let quotedWordsMin = 4
+
+    /// The passages in which these words stand one after the other, as a sentence or part of one.
+    func quoting(_ words: [String]) -> [Int] {
+        guard words.count >= Self.quotedWordsMin else { return [] }
+        let wording = Self.wording(words)
+        return wordings.indices.filter { wordings[$0].contains(wording) }.map { $0 + 1 }
+    }
+
+    private static func wording(_ words: [String]) -> String {
+        " " + words.joined(separator: " ") + " "
+    }
+
+    /// The single sentences and items of a passage.
+    func units(of number: Int) -> [(text: String, words: Set<String>)] { units[number - 1] }
+
+    /// The stretch of a passage that has most of `words`.
+    func closestWindow(to words: Set<String>, inPassage number: Int) -> Attribution.Candidate? {
+        let scored = windows.filter { $0.number == number }.map {
+            ($0, share(of: words, in: $0.words))
+        }
+        return scored.max { $0.1 < $1.1 }.map {
+            Attribution.Candidate(
+                number: number, share: $0.1, text: $0.0.text, range: $0.0.range)
+        }
     }
 
     private static func windows(number: Int, passage: Passage, units: TextUnits) -> [Window] {
