@@ -34,7 +34,6 @@ class SearchPage {
   #documents = element("select", { id: "search-document" },
     element("option", { value: "" }, "None in particular"));
   #collections = element("select", { id: "search-collection" });
-  #known = new Map();
 
   constructor(main, query, signal) {
     [this.turnID, this.chatID] = [query.get("turn"), query.get("chat")];
@@ -72,10 +71,8 @@ class SearchPage {
     const chosen = [this.#documents.value, this.#collections.value];
     this.#drawCollections(collections);
     collections.forEach(({ name }, place) => {
-      const options = lists[place].map((document) => {
-        this.#known.set(document.id, document);
-        return element("option", { value: document.id }, document.name);
-      });
+      const options = lists[place].map((document) =>
+        element("option", { value: document.id }, document.name));
       if (options.length) this.#documents.append(element("optgroup", { label: name }, options));
     });
     [this.#documents.value, this.#collections.value] = chosen;
@@ -83,18 +80,19 @@ class SearchPage {
   }
 
   #drawCollections(collections) {
-    this.#collections.replaceChildren(element("option", { value: "" }, "All collections"),
+    const asTurn = element("option", { value: "turn" }, "Where the answer searched");
+    this.#collections.replaceChildren(...this.turnID ? [asTurn] : [],
+      element("option", { value: "" }, "All collections"),
       ...collections.map(({ id, name }) => element("option", { value: id }, name)));
   }
 
-  /** What the form says. As long as the question is the turn's, it is explained as the turn asked it. */
+  /** Asks what the form says, beside the turn where there is one. */
   #search({ passagesMax } = {}) {
-    const question = this.#question.value.trim();
-    if (!question) return Promise.resolve();
-    const query = { question };
-    if (this.turnID && question === this.turnQuestion) query.turnID = this.turnID;
-    if (this.#collections.value) query.collectionIDs = [this.#collections.value];
-    else if (this.searchesAll) query.collectionIDs = [];
+    const query = { question: this.#question.value.trim() };
+    if (!query.question) return Promise.resolve();
+    const collection = this.#collections.value;
+    if (this.turnID) query.turnID = this.turnID;
+    if (collection !== "turn") query.collectionIDs = collection ? [collection] : [];
     if (passagesMax) query.passagesMax = passagesMax;
     return this.#explain(query);
   }
@@ -104,10 +102,7 @@ class SearchPage {
     this.#body.replaceChildren(element("p", { class: "phase" }, sevenDots(), "Searching…"));
     try {
       const found = await explainSearch(query, this.signal);
-      if (query.turnID && !query.question) {
-        this.turnQuestion = found.question;
-        this.#question.value = found.question;
-      }
+      if (!query.question) this.#question.value = found.question;
       this.#draw(found);
       announce(found.findings[0]?.sentence ?? `${count(found.rows.length, "passage")} found.`);
     } catch (error) {
@@ -157,7 +152,6 @@ class SearchPage {
       return this.#search();
     case "searchAll":
       this.#collections.value = "";
-      this.searchesAll = true;
       return this.#search();
     default:
       location.hash = "#/documents";

@@ -45,7 +45,8 @@ export function closePanel() {
 }
 
 function panelHead(passage) {
-  const page = /^Page \d+$/.test(passage.headings.at(-1) ?? "") ? passage.headings.at(-1) : null;
+  const last = passage.headings.at(-1);
+  const page = /^Page \d+( – Page \d+)?$/.test(last) ? last : null;
   const path = page ? passage.headings.slice(0, -1) : passage.headings;
   return element("header", { class: "panel-head" },
     element("div", { class: "panel-title" },

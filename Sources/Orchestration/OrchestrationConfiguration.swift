@@ -74,7 +74,8 @@ package struct TurnShape: Codable, Sendable, Equatable {
     package var similarityMin = 0.25
     /// Temperature for a turn with passages, where the turn does not say. Zero is greedy.
     package var passagesTemperature = 0.0
-    /// Whether the best passage is quoted in place of an answer that no passage supports.
+    /// Whether an answer that no passage supports gives way: to the best passage where that answers,
+    /// else to saying that there is no answer.
     package var quotesPassages = true
     /// Whether an answer ends where the model begins to repeat itself.
     package var endsLoops = true

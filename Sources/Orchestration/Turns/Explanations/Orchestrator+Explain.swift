@@ -19,13 +19,14 @@ extension Orchestrator {
                 nil
             }
         let question = try checked(request.question ?? turn?.question ?? "")
+        let isTurns = question == turn?.question
         let asked = turn?.outcome?.search
         let card = try await card(asked: asked?.model, wanted: request.model)
         let base = shape(for: card)
         let shape = base.giving(passages: request.passagesMax ?? asked?.passagesMax)
         var report = SearchReport(
             // Another question than the turn's is looked up as it is.
-            text: question == turn?.question ? asked?.text ?? question : question,
+            text: isTurns ? asked?.text ?? question : question,
             collectionIDs: request.collectionIDs ?? asked?.collectionIDs ?? [],
             passagesMax: shape.passagesMax)
         let found = try await knowledge.explain(
@@ -38,11 +39,11 @@ extension Orchestrator {
         report.bestSimilarity = (found.hits + found.dropped).compactMap(\.similarity).max()
 
         let context = try await context(of: question, found, base: base, card: card)
-        let rows = context.rows(found, shape, given: turn?.passageIDs)
+        let rows = context.rows(found, shape, given: isTurns ? turn?.passageIDs : nil)
         let diagnosis = Diagnosis(
             question: question, found: found, rows: rows, shape: shape, context: context)
         var findings = diagnosis.findings
-        if let outcome = turn?.outcome, outcome.verdicts != nil, outcome.search == nil {
+        if isTurns, let outcome = turn?.outcome, outcome.verdicts != nil, outcome.search == nil {
             findings.insert(.init("This answer searched no documents."), at: 0)
         }
         let limit = min(max(1, request.limit), Self.hitsExplainedMax)
