@@ -47,8 +47,8 @@ struct SearchReportText {
                 + (found.hasVectors ? "" : " It could not be embedded: words alone decided."))
         let search = found.search
         Terminal.say(
-            "\(search.documentCount ?? 0) documents were searched, \(search.passageCount ?? 0)"
-                + " passages. \(found.model) is given up to \(search.passagesMax) passages of"
+            "Documents searched: \(search.documentCount ?? 0), with passages: \(search.passageCount ?? 0)."
+                + " \(found.model) is given up to \(search.passagesMax) passages of"
                 + " \(found.passageTokensMax) tokens together.")
     }
 

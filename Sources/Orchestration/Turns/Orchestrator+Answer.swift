@@ -184,8 +184,8 @@ extension Orchestrator {
         span.attributes["heptad.verdicts"] = lines.joined(separator: "\n")
     }
 
-    // A trace is read by people: the turn itself has all of them.
-    private static let verdictsInTraceMax = 40
+    // Spans cut long attributes off; the turn itself has all of them.
+    private static let verdictsInTraceMax = 24
 
     /// The model's own account, or, where it was stopped and gave none, ours: tokens as counted, and
     /// the card's price for them.

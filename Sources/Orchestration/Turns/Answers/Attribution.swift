@@ -129,7 +129,7 @@ struct Attribution {
     private func contradicts(_ words: Set<String>, negated: Set<String>, passage: Int) -> Bool {
         let units = evidence.units(of: passage).map { unit in
             let shared = words.intersection(unit.words)
-            let difference = negated.symmetricDifference(Words.negated(in: unit.text))
+            let difference = negated.symmetricDifference(unit.negated)
             return (shared: shared, isOpposite: !shared.isDisjoint(with: difference))
         }
         return units.contains { unit in

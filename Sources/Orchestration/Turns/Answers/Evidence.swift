@@ -19,6 +19,12 @@ struct Evidence {
         let quotable: String
     }
 
+    /// A single sentence or item of a passage.
+    struct Unit {
+        let words: Set<String>
+        let negated: Set<String>
+    }
+
     /// A list in a passage: its lead-in, such as `Three habits keep the bill down:`, and its items.
     struct List {
         let lead: String
@@ -30,7 +36,8 @@ struct Evidence {
     private let passageWords: [Set<String>]
     /// All words of each passage, one space around each.
     private let wordings: [String]
-    private let units: [[(text: String, words: Set<String>)]]
+    private let units: [[Unit]]
+    private let weights: [String: Double]
 
     static let windowUnitsMax = 3
     static let quotableCharacters = 400
@@ -46,9 +53,11 @@ struct Evidence {
         }
         units = texts.map { text in
             text.units.map {
-                (String(text.text[$0.range]), Words.contentSet(of: text.text[$0.range]))
+                let said = text.text[$0.range]
+                return Unit(words: Words.contentSet(of: said), negated: Words.negated(in: said))
             }
         }
+        weights = Self.weights(passageWords)
         windows = zip(passages, texts).enumerated().flatMap { place, pair in
             Self.windows(number: place + 1, passage: pair.0, units: pair.1)
         }
@@ -56,8 +65,13 @@ struct Evidence {
 
     /// How telling a word is: 1 when every passage has it, more the fewer do, most when none does.
     func weight(_ word: String) -> Double {
-        let count = passageWords.count { $0.contains(word) }
-        return 1 + log(Double(passageWords.count + 1) / Double(count + 1))
+        weights[word] ?? 1 + log(Double(passageWords.count + 1))
+    }
+
+    private static func weights(_ passages: [Set<String>]) -> [String: Double] {
+        var counts: [String: Int] = [:]
+        for word in passages.joined() { counts[word, default: 0] += 1 }
+        return counts.mapValues { 1 + log(Double(passages.count + 1) / Double($0 + 1)) }
     }
 
     // A sentence that repeats the question has said nothing yet.
@@ -99,7 +113,7 @@ struct Evidence {
     }
 
     /// The single sentences and items of a passage.
-    func units(of number: Int) -> [(text: String, words: Set<String>)] { units[number - 1] }
+    func units(of number: Int) -> [Unit] { units[number - 1] }
 
     /// The stretch of a passage that has most of `words`.
     func closestWindow(to words: Set<String>, inPassage number: Int) -> Attribution.Candidate? {

@@ -32,6 +32,8 @@ struct SentenceReview {
     let question: Question
     let sentences: [Sentence]
 
+    /// Sentences that are looked at: each is held against every stretch of every passage.
+    static let sentencesMax = 500
     /// Candidates of one sentence that the embedder is asked about.
     static let candidatesAskedMax = 3
     /// A passage says something like a sentence from this share of its words on, or from this cosine.
@@ -44,6 +46,7 @@ struct SentenceReview {
         let attribution = Attribution(evidence: evidence, asked: question.words)
         let units = TextUnits(text).units.filter { $0.kind != .heading }
         let ranges = units.flatMap { TextUnits.sentences(in: text, $0.range) }
+            .prefix(Self.sentencesMax)
         var place = 0
         var last = text.startIndex
         var starts: [Int] = []
