@@ -1,10 +1,12 @@
-/// Rows of weights where they lie in the model's file.
+/// Rows of weights where they lie in the model's file. Whoever keeps a matrix keeps the file too:
+/// matrices are copied in every layer of every token, and would each count their references to it.
 struct Matrix: Sendable {
     let type: TensorType
     let rows: Int
     let columns: Int
     let rowBytes: Int
-    private let file: MappedModel
+    // SAFETY: `ModelWeights` holds the file, and everything that multiplies holds those.
+    private unowned(unsafe) let file: MappedModel
     // SAFETY: points into the mapped file, and is only read.
     nonisolated(unsafe) private let start: UnsafeRawPointer
 
@@ -35,6 +37,18 @@ struct Matrix: Sendable {
     func forget() { file.forget(start, count: rows * rowBytes) }
 
     func row(_ row: Int) -> UnsafeRawPointer { start + row * rowBytes }
+
+    /// Calls `body` with one row of a matrix of which few are ever read: they come from the file by
+    /// themselves, where that is possible, so that the rows around them take no memory.
+    func withRareRow(_ row: Int, _ body: (UnsafeRawPointer) -> Void) {
+        let place = self.row(row)
+        withUnsafeTemporaryAllocation(byteCount: rowBytes, alignment: 16) { room in
+            guard file.copy(place, into: room), let copy = room.baseAddress else {
+                return body(place)
+            }
+            body(copy)
+        }
+    }
 
     /// The first row as numbers in place. Only for F32.
     var floats: UnsafePointer<Float> { start.assumingMemoryBound(to: Float.self) }
