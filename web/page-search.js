@@ -181,7 +181,7 @@ class SearchPage {
         const question = this.#question.value.trim();
         const chatID = this.chatID ?? (await createChat(titleOf(question), passages)).id;
         if (this.chatID) await setPassages(chatID, passages);
-        await beginTurn(chatID, { question, model: this.found.model,
+        await beginTurn(chatID, { question, model: this.found.model || undefined,
           collectionIDs: this.found.search.collectionIDs.length ? this.found.search.collectionIDs : undefined });
         location.hash = `#/chats/${chatID}`;
       } catch (error) {
@@ -202,7 +202,7 @@ function settings({ search, model, passageTokensMax, shape, vectorShare, hasVect
   return `Looked for “${search.text.trim()}” in ${count(search.documentCount ?? 0, "document")}`
     + ` (${count(search.passageCount ?? 0, "passage")}).${nearest} It is ${shapes[shape]}: meaning`
     + ` counts ${percent(vectorShare)}, words ${percent(1 - vectorShare)}${
-      hasVectors ? "" : ", but it could not be embedded"}. ${model} is given up to ${
+      hasVectors ? "" : ", but it could not be embedded"}. ${model || "A model"} is given up to ${
       count(search.passagesMax, "passage")} of ${number(passageTokensMax)} tokens together.`;
 }
 

@@ -48,7 +48,7 @@ struct SearchReportText {
         let search = found.search
         Terminal.say(
             "Documents searched: \(search.documentCount ?? 0), with passages: \(search.passageCount ?? 0)."
-                + " \(found.model) is given up to \(search.passagesMax) passages of"
+                + " \(found.model.isEmpty ? "A model" : found.model) is given up to \(search.passagesMax) passages of"
                 + " \(found.passageTokensMax) tokens together.")
     }
 

@@ -22,7 +22,7 @@ extension Orchestrator {
         let isTurns = question == turn?.question
         let asked = turn?.outcome?.search
         let card = try await card(asked: asked?.model, wanted: request.model)
-        let base = shape(for: card)
+        let base = card.map(shape) ?? configuration.local
         let shape = base.giving(passages: request.passagesMax ?? asked?.passagesMax)
         var report = SearchReport(
             // Another question than the turn's is looked up as it is.
@@ -34,7 +34,7 @@ extension Orchestrator {
                 principal: request.principal, text: report.text,
                 collectionIDs: report.collectionIDs, limit: Self.hitsExplainedMax,
                 documentID: request.documentID))
-        report.model = card.name
+        report.model = card?.name
         (report.documentCount, report.passageCount) = (found.documentCount, found.passageCount)
         report.bestSimilarity = (found.hits + found.dropped).compactMap(\.similarity).max()
 
@@ -51,7 +51,7 @@ extension Orchestrator {
             place < limit || row.hit.passage.documentID == request.documentID
         }
         return AnswerExplanation(
-            question: question, search: report, model: card.name,
+            question: question, search: report, model: card?.name ?? "",
             passageTokensMax: shape.passageTokensMax, similarityMin: shape.similarityMin,
             found: found, rows: listed.map(\.element), findings: findings)
     }
@@ -59,18 +59,18 @@ extension Orchestrator {
     /// As far as a search goes by default.
     static let hitsExplainedMax = 100
 
-    /// The model of the turn may be gone since; one that is asked for must be there.
-    private func card(asked: String?, wanted: String?) async throws -> ModelCard {
+    /// The model of the turn may be gone since; one that is asked for must be there. Nil where there
+    /// is none at all: what is found can be explained without.
+    private func card(asked: String?, wanted: String?) async throws -> ModelCard? {
         if let wanted { return try await card(named: wanted) }
-        if let asked, let card = await model.models().first(where: { $0.name == asked }) {
-            return card
-        }
-        return try await card(named: configuration.model)
+        let cards = await model.models()
+        if let card = cards.first(where: { $0.name == asked }) { return card }
+        return cards.isEmpty ? nil : try await card(named: configuration.model)
     }
 
     /// What the passages would take of the model's context.
     private func context(
-        of question: String, _ found: SearchExplanation, base: TurnShape, card: ModelCard
+        of question: String, _ found: SearchExplanation, base: TurnShape, card: ModelCard?
     ) async throws -> PassageContext {
         let prompt = Prompt(random: environment.random())
         let pieces = found.hits.prefix(TurnShape.passagesLimit).enumerated().map {
@@ -78,6 +78,10 @@ extension Orchestrator {
         }
         let fixed =
             prompt.instructions(hasPassages: true) + prompt.question(question, hasPassages: true)
+        guard let card else {
+            return PassageContext(
+                base: base, room: .max / 2, fixed: 0, tokens: pieces.map { $0.utf8.count / 4 })
+        }
         let counts = try await model.countTokens([fixed] + pieces, model: card.name)
         guard counts.count == 1 + pieces.count else {
             throw Failure(
