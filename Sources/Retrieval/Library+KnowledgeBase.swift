@@ -85,6 +85,17 @@ extension Library: KnowledgeBase {
                 collectionID: collection, source: address), for: principal)
     }
 
+    package func renew(
+        document id: Identifier, vectorsOnly: Bool, for principal: Principal
+    ) async throws -> Ingestion {
+        let document = try await documents.document(id, of: principal.userID).summary
+        if !vectorsOnly || document.state != .ready {
+            try await documents.reset(document: id, of: principal.userID)
+        }
+        // A job of a document that is ready makes the vectors that are missing, and nothing else.
+        return try await enqueue(id, isKnown: true, for: principal)
+    }
+
     package func remove(document: Identifier, for principal: Principal) async throws {
         do {
             try await documents.remove(document: document, of: principal.userID)

@@ -14,28 +14,11 @@ extension Library {
         }
     }
 
-    package func explain(_ request: SearchRequest) async throws -> SearchExplanation {
-        let limit = limit(of: request)
-        let owner = request.principal.userID
-        var explained: Ranking?
-        let hits = try await measured(limit) { span in
-            let ranking = try await ranking(request, lanes: .both, span)
-            explained = ranking
-            return try await self.hits(ranking.kept.prefix(limit), of: owner)
-        }
-        let dropped = try await self.hits((explained?.dropped ?? []).prefix(limit), of: owner)
-        let kind = explained?.kind ?? QuestionKind(request.text)
-        return SearchExplanation(
-            hits: hits, dropped: dropped, question: kind.shape.rawValue,
-            vectorShare: explained?.vectorShare ?? 0, similarityMin: configuration.similarityMin,
-            hasVectors: explained?.hasVectors ?? false)
-    }
-
-    private func limit(of request: SearchRequest) -> Int {
+    func limit(of request: SearchRequest) -> Int {
         min(max(0, request.limit), configuration.candidatesMax)
     }
 
-    private func measured(
+    func measured(
         _ limit: Int, _ search: (any Span) async throws -> [SearchHit]
     ) async throws -> [SearchHit] {
         let began = ContinuousClock.now
@@ -78,8 +61,8 @@ extension Library {
         var dropped: [Fusion.Candidate] = []
         var kind: QuestionKind
         var vectorShare: Double
-        /// False where the question could not be embedded.
-        var hasVectors = false
+        /// Nil where the question could not be embedded.
+        var question: Vector?
     }
 
     /// All that is found among the collections, in order. What the limit of the request is makes no
@@ -107,7 +90,7 @@ extension Library {
             evidence.vectors = try await vectors.elements(
                 of: fusion.passages(evidence), candidate: near.question.candidate,
                 dimensions: near.question.elements.count)
-            ranking.hasVectors = true
+            ranking.question = near.question
         }
         (ranking.kept, ranking.dropped) = fusion.candidates(evidence)
         span.attributes["heptad.retrieval.question"] = kind.shape.rawValue

@@ -106,10 +106,15 @@ package struct SearchRequest: Codable, Sendable {
     /// Empty means all of the principal's collections.
     package let collectionIDs: [Identifier]
     package let limit: Int
+    /// A document that should be found: an explanation says what became of it.
+    package let documentID: Identifier?
 
-    package init(principal: Principal, text: String, collectionIDs: [Identifier], limit: Int) {
+    package init(
+        principal: Principal, text: String, collectionIDs: [Identifier], limit: Int,
+        documentID: Identifier? = nil
+    ) {
         (self.principal, self.text, self.collectionIDs) = (principal, text, collectionIDs)
-        self.limit = limit
+        (self.limit, self.documentID) = (limit, documentID)
     }
 }
 
@@ -128,6 +133,8 @@ package struct SearchHit: Hashable, Codable, Sendable {
     package let keywordScore: Double?
     /// Whether it holds word for word what the question quotes or names by a code.
     package let isExact: Bool
+    /// Place in the whole order, from 1, where that is explained; nil where it is not among the found.
+    package var rank: Int?
 
     package init(
         passage: Passage, score: Double, keywordRank: Int?, vectorRank: Int?, similarity: Double?,
@@ -151,6 +158,10 @@ package struct SearchExplanation: Codable, Sendable {
     package let similarityMin: Double
     /// False where the question could not be embedded.
     package let hasVectors: Bool
+    /// How much was searched.
+    package var documentCount = 0, passageCount = 0
+    /// What became of the document that was asked about.
+    package var expected: DocumentExplanation?
 
     package init(
         hits: [SearchHit], dropped: [SearchHit], question: String, vectorShare: Double,
