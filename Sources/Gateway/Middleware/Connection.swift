@@ -12,7 +12,11 @@ final class Connection: Sendable {
         var watchersEver = 0
     }
 
+    /// Runs tasks on the connection's own event loop; nil for one that has none.
+    let executor: LoopExecutor?
     private let state = Mutex(State())
+
+    init(on loop: (any EventLoop)? = nil) { executor = loop.map { LoopExecutor($0) } }
 
     /// All of the request that arrived last is here, and so is all before it.
     var isBodyComplete: Bool { state.withLock(\.isBodyComplete) }
@@ -33,11 +37,11 @@ final class Connection: Sendable {
     }
 
     /// Runs `work` and cancels it when the client goes away, which throws `cancelled`: a long answer
-    /// that nobody waits for is not worth its cost.
+    /// that nobody waits for is not worth its cost. It runs on `executor`, or on the shared pool.
     func whileOpen<Value: Sendable>(
-        _ work: @escaping @Sendable () async throws -> Value
+        on executor: LoopExecutor? = nil, _ work: @escaping @Sendable () async throws -> Value
     ) async throws -> Value {
-        let task = Task { try await work() }
+        let task = Task(executorPreference: executor) { try await work() }
         let watcher = watch { task.cancel() }
         defer { forget(watcher) }
         do {

@@ -28,11 +28,11 @@ struct OpenAIRoutes: Sendable {
                             + " `x-heptad-cache-question` has the words, percent-encoded, and"
                             + " `x-heptad-cache-similarity` how near it is."),
                     .events("Chunks of the answer, then `[DONE]`, with `stream`."),
-                ], handler: complete),
+                ], isBrief: true, handler: complete),
             Route(
                 .post, "/v1/embeddings", "Turn texts into vectors, in OpenAI's format.",
                 body: .json(.reference("OpenAIEmbeddingsRequest")),
-                answers: [.ok(.reference("OpenAIEmbeddingsAnswer"))], handler: embed),
+                answers: [.ok(.reference("OpenAIEmbeddingsAnswer"))], isBrief: true, handler: embed),
             Route(
                 .get, "/v1/models",
                 "The models, in OpenAI's format; in Anthropic's, by pages, to a client that sends"
@@ -126,7 +126,7 @@ struct OpenAIRoutes: Sendable {
     private func answer(
         _ calls: OpenCalls, _ header: ChunkHeader, _ call: Call
     ) async throws -> Response {
-        let ended = try await call.context.connection.whileOpen {
+        let ended = try await call.context.connection.whileOpen(on: call.context.executor) {
             try await calls.run { _ in }
         }
         var response = Response.json(
@@ -150,7 +150,8 @@ struct OpenAIRoutes: Sendable {
         _ calls: OpenCalls, _ header: ChunkHeader, _ call: Call, _ events: EventStream,
         withUsage: Bool
     ) -> Response {
-        var response = events.response(over: call.context.connection) { sink in
+        var response = events.response(over: call.context.connection, on: call.context.executor) {
+            sink in
             do {
                 for index in 0..<calls.count {
                     let role = OpenAIChatAnswer.Message(role: "assistant", content: "")
