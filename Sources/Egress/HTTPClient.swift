@@ -1,6 +1,7 @@
 import Core
 import Logging
 import ServiceLifecycle
+import Synchronization
 
 /// The only way out of the process: HTTP over libcurl, on one thread for everybody.
 ///
@@ -11,6 +12,8 @@ package final class HTTPClient: Service {
     private let policy: AddressPolicy
     private let resolver = Resolver()
     private let loop: CurlLoop
+    /// Addresses as they were taken apart: most calls go to the same few.
+    private let known = Mutex<[String: WebAddress]>([:])
     private let logger = Logger(label: "heptad.egress")
 
     package init(_ configuration: EgressConfiguration) {
@@ -45,7 +48,7 @@ package final class HTTPClient: Service {
         let listed = request.allowedTargets.compactMap { AllowedTarget($0) }
         let started = ContinuousClock.now
         var hop = Hop(
-            address: try WebAddress(request.url), method: request.method, headers: request.headers,
+            address: try address(request.url), method: request.method, headers: request.headers,
             body: request.body)
         var redirects: [HTTPRedirect] = []
         for _ in 0...max(0, request.redirectsMax) {
@@ -64,6 +67,20 @@ package final class HTTPClient: Service {
         }
         throw Failure(.upstream, "\(hop.address.authority) redirected too many times.")
     }
+
+    private func address(_ url: String) throws -> WebAddress {
+        if let found = known.withLock({ $0[url] }) { return found }
+        let address = try WebAddress(url)
+        guard url.utf8.count <= Self.knownBytesMax else { return address }
+        known.withLock { known in
+            if known.count >= Self.knownMax { known = [:] }
+            known[url] = address
+        }
+        return address
+    }
+
+    private static let knownMax = 256
+    private static let knownBytesMax = 512
 
     private func transfer(
         _ hop: Hop, limits: HTTPLimits, listed: [AllowedTarget],

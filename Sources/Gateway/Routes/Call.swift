@@ -35,7 +35,7 @@ struct Call: Sendable {
 
     /// The body of a JSON request.
     func body() async throws -> ByteBuffer {
-        if let contentType = request.headers[.contentType] {
+        if let contentType = request.headers.text(.contentType) {
             let mediaType = contentType.prefix { $0 != ";" }.lowercased().filter { $0 != " " }
             guard mediaType == "application/json" || mediaType.hasSuffix("+json") else {
                 throw Failure(
