@@ -114,17 +114,20 @@ final class Books {
 
     private func balance(account id: Int64) throws -> Amounts {
         let statement = try database.cachedStatement(sql: Self.balanceSQL)
-        guard let row = try Row.fetchOne(statement, arguments: [id]) else { return Amounts() }
+        // By place: names are looked up letter by letter.
+        guard let row = try Row.fetchOne(statement, arguments: [id]) else {
+            return Amounts()
+        }
         return Amounts(
-            picodollars: row["picodollars_after"], calls: row["calls_after"],
-            inputTokens: row["input_tokens_after"], outputTokens: row["output_tokens_after"])
+            picodollars: row[0], calls: row[1], inputTokens: row[2], outputTokens: row[3])
     }
 
     private static let accountSQL = """
         SELECT id FROM accounts WHERE kind = ? AND owner = ? AND month = ? AND candidate = ?
         """
     static let balanceSQL = """
-        SELECT * FROM postings WHERE account_id = ? ORDER BY id DESC LIMIT 1
+        SELECT picodollars_after, calls_after, input_tokens_after, output_tokens_after
+        FROM postings WHERE account_id = ? ORDER BY id DESC LIMIT 1
         """
     static let monthSQL = """
         SELECT accounts.candidate, postings.* FROM accounts JOIN postings ON postings.id =

@@ -12,9 +12,14 @@ package final class HTTPClient: Service {
     private let policy: AddressPolicy
     private let resolver = Resolver()
     private let loop: CurlLoop
-    /// Addresses as they were taken apart: most calls go to the same few.
-    private let known = Mutex<[String: WebAddress]>([:])
+    private let known = Mutex(Known())
     private let logger = Logger(label: "heptad.egress")
+
+    /// Texts as they were taken apart: most calls go to the same few addresses.
+    private struct Known {
+        var addresses: [String: WebAddress] = [:]
+        var targets: [String: AllowedTarget] = [:]
+    }
 
     package init(_ configuration: EgressConfiguration) {
         self.configuration = configuration
@@ -45,7 +50,7 @@ package final class HTTPClient: Service {
     /// than host and port: the rest may hold secrets.
     package func open(_ request: HTTPRequest) async throws -> HTTPResponse {
         let limits = request.limits ?? self.limits
-        let listed = request.allowedTargets.compactMap { AllowedTarget($0) }
+        let listed = request.allowedTargets.compactMap { target($0) }
         let started = ContinuousClock.now
         var hop = Hop(
             address: try address(request.url), method: request.method, headers: request.headers,
@@ -69,14 +74,25 @@ package final class HTTPClient: Service {
     }
 
     private func address(_ url: String) throws -> WebAddress {
-        if let found = known.withLock({ $0[url] }) { return found }
+        if let found = known.withLock({ $0.addresses[url] }) { return found }
         let address = try WebAddress(url)
         guard url.utf8.count <= Self.knownBytesMax else { return address }
         known.withLock { known in
-            if known.count >= Self.knownMax { known = [:] }
-            known[url] = address
+            if known.addresses.count >= Self.knownMax { known.addresses = [:] }
+            known.addresses[url] = address
         }
         return address
+    }
+
+    private func target(_ text: String) -> AllowedTarget? {
+        if let found = known.withLock({ $0.targets[text] }) { return found }
+        guard let target = AllowedTarget(text) else { return nil }
+        guard text.utf8.count <= Self.knownBytesMax else { return target }
+        known.withLock { known in
+            if known.targets.count >= Self.knownMax { known.targets = [:] }
+            known.targets[text] = target
+        }
+        return target
     }
 
     private static let knownMax = 256
