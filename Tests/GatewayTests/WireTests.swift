@@ -2,6 +2,7 @@ import Core
 import Foundation
 import HTTPTypes
 import NIOCore
+import OrderedJSON
 import TestSupport
 import Testing
 

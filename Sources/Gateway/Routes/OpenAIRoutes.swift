@@ -74,7 +74,13 @@ struct OpenAIRoutes: Sendable {
             of: principal, model: name, body: json,
             purpose: Self.purpose)
         let events = body.stream == true ? try streams.stream(for: principal.userID) : nil
-        let calls = OpenCalls(try await open(request, count: body.choiceCount))
+        let count = body.choiceCount
+        let calls =
+            events == nil
+            ? OpenCalls(try await open(request, count: count))
+            : try await Connection.apart(on: call.context.executor) {
+                OpenCalls(try await open(request, count: count))
+            }
         let header = ChunkHeader(
             id: "chatcmpl-" + environment.identifier().compact,
             created: environment.now().seconds, model: name)
