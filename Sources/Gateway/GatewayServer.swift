@@ -81,13 +81,19 @@ package struct GatewayServer: Service {
         var logger = Logger(label: "heptad.gateway.http")
         // The start of the server is the banner's to tell.
         logger.logLevel = max(logger.logLevel, .warning)
+        let bytesMax = max(configuration.uploadBytesMax, configuration.bodyBytesMax)
         return Application(
             responder: responder,
-            server: HTTPServerBuilder { [connections, http] in
-                LoopChannel(
-                    http: HTTP1Channel(responder: $0, configuration: http), connections: connections
-                )
-            },
+            server: .http1(
+                configuration: HTTP1Channel.Configuration(
+                    additionalChannelHandlers: [
+                        FinishConnections(declaredBytesMax: bytesMax, table: connections)
+                    ],
+                    idleTimeout: .seconds(Int64(configuration.idleTimeoutSeconds)),
+                    httpDecoderConfiguration: .init(
+                        maxHeaderFieldSize: Self.headerBytesMax,
+                        maxHeaderListSize: Self.headerBytesMax,
+                        maxHeaderFieldCount: Self.headersMax))),
             configuration: ApplicationConfiguration(
                 address: .hostname(configuration.host, port: configuration.port),
                 availableConnectionsDelegate: MaximumAvailableConnections(
@@ -97,19 +103,6 @@ package struct GatewayServer: Service {
                 await onListening(
                     address?.ipAddress ?? configuration.host, address?.port ?? configuration.port)
             }, logger: logger)
-    }
-
-    private var http: HTTP1Channel.Configuration {
-        let bytesMax = max(configuration.uploadBytesMax, configuration.bodyBytesMax)
-        return HTTP1Channel.Configuration(
-            additionalChannelHandlers: [
-                FinishConnections(declaredBytesMax: bytesMax, table: connections)
-            ],
-            idleTimeout: .seconds(Int64(configuration.idleTimeoutSeconds)),
-            httpDecoderConfiguration: .init(
-                maxHeaderFieldSize: Self.headerBytesMax,
-                maxHeaderListSize: Self.headerBytesMax,
-                maxHeaderFieldCount: Self.headersMax))
     }
 
     private static let headerBytesMax = 32 << 10

@@ -12,11 +12,7 @@ final class Connection: Sendable {
         var watchersEver = 0
     }
 
-    /// Runs tasks on the connection's own event loop; nil for one that has none.
-    let executor: LoopExecutor?
     private let state = Mutex(State())
-
-    init(on loop: (any EventLoop)? = nil) { executor = loop.map { LoopExecutor($0) } }
 
     /// All of the request that arrived last is here, and so is all before it.
     var isBodyComplete: Bool { state.withLock(\.isBodyComplete) }
@@ -37,11 +33,11 @@ final class Connection: Sendable {
     }
 
     /// Runs `work` and cancels it when the client goes away, which throws `cancelled`: a long answer
-    /// that nobody waits for is not worth its cost. It runs on `executor`, or on the shared pool.
+    /// that nobody waits for is not worth its cost.
     func whileOpen<Value: Sendable>(
-        on executor: LoopExecutor? = nil, _ work: @escaping @Sendable () async throws -> Value
+        _ work: @escaping @Sendable () async throws -> Value
     ) async throws -> Value {
-        let task = Task(executorPreference: executor) { try await work() }
+        let task = Task { try await work() }
         let watcher = watch { task.cancel() }
         defer { forget(watcher) }
         do { return try await Self.value(of: task) } catch {
@@ -53,9 +49,9 @@ final class Connection: Sendable {
     /// Runs `work` in a task of its own, whose memory goes with it: a connection's task keeps as much
     /// as it ever needed, which is much for a thousand streams.
     static func apart<Value: Sendable>(
-        on executor: LoopExecutor?, _ work: @escaping @Sendable () async throws -> Value
+        _ work: @escaping @Sendable () async throws -> Value
     ) async throws -> Value {
-        try await value(of: Task(executorPreference: executor) { try await work() })
+        try await value(of: Task { try await work() })
     }
 
     private static func value<Value: Sendable>(

@@ -17,7 +17,7 @@ final class FinishConnections: ChannelDuplexHandler, RemovableChannelHandler {
 
     private let declaredBytesMax: Int
     private let table: ConnectionTable
-    private var connection = Connection()
+    private let connection = Connection()
     private var isReadingRequest = false
     /// Requests without an answer yet: a client may send the next before it has read the last.
     private var unanswered = 0
@@ -30,7 +30,6 @@ final class FinishConnections: ChannelDuplexHandler, RemovableChannelHandler {
     }
 
     func handlerAdded(context: ChannelHandlerContext) {
-        connection = Connection(on: context.eventLoop)
         table.add(connection, of: context.channel)
     }
 

@@ -11,8 +11,6 @@ struct GatewayContext: RequestContext {
     let peer: NetworkAddress?
     let channel: ObjectIdentifier
     var connection = Connection()
-    /// Where the answer is made; nil for the shared pool.
-    var executor: LoopExecutor?
     var client = Client(address: nil, isSecure: false, isForwarded: false)
     var match = RouteMatch.missing
     var credential: Credential?

@@ -15,27 +15,9 @@ struct Responder: HTTPResponder {
         if let connection = connections[context.channel] { context.connection = connection }
         context.match = table.match(request.method, request.uri.path)
         context.client = clients.client(peer: context.peer, headers: request.headers)
-        context.executor = isBrief(request, context) ? context.connection.executor : nil
-        let response: Response
-        if context.executor == nil {
-            response = try await withTaskExecutorPreference(globalConcurrentExecutor) {
-                try await run(0, request, context)
-            }
-        } else {
-            response = try await run(0, request, context)
-        }
+        let response = try await run(0, request, context)
         return request.method == .head ? response.createHeadResponse() : response
     }
-
-    private func isBrief(_ request: Request, _ context: GatewayContext) -> Bool {
-        guard let route = context.route, route.isBrief, let bytes = request.declaredBytes else {
-            return false
-        }
-        return bytes <= Self.briefBytesMax
-    }
-
-    // To read, guard and count the tokens of as much takes a few milliseconds at most.
-    private static let briefBytesMax = 32 << 10
 
     private func run(
         _ place: Int, _ request: Request, _ context: GatewayContext

@@ -20,7 +20,7 @@ struct AnthropicRoutes: Sendable {
                         .reference("AnthropicMessage"),
                         "The answer; `x-heptad-cost` has its cost in picodollars."),
                     .events("The events of the answer, with `stream`."),
-                ], isBrief: true, handler: complete),
+                ], handler: complete),
             Route(
                 .post, "/v1/messages/count_tokens",
                 "Count the tokens of a conversation, in Anthropic's format.",
@@ -78,8 +78,7 @@ struct AnthropicRoutes: Sendable {
     private func answer(_ open: OpenCall, _ reply: AnthropicReply, _ call: Call) async throws
         -> Response
     {
-        let (message, cost) = try await call.context.connection.whileOpen(on: call.context.executor)
-        {
+        let (message, cost) = try await call.context.connection.whileOpen {
             var reply = reply
             let completion = try await open.run { _ = try reply.receive($0) }
             _ = reply.end(completion)
@@ -96,7 +95,7 @@ struct AnthropicRoutes: Sendable {
     ) -> Response {
         var events = events
         events.sign = AnthropicEvent.ping
-        return events.response(over: call.context.connection, on: call.context.executor) { sink in
+        return events.response(over: call.context.connection) { sink in
             var reply = reply
             do {
                 try await sink.send(reply.start(inputTokens: inputTokens))

@@ -28,11 +28,11 @@ struct OpenAIRoutes: Sendable {
                             + " `x-heptad-cache-question` has the words, percent-encoded, and"
                             + " `x-heptad-cache-similarity` how near it is."),
                     .events("Chunks of the answer, then `[DONE]`, with `stream`."),
-                ], isBrief: true, handler: complete),
+                ], handler: complete),
             Route(
                 .post, "/v1/embeddings", "Turn texts into vectors, in OpenAI's format.",
                 body: .json(.reference("OpenAIEmbeddingsRequest")),
-                answers: [.ok(.reference("OpenAIEmbeddingsAnswer"))], isBrief: true, handler: embed),
+                answers: [.ok(.reference("OpenAIEmbeddingsAnswer"))], handler: embed),
             Route(
                 .get, "/v1/models",
                 "The models, in OpenAI's format; in Anthropic's, by pages, to a client that sends"
@@ -78,7 +78,7 @@ struct OpenAIRoutes: Sendable {
         let calls =
             events == nil
             ? OpenCalls(try await open(request, count: count))
-            : try await Connection.apart(on: call.context.executor) {
+            : try await Connection.apart {
                 OpenCalls(try await open(request, count: count))
             }
         let header = ChunkHeader(
@@ -132,7 +132,7 @@ struct OpenAIRoutes: Sendable {
     private func answer(
         _ calls: OpenCalls, _ header: ChunkHeader, _ call: Call
     ) async throws -> Response {
-        let ended = try await call.context.connection.whileOpen(on: call.context.executor) {
+        let ended = try await call.context.connection.whileOpen {
             try await calls.run { _ in }
         }
         var response = Response.json(
@@ -157,8 +157,7 @@ struct OpenAIRoutes: Sendable {
         withUsage: Bool
     ) -> Response {
         let chunks = OpenAIChunks(header)
-        var response = events.response(over: call.context.connection, on: call.context.executor) {
-            sink in
+        var response = events.response(over: call.context.connection) { sink in
             do {
                 for index in 0..<calls.count {
                     let role = OpenAIChatAnswer.Message(role: "assistant", content: "")

@@ -22,7 +22,7 @@ struct ResponsesRoutes: Sendable {
                         "The answer; `x-heptad-cost` has its cost in picodollars, and the headers of"
                             + " the cache are those of `/v1/chat/completions`."),
                     .events("`response.created` to `response.completed`, with `stream`."),
-                ], isBrief: true, handler: respond)
+                ], handler: respond)
         ]
     }
 
@@ -55,9 +55,7 @@ struct ResponsesRoutes: Sendable {
         _ answer: ResponsesAnswer, _ running: OpenCall, _ call: Call
     ) async throws -> Response {
         let environment = environment
-        let (object, completion) = try await call.context.connection.whileOpen(
-            on: call.context.executor
-        ) {
+        let (object, completion) = try await call.context.connection.whileOpen {
             var stream = ResponsesStream(answer)
             let completion = try await running.run { _ = stream.receive($0) }
             let time = environment.now()
@@ -74,8 +72,7 @@ struct ResponsesRoutes: Sendable {
     private func stream(
         _ answer: ResponsesAnswer, _ running: OpenCall, _ call: Call, _ events: EventStream
     ) -> Response {
-        var response = events.response(over: call.context.connection, on: call.context.executor) {
-            sink in
+        var response = events.response(over: call.context.connection) { sink in
             var stream = ResponsesStream(answer)
             func send(_ events: [JSONValue]) async throws {
                 for event in events {

@@ -36,9 +36,6 @@ struct Route: Sendable {
     let isTraced: Bool
     /// Whether a parameter of the path must stay out of logs and traces.
     let hasSecretPath: Bool
-    /// Whether a small request takes little time beside waiting for others, so that its connection's
-    /// event loop can answer it.
-    let isBrief: Bool
     let handler: Handler
     /// Set by the table, from the configuration.
     var bodyLimits = BodyLimits(bytesMax: 0, timeout: .zero)
@@ -46,8 +43,7 @@ struct Route: Sendable {
     init(
         _ method: HTTPRequest.Method, _ path: String, _ summary: String, access: Access = .user,
         query: [QueryParameter] = [], body: Body = .none, answers: [Answer],
-        isTraced: Bool = true, hasSecretPath: Bool = false, isBrief: Bool = false,
-        handler: @escaping Handler
+        isTraced: Bool = true, hasSecretPath: Bool = false, handler: @escaping Handler
     ) {
         self.method = method
         self.path = path
@@ -58,7 +54,6 @@ struct Route: Sendable {
         self.answers = answers
         self.isTraced = isTraced
         self.hasSecretPath = hasSecretPath
-        self.isBrief = isBrief
         self.handler = handler
     }
 }

@@ -52,8 +52,7 @@ struct EventStream: Sendable {
     let slot: StreamSlots.Slot
 
     func response(
-        over connection: Connection, on executor: LoopExecutor? = nil,
-        _ produce: @escaping @Sendable (EventSink) async throws -> Void
+        over connection: Connection, _ produce: @escaping @Sendable (EventSink) async throws -> Void
     ) -> Response {
         Response(
             status: .ok,
@@ -63,13 +62,13 @@ struct EventStream: Sendable {
                 .proxyBuffering: "no",
             ],
             body: ResponseBody { writer in
-                try await run(connection, executor, writer, produce)
+                try await run(connection, writer, produce)
                 try await writer.finish(nil)
             })
     }
 
     private func run(
-        _ connection: Connection, _ executor: LoopExecutor?, _ writer: any ResponseBodyWriter,
+        _ connection: Connection, _ writer: any ResponseBodyWriter,
         _ produce: @escaping @Sendable (EventSink) async throws -> Void
     ) async throws {
         defer { slot.release() }
@@ -85,7 +84,7 @@ struct EventStream: Sendable {
             progress.ended()
         }
         do {
-            try await connection.whileOpen(on: executor) {
+            try await connection.whileOpen {
                 try await withThrowingTaskGroup(of: Void.self) { group in
                     // Sends the head at once: some clients wait for the first byte.
                     try await sink.raw(": heptad\n\n")
