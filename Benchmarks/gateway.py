@@ -180,7 +180,7 @@ def heptad(stack, mock_port, load):
     server = stack.enter_context(Heptad(inference=(
         f"  providers:\n    mock:\n      base_url: http://127.0.0.1:{mock_port}/v1\n"
         f"      api_key: {KEY}\n      concurrency_max: 2000\n"
-        f"  models:\n{models}accounting:\n  prices:\n    \"mock/*\":\n"
+        f"  models:\n{models}egress:\n  requests_max: 4096\naccounting:\n  prices:\n    \"mock/*\":\n"
         "      input_dollars_per_million: \"1\"\n      output_dollars_per_million: \"2\"\n")))
     key = request(server.port, "POST", "/api/keys", {"name": "bench"}, server.headers)["key"]
     return Gateway("heptad", server.port, key, server.pid, load)

@@ -1,13 +1,17 @@
 import Core
 import GRDB
 
-/// The double-entry books, inside one transaction. Every method writes legs that sum to zero, or
-/// throws and leaves the rollback to its caller.
-struct Books {
+/// The double-entry books, inside one transaction and no longer. Every method writes legs that sum to
+/// zero, or throws and leaves the rollback to its caller.
+final class Books {
     let database: Database
+    /// The accounts that this transaction has posted to, with what they have now.
+    private var open: [Account: (id: Int64, balance: Amounts)] = [:]
+
+    init(database: Database) { self.database = database }
 
     /// Whose legs they are. Ledgers of earlier versions have accounts of what was held, too.
-    enum Account {
+    enum Account: Hashable {
         case spent(user: Identifier, month: String, candidate: String)
         case payable(provider: String)
 
@@ -32,6 +36,25 @@ struct Books {
                 picodollars: Picodollars(-picodollars.rawValue), calls: -calls,
                 inputTokens: -inputTokens, outputTokens: -outputTokens)
         }
+
+        /// Throws for a sum past 64 bits.
+        func adding(_ other: Amounts) throws -> Amounts {
+            func sum(_ left: Int, _ right: Int) throws -> Int {
+                let (sum, overflow) = left.addingReportingOverflow(right)
+                guard !overflow else { throw Self.tooMuch }
+                return sum
+            }
+            let (money, overflow) = picodollars.rawValue.addingReportingOverflow(
+                other.picodollars.rawValue)
+            guard !overflow else { throw Self.tooMuch }
+            return Amounts(
+                picodollars: Picodollars(money), calls: try sum(calls, other.calls),
+                inputTokens: try sum(inputTokens, other.inputTokens),
+                outputTokens: try sum(outputTokens, other.outputTokens))
+        }
+
+        private static let tooMuch = Failure(
+            .unavailable, "The ledger has an account with more than can be counted.")
     }
 
     /// Writes the two legs: `amounts` more on `debit`, as much less on `credit`.
@@ -63,11 +86,21 @@ struct Books {
     }
 
     private func post(_ amounts: Amounts, to account: Account, transfer: Identifier) throws {
+        let (id, balance) = try entry(of: account)
+        let after = try balance.adding(amounts)
         try database.cachedStatement(sql: Self.postSQL).execute(arguments: [
-            "transfer": transfer, "account": try id(of: account),
-            "picodollars": amounts.picodollars, "calls": amounts.calls,
-            "input": amounts.inputTokens, "output": amounts.outputTokens,
+            transfer, id, amounts.picodollars, amounts.calls, amounts.inputTokens,
+            amounts.outputTokens, after.picodollars, after.calls, after.inputTokens,
+            after.outputTokens,
         ])
+        open[account] = (id, after)
+    }
+
+    /// Nobody else writes while this transaction does, so what was read once holds.
+    private func entry(of account: Account) throws -> (id: Int64, balance: Amounts) {
+        if let known = open[account] { return known }
+        let id = try id(of: account)
+        return (id, try self.balance(account: id))
     }
 
     private func id(of account: Account) throws -> Int64 {
@@ -81,17 +114,20 @@ struct Books {
 
     private func balance(account id: Int64) throws -> Amounts {
         let statement = try database.cachedStatement(sql: Self.balanceSQL)
-        guard let row = try Row.fetchOne(statement, arguments: [id]) else { return Amounts() }
+        // By place: names are looked up letter by letter.
+        guard let row = try Row.fetchOne(statement, arguments: [id]) else {
+            return Amounts()
+        }
         return Amounts(
-            picodollars: row["picodollars_after"], calls: row["calls_after"],
-            inputTokens: row["input_tokens_after"], outputTokens: row["output_tokens_after"])
+            picodollars: row[0], calls: row[1], inputTokens: row[2], outputTokens: row[3])
     }
 
     private static let accountSQL = """
         SELECT id FROM accounts WHERE kind = ? AND owner = ? AND month = ? AND candidate = ?
         """
     static let balanceSQL = """
-        SELECT * FROM postings WHERE account_id = ? ORDER BY id DESC LIMIT 1
+        SELECT picodollars_after, calls_after, input_tokens_after, output_tokens_after
+        FROM postings WHERE account_id = ? ORDER BY id DESC LIMIT 1
         """
     static let monthSQL = """
         SELECT accounts.candidate, postings.* FROM accounts JOIN postings ON postings.id =
@@ -99,16 +135,9 @@ struct Books {
         WHERE accounts.kind = 'spent' AND accounts.owner = ? AND accounts.month = ?
         ORDER BY accounts.candidate
         """
-    // A sum past 64 bits becomes floating point, which the strict table refuses.
     private static let postSQL = """
         INSERT INTO postings (transfer_id, account_id, picodollars, calls, input_tokens,
             output_tokens, picodollars_after, calls_after, input_tokens_after, output_tokens_after)
-        SELECT :transfer, :account, :picodollars, :calls, :input, :output,
-            coalesce(last.picodollars_after, 0) + :picodollars,
-            coalesce(last.calls_after, 0) + :calls,
-            coalesce(last.input_tokens_after, 0) + :input,
-            coalesce(last.output_tokens_after, 0) + :output
-        FROM (SELECT 1) LEFT JOIN
-            (SELECT * FROM postings WHERE account_id = :account ORDER BY id DESC LIMIT 1) AS last
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
         """
 }

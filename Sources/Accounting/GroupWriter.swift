@@ -11,7 +11,7 @@ import Synchronization
 /// can still settle.
 final class GroupWriter: Sendable {
     private struct Job: Sendable {
-        let work: @Sendable (Database) throws -> Void
+        let work: @Sendable (Books) throws -> Void
         /// Told once it is committed, or why it is not.
         let finish: @Sendable (Failure?) -> Void
     }
@@ -38,7 +38,7 @@ final class GroupWriter: Sendable {
 
     /// Has `work` written some time soon, and waits for nothing. It may run again, after a rollback.
     func enqueue(
-        _ work: @escaping @Sendable (Database) throws -> Void,
+        _ work: @escaping @Sendable (Books) throws -> Void,
         finish: @escaping @Sendable (Failure?) -> Void
     ) {
         let isFirst = waiting.withLock { waiting in
@@ -93,7 +93,8 @@ final class GroupWriter: Sendable {
     private func failure(of group: [Job], in database: Database) -> Failure? {
         do {
             try database.inTransaction(.immediate) {
-                for job in group { try job.work(database) }
+                let books = Books(database: database)
+                for job in group { try job.work(books) }
                 return .commit
             }
             return nil

@@ -144,8 +144,8 @@ package final class SpendLedger: Ledger, Pricing {
         let booked = settlements
         allowances.spend(total, call.userID, in: now.month) {
             writer.enqueue(
-                { database in
-                    for settlement in booked { try Transfers(database).settle(call, settlement) }
+                { books in
+                    for settlement in booked { try Transfers(books).settle(call, settlement) }
                 },
                 finish: { [self] failure in
                     if let failure { notBooked(call, parts, failure) }
@@ -197,8 +197,8 @@ package final class SpendLedger: Ledger, Pricing {
             found.mark.withLock { mark in
                 mark = allowances.willRead(user, in: month) {
                     writer.enqueue(
-                        { database in
-                            let spent = try Books(database: database).spent(by: user, in: month)
+                        { books in
+                            let spent = try books.spent(by: user, in: month)
                             found.spent.withLock { $0 = spent }
                         },
                         finish: { failure in

@@ -26,20 +26,20 @@ struct Settlement: Sendable {
 
 /// Writes what calls took, inside one transaction.
 struct Transfers {
-    let database: Database
+    let books: Books
 
-    init(_ database: Database) { self.database = database }
+    init(_ books: Books) { self.books = books }
 
     func settle(_ call: CallDetails, _ settlement: Settlement) throws {
         let usage = settlement.usage
-        try database.cachedStatement(sql: Self.insertSQL).execute(arguments: [
+        try books.database.cachedStatement(sql: Self.insertSQL).execute(arguments: [
             settlement.id, call.userID, call.keyID, call.model, settlement.candidate,
             call.purpose, call.conversationID, call.traceID, settlement.cost, settlement.overrun,
             usage.freshInput, usage.cacheRead, usage.cacheWrite, usage.output, usage.reasoning,
             usage.isEstimated, settlement.priceAsOf, settlement.bookedAt,
         ])
         let provider = settlement.candidate.prefix { $0 != "/" }
-        try Books(database: database).move(
+        try books.move(
             .init(
                 picodollars: settlement.cost, calls: 1, inputTokens: usage.input,
                 outputTokens: usage.output),

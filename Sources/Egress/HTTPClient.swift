@@ -1,6 +1,7 @@
 import Core
 import Logging
 import ServiceLifecycle
+import Synchronization
 
 /// The only way out of the process: HTTP over libcurl, on one thread for everybody.
 ///
@@ -11,7 +12,14 @@ package final class HTTPClient: Service {
     private let policy: AddressPolicy
     private let resolver = Resolver()
     private let loop: CurlLoop
+    private let known = Mutex(Known())
     private let logger = Logger(label: "heptad.egress")
+
+    /// Texts as they were taken apart: most calls go to the same few addresses.
+    private struct Known {
+        var addresses: [String: WebAddress] = [:]
+        var targets: [String: AllowedTarget] = [:]
+    }
 
     package init(_ configuration: EgressConfiguration) {
         self.configuration = configuration
@@ -42,10 +50,10 @@ package final class HTTPClient: Service {
     /// than host and port: the rest may hold secrets.
     package func open(_ request: HTTPRequest) async throws -> HTTPResponse {
         let limits = request.limits ?? self.limits
-        let listed = request.allowedTargets.compactMap { AllowedTarget($0) }
+        let listed = request.allowedTargets.compactMap { target($0) }
         let started = ContinuousClock.now
         var hop = Hop(
-            address: try WebAddress(request.url), method: request.method, headers: request.headers,
+            address: try address(request.url), method: request.method, headers: request.headers,
             body: request.body)
         var redirects: [HTTPRedirect] = []
         for _ in 0...max(0, request.redirectsMax) {
@@ -64,6 +72,31 @@ package final class HTTPClient: Service {
         }
         throw Failure(.upstream, "\(hop.address.authority) redirected too many times.")
     }
+
+    private func address(_ url: String) throws -> WebAddress {
+        if let found = known.withLock({ $0.addresses[url] }) { return found }
+        let address = try WebAddress(url)
+        guard url.utf8.count <= Self.knownBytesMax else { return address }
+        known.withLock { known in
+            if known.addresses.count >= Self.knownMax { known.addresses = [:] }
+            known.addresses[url] = address
+        }
+        return address
+    }
+
+    private func target(_ text: String) -> AllowedTarget? {
+        if let found = known.withLock({ $0.targets[text] }) { return found }
+        guard let target = AllowedTarget(text) else { return nil }
+        guard text.utf8.count <= Self.knownBytesMax else { return target }
+        known.withLock { known in
+            if known.targets.count >= Self.knownMax { known.targets = [:] }
+            known.targets[text] = target
+        }
+        return target
+    }
+
+    private static let knownMax = 256
+    private static let knownBytesMax = 512
 
     private func transfer(
         _ hop: Hop, limits: HTTPLimits, listed: [AllowedTarget],

@@ -77,6 +77,18 @@ package struct HTTPHeader: Hashable, Sendable {
             && value.utf8.allSatisfy { $0 >= 32 && $0 != 127 || $0 == 9 }
     }
 
+    /// Whatever the case; names are ASCII.
+    func isNamed(_ other: String) -> Bool {
+        guard name.utf8.count == other.utf8.count else { return false }
+        return zip(name.utf8, other.utf8).allSatisfy {
+            $0 == $1 || Self.lowered($0) == Self.lowered($1)
+        }
+    }
+
+    private static func lowered(_ byte: UInt8) -> UInt8 {
+        (UInt8(ascii: "A")...UInt8(ascii: "Z")).contains(byte) ? byte | 0x20 : byte
+    }
+
     private static func isTokenByte(_ byte: UInt8) -> Bool {
         switch byte {
         case UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
@@ -90,6 +102,6 @@ package struct HTTPHeader: Hashable, Sendable {
 extension [HTTPHeader] {
     /// The value of the first header of that name, whatever its case.
     package subscript(_ name: String) -> String? {
-        first { $0.name.lowercased() == name.lowercased() }?.value
+        first { $0.isNamed(name) }?.value
     }
 }

@@ -7,16 +7,14 @@ struct JSONParser {
 
     /// Most objects have so few keys that comparing them all is faster than hashing them.
     private struct KeySet {
-        private var few: [String] = []
+        private static let fewMax = 12
         private var many: Set<String> = []
 
-        /// False for a key that is there already.
-        mutating func insert(_ key: String) -> Bool {
-            guard many.isEmpty else { return many.insert(key).inserted }
-            guard !few.contains(key) else { return false }
-            few.append(key)
-            if few.count > 12 { many = Set(few) }
-            return true
+        /// False for a key that is among the members already.
+        mutating func insert(_ key: String, beside members: [JSONValue.Member]) -> Bool {
+            guard members.count >= Self.fewMax else { return !members.contains { $0.key == key } }
+            if many.isEmpty { many = Set(members.map(\.key)) }
+            return many.insert(key).inserted
         }
     }
 
@@ -33,16 +31,19 @@ struct JSONParser {
         case UInt8(ascii: "{"):
             var keys = KeySet()
             return .object(
-                try list(closing: "}") { parser in
+                try list(closing: "}") { parser, members in
                     guard parser.next() == UInt8(ascii: "\"") else { throw parser.wrong() }
                     let key = try parser.string()
-                    guard keys.insert(key) else { throw parser.wrong("has a key twice") }
+                    guard keys.insert(key, beside: members) else {
+                        throw parser.wrong("has a key twice")
+                    }
                     guard parser.next() == UInt8(ascii: ":") else { throw parser.wrong() }
                     parser.place += 1
                     return JSONValue.Member(key, try parser.value(depth: depth + 1))
                 })
         case UInt8(ascii: "["):
-            return .array(try list(closing: "]") { try $0.value(depth: depth + 1) })
+            return .array(
+                try list(closing: "]") { parser, _ in try parser.value(depth: depth + 1) })
         case UInt8(ascii: "\""): return .string(try string())
         default:
             let start = place
@@ -52,7 +53,7 @@ struct JSONParser {
             if word.elementsEqual("true".utf8) { return .bool(true) }
             if word.elementsEqual("false".utf8) { return .bool(false) }
             guard word.count < Self.numberBytesMax, isNumber(word) else { throw wrong() }
-            return .number(String(decoding: word, as: UTF8.self))
+            return .number(try text(word))
         }
     }
 
@@ -92,7 +93,7 @@ struct JSONParser {
     }
 
     private mutating func list<Element>(
-        closing: Unicode.Scalar, _ element: (inout JSONParser) throws -> Element
+        closing: Unicode.Scalar, _ element: (inout JSONParser, [Element]) throws -> Element
     ) throws -> [Element] {
         var elements: [Element] = []
         place += 1
@@ -101,7 +102,7 @@ struct JSONParser {
             return elements
         }
         while true {
-            elements.append(try element(&self))
+            elements.append(try element(&self, elements))
             let byte = next()
             place += 1
             if byte == UInt8(ascii: closing) { return elements }
@@ -150,6 +151,10 @@ struct JSONParser {
     }
 
     private func text(_ units: ArraySlice<UInt8>) throws -> String {
+        let ascii = units.withUnsafeBufferPointer { units in
+            units.allSatisfy { $0 < 0x80 } ? String(decoding: units, as: UTF8.self) : nil
+        }
+        if let ascii { return ascii }
         guard let text = String(validating: units, as: UTF8.self) else { throw wrong() }
         return text
     }

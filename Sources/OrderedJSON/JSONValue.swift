@@ -16,6 +16,7 @@ package indirect enum JSONValue: Hashable, Sendable {
     case object([Member])
 
     package static let depthMax = 128
+    private static let bytesUsual = 512
     package static let bytesMax = 32 * 1024 * 1024
 
     /// Throws `JSONError` for what is not JSON (RFC 8259), deeper or longer than the limits, or has a
@@ -40,6 +41,7 @@ package indirect enum JSONValue: Hashable, Sendable {
     /// The same in UTF-8.
     package var bytes: [UInt8] {
         var bytes: [UInt8] = []
+        bytes.reserveCapacity(Self.bytesUsual)
         write(to: &bytes)
         return bytes
     }
@@ -71,18 +73,33 @@ package indirect enum JSONValue: Hashable, Sendable {
 
     private static func quote(_ text: String, to out: inout [UInt8]) {
         out.append(UInt8(ascii: "\""))
-        for byte in text.utf8 {
-            switch byte {
-            case UInt8(ascii: "\""): out += "\\\"".utf8
-            case UInt8(ascii: "\\"): out += "\\\\".utf8
-            case UInt8(ascii: "\n"): out += "\\n".utf8
-            case UInt8(ascii: "\r"): out += "\\r".utf8
-            case UInt8(ascii: "\t"): out += "\\t".utf8
-            case 0..<0x20: out += "\\u00\(byte < 16 ? "0" : "")\(String(byte, radix: 16))".utf8
-            default: out.append(byte)
+        var text = text
+        text.withUTF8 { text in
+            // Most text goes as it is, in one piece.
+            var start = 0
+            for place in text.indices where needsEscape(text[place]) {
+                out.append(contentsOf: text[start..<place])
+                escape(text[place], to: &out)
+                start = place + 1
             }
+            out.append(contentsOf: text[start...])
         }
         out.append(UInt8(ascii: "\""))
+    }
+
+    private static func needsEscape(_ byte: UInt8) -> Bool {
+        byte < 0x20 || byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\\")
+    }
+
+    private static func escape(_ byte: UInt8, to out: inout [UInt8]) {
+        switch byte {
+        case UInt8(ascii: "\""): out += "\\\"".utf8
+        case UInt8(ascii: "\\"): out += "\\\\".utf8
+        case UInt8(ascii: "\n"): out += "\\n".utf8
+        case UInt8(ascii: "\r"): out += "\\r".utf8
+        case UInt8(ascii: "\t"): out += "\\t".utf8
+        default: out += "\\u00\(byte < 16 ? "0" : "")\(String(byte, radix: 16))".utf8
+        }
     }
 }
 

@@ -334,6 +334,19 @@ import Testing
         #expect(spend.reserved == most)
     }
 
+    @Test("A sum past 64 bits is no sum, in money and in counts")
+    func tooMuch() throws {
+        let most = Books.Amounts(
+            picodollars: Picodollars(.max), calls: .max, inputTokens: .max, outputTokens: .max)
+        #expect(try most.adding(most.negated) == Books.Amounts())
+        for one in [
+            Books.Amounts(picodollars: Picodollars(1)), Books.Amounts(calls: 1),
+            Books.Amounts(inputTokens: 1), Books.Amounts(outputTokens: 1),
+        ] {
+            #expect(throws: Failure.self) { try most.adding(one) }
+        }
+    }
+
     @Test("The month's spending is found by index, however long the ledger")
     func plan() throws {
         let bench = try Bench()

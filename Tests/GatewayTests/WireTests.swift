@@ -2,6 +2,7 @@ import Core
 import Foundation
 import HTTPTypes
 import NIOCore
+import OrderedJSON
 import TestSupport
 import Testing
 
@@ -26,6 +27,28 @@ import Testing
         #expect(PercentEncoding.decode(encoded) == text)
         #expect(PercentEncoding.encode(text, bytesMax: 22) == "a-._~%20%25")
         #expect(PercentEncoding.encode("ab", bytesMax: 1) == "a")
+    }
+
+    @Test(
+        "A chunk's text is that of its JSON, whether it brings text alone or more",
+        arguments: [
+            OpenAIChatAnswer.Choice(delta: .init(content: "a \"quoted\" \n\\ text\u{1F600}")),
+            OpenAIChatAnswer.Choice(delta: .init(content: "")),
+            OpenAIChatAnswer.Choice(delta: .init(role: "assistant", content: "")),
+            OpenAIChatAnswer.Choice(delta: .init(content: "a", reasoning: "b")),
+            OpenAIChatAnswer.Choice(index: 1, delta: .init(content: "a")),
+            OpenAIChatAnswer.Choice(delta: .init(content: "a"), finishReason: "stop"),
+            OpenAIChatAnswer.Choice(
+                delta: .init(content: "a"),
+                logprobs: OpenAILogprobs([
+                    TokenLogprob(token: "a", bytes: [97], logprob: -1, top: [])
+                ])),
+            OpenAIChatAnswer.Choice(delta: .init()),
+        ])
+    func chunk(choice: OpenAIChatAnswer.Choice) throws {
+        let header = ChunkHeader(id: "c", created: 7, model: #"m","content":"""#)
+        #expect(
+            try OpenAIChunks(header).text(choice) == header.chunk(choice).json().text)
     }
 
     @Test(

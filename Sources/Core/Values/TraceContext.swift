@@ -11,9 +11,10 @@ package enum TraceContext {
     }
 
     package static func traceID(of context: ServiceContext) -> String? {
-        let header = headers(of: context)["traceparent"] ?? ""
+        var found: String?
+        InstrumentationSystem.instrument.inject(context, into: &found, using: ParentInjector())
         // `00-`, the trace, `-`, and what else there is.
-        guard header.utf8.count >= 55 else { return nil }
+        guard let header = found, header.utf8.count >= 55 else { return nil }
         return String(header.dropFirst(3).prefix(32))
     }
 
@@ -22,6 +23,12 @@ package enum TraceContext {
         var headers: [String: String] = [:]
         InstrumentationSystem.instrument.inject(context, into: &headers, using: HeaderInjector())
         return headers
+    }
+}
+
+private struct ParentInjector: Injector {
+    func inject(_ value: String, forKey key: String, into carrier: inout String?) {
+        if key == "traceparent" { carrier = value }
     }
 }
 

@@ -21,13 +21,19 @@ final class CurlExchange {
     private var failure: Failure?
 
     private let onNewDeadline: (ContinuousClock.Instant) -> Void
+    /// Is told whom to wake.
+    private let wake: (Transfer.Waiter) -> Void
 
     /// Nil when libcurl refuses an option. `onNewDeadline` is told of a `deadline` that may be
     /// earlier than the last one; later ones are found out when the earlier one passes.
-    init?(_ transfer: Transfer, onNewDeadline: @escaping (ContinuousClock.Instant) -> Void) {
+    init?(
+        _ transfer: Transfer, onNewDeadline: @escaping (ContinuousClock.Instant) -> Void,
+        wake: @escaping (Transfer.Waiter) -> Void
+    ) {
         guard let easy = curl_easy_init() else { return nil }
         self.transfer = transfer
         self.onNewDeadline = onNewDeadline
+        self.wake = wake
         self.easy = easy
         bytesMax = transfer.plan.limits.responseBytesMax
         head = HeadParser(bytesMax: transfer.plan.limits.headerBytesMax)
@@ -222,7 +228,9 @@ final class CurlExchange {
         let isFirst = lastByte == nil
         lastByte = .now
         if isFirst { onNewDeadline(deadline) }
-        switch transfer.receive(bytes) {
+        let (reception, waiter) = transfer.receive(bytes)
+        if let waiter { wake(waiter) }
+        switch reception {
         case .taken:
             bytesReceived += bytes.count
             return bytes.count
@@ -235,7 +243,7 @@ final class CurlExchange {
 
     private func receiveHeader(_ line: UnsafeRawBufferPointer) -> Int {
         do {
-            if let head = try head.line(line) { transfer.arrived(head) }
+            if let head = try head.line(line), let waiter = transfer.arrived(head) { wake(waiter) }
             return line.count
         } catch {
             failure = Failure(error)

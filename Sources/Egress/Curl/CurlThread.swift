@@ -22,6 +22,8 @@ final class CurlThread {
     /// When the earliest time limit of a transfer may have passed. A limit that moved away since is
     /// found out then, so bytes that arrive cost nothing here.
     private var limitDeadline: ContinuousClock.Instant?
+    /// Readers for whom something has come: an answer that arrives in one piece wakes its reader once.
+    private var waiters: [Transfer.Waiter] = []
 
     /// Returns when the loop is told to stop, with every transfer ended.
     static func run(_ loop: CurlLoop, wake: Int32) {
@@ -81,11 +83,13 @@ final class CurlThread {
             commands.forEach(perform)
             endTransfers()
             enforceLimits()
+            wakeReaders()
             if isStopping { break }
         }
         for exchange in exchanges.values {
             end(exchange, .failed(CurlLoop.stoppedFailure))
         }
+        wakeReaders()
         curl_multi_cleanup(multi)
         close(epoll)
     }
@@ -124,7 +128,9 @@ final class CurlThread {
 
     private func add(_ transfer: Transfer) {
         guard !transfer.hasEnded else { return loop.released() }
-        let exchange = CurlExchange(transfer, onNewDeadline: { [unowned self] in note($0) })
+        let exchange = CurlExchange(
+            transfer, onNewDeadline: { [unowned self] in note($0) },
+            wake: { [unowned self] in waiters.append($0) })
         guard let exchange,
             curl_multi_add_handle(multi, exchange.easy) == CURLM_OK
         else {
@@ -152,8 +158,13 @@ final class CurlThread {
         transfersOfHandles[exchange.easy] = nil
         // Of a transfer that is not complete this closes the connection.
         curl_multi_remove_handle(multi, exchange.easy)
-        exchange.transfer.finish(ending)
+        if let waiter = exchange.transfer.ended(ending) { waiters.append(waiter) }
         loop.released()
+    }
+
+    private func wakeReaders() {
+        for waiter in waiters { waiter.resume() }
+        waiters.removeAll(keepingCapacity: true)
     }
 
     private func enforceLimits() {

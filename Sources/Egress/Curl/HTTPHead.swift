@@ -40,7 +40,7 @@ struct HeadParser {
         let text = line[line.startIndex..<end]
         if text.isEmpty { return try closed() }
         if text.starts(with: "HTTP/".utf8) {
-            status = try Self.status(String(decoding: text, as: UTF8.self))
+            status = try Self.status(text)
             headers = []
         } else if let colon = text.firstIndex(of: UInt8(ascii: ":")), text.first != 32 {
             let value = text[(colon + 1)...]
@@ -64,12 +64,13 @@ struct HeadParser {
         return HTTPHead(status: status, headers: headers)
     }
 
-    private static func status(_ line: String) throws -> Int {
-        let parts = line.split(separator: " ")
-        guard parts.count >= 2, let status = Int(parts[1]), (100...999).contains(status) else {
-            throw Failure(.upstream, "The answer is not HTTP.")
-        }
-        return status
+    /// The number after the version and a space.
+    private static func status(_ line: Slice<UnsafeRawBufferPointer>) throws -> Int {
+        let digits = line.drop { $0 != 32 }.drop { $0 == 32 }.prefix { $0 != 32 }
+        guard digits.count == 3, digits.allSatisfy({ (48...57).contains($0) }),
+            digits.first != 48
+        else { throw Failure(.upstream, "The answer is not HTTP.") }
+        return digits.reduce(0) { $0 * 10 + Int($1) - 48 }
     }
 
     private static func trimmed(_ bytes: Slice<UnsafeRawBufferPointer>)

@@ -45,7 +45,7 @@ final class Transfer: Sendable {
         }
     }
 
-    private typealias Waiter = CheckedContinuation<Void, Never>
+    typealias Waiter = CheckedContinuation<Void, Never>
 
     let plan: Plan
     private let loop: CurlLoop
@@ -133,18 +133,18 @@ final class Transfer: Sendable {
 
     var hasEnded: Bool { state.withLock { $0.ending != nil } }
 
-    func arrived(_ head: HTTPHead) {
-        let waiter = state.withLock { state in
+    /// Returns who is to be woken.
+    func arrived(_ head: HTTPHead) -> Waiter? {
+        state.withLock { state in
             state.head = head
             return state.takeWaiter()
         }
-        waiter?.resume()
     }
 
     /// Keeps the bytes for the reader; `tooEarly` when enough wait, and then `resume` follows once
-    /// they are read.
-    func receive(_ bytes: UnsafeRawBufferPointer) -> Reception {
-        let (reception, waiter) = state.withLock { state in
+    /// they are read. Returns who is to be woken, too.
+    func receive(_ bytes: UnsafeRawBufferPointer) -> (Reception, Waiter?) {
+        state.withLock { state in
             guard state.ending == nil else {
                 return (state.isDraining ? Reception.taken : .unwanted, Waiter?.none)
             }
@@ -155,20 +155,25 @@ final class Transfer: Sendable {
             state.buffer.append(contentsOf: bytes)
             return (.taken, state.takeWaiter())
         }
-        waiter?.resume()
-        return reception
     }
+
+    /// Ends the transfer unless it has ended; returns who is to be woken.
+    func ended(_ ending: Ending) -> Waiter? { end(ending, keepsBytes: true).waiter }
 
     /// False when it had ended before.
     @discardableResult
     func finish(_ ending: Ending, keepsBytes: Bool = true) -> Bool {
-        let (isFirst, waiter) = state.withLock { state in
+        let (isFirst, waiter) = end(ending, keepsBytes: keepsBytes)
+        waiter?.resume()
+        return isFirst
+    }
+
+    private func end(_ ending: Ending, keepsBytes: Bool) -> (isFirst: Bool, waiter: Waiter?) {
+        state.withLock { state in
             guard state.ending == nil else { return (false, Waiter?.none) }
             state.ending = ending
             if !keepsBytes { state.buffer = [] }
             return (true, state.takeWaiter())
         }
-        waiter?.resume()
-        return isFirst
     }
 }

@@ -39,7 +39,7 @@ struct Authenticate: Middleware {
 
     /// A header that proves nothing is no reason to look at the cookie.
     private func credential(of request: Request) async throws -> Credential? {
-        if let header = request.headers[.authorization] {
+        if let header = request.headers.text(.authorization) {
             let parts = header.split(separator: " ", maxSplits: 1)
             guard parts.count == 2, parts[0].lowercased() == "bearer" else { return nil }
             return try await credential(

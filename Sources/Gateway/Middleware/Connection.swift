@@ -40,15 +40,27 @@ final class Connection: Sendable {
         let task = Task { try await work() }
         let watcher = watch { task.cancel() }
         defer { forget(watcher) }
-        do {
-            return try await withTaskCancellationHandler {
-                try await task.value
-            } onCancel: {
-                task.cancel()
-            }
-        } catch {
+        do { return try await Self.value(of: task) } catch {
             guard isClosed, Failure(error).code == .cancelled else { throw error }
             throw Failure(.cancelled, "The client went away.", cause: error)
+        }
+    }
+
+    /// Runs `work` in a task of its own, whose memory goes with it: a connection's task keeps as much
+    /// as it ever needed, which is much for a thousand streams.
+    static func apart<Value: Sendable>(
+        _ work: @escaping @Sendable () async throws -> Value
+    ) async throws -> Value {
+        try await value(of: Task { try await work() })
+    }
+
+    private static func value<Value: Sendable>(
+        of task: Task<Value, any Error>
+    ) async throws -> Value {
+        try await withTaskCancellationHandler {
+            try await task.value
+        } onCancel: {
+            task.cancel()
         }
     }
 

@@ -8,7 +8,7 @@ struct LimitBodies: Middleware {
     func respond(
         to request: Request, _ context: GatewayContext, next: Next
     ) async throws -> Response {
-        if let text = request.headers[.contentLength] {
+        if let text = request.headers.text(.contentLength) {
             guard let count = Int(text), count >= 0 else {
                 throw Refusal.invalid("The Content-Length is no number.")
             }

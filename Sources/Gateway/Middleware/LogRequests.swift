@@ -2,11 +2,15 @@ import Core
 import Hummingbird
 import Logging
 import Metrics
+import Synchronization
 
 /// One log line and two metrics for each request. Query strings and secrets in paths stay out.
 struct LogRequests: Middleware {
-    let environment: Core.Environment
+    private let environment: Core.Environment
     private let logger = Logger(label: "heptad.gateway")
+    private let meters = RequestMeters()
+
+    init(environment: Core.Environment) { self.environment = environment }
 
     func respond(
         to request: Request, _ context: GatewayContext, next: Next
@@ -18,14 +22,8 @@ struct LogRequests: Middleware {
         let status = "\(response.status.code)"
         // The method of a request that found no route is whatever the sender liked.
         let method = context.route.map { $0.method.rawValue } ?? "other"
-        let dimensions = [
-            ("http_request_method", method), ("http_route", route),
-            ("http_response_status_code", status),
-        ]
-        Timer(
-            label: "http_server_request_duration", dimensions: dimensions,
-            preferredDisplayUnit: .seconds
-        ).recordNanoseconds(duration.microseconds &* 1000)
+        meters.timer(method: method, route: route, status: status)
+            .recordNanoseconds(duration.microseconds &* 1000)
         guard logger.logLevel <= .info || response.status.kind == .serverError else {
             return response
         }
@@ -48,5 +46,33 @@ struct LogRequests: Middleware {
                 ? .info : .debug
         logger.log(level: level, "Answered a request.", metadata: metadata)
         return response
+    }
+}
+
+/// The timers of all routes, each looked up once: making one formats its labels and takes the
+/// registry's lock.
+private final class RequestMeters: Sendable {
+    private struct Key: Hashable {
+        let method: String
+        let route: String
+        let status: String
+    }
+
+    private let timers = Mutex<[Key: Timer]>([:])
+
+    // Methods and routes are those of the table, and there are few statuses.
+    private static let timersMax = 1000
+
+    func timer(method: String, route: String, status: String) -> Timer {
+        let key = Key(method: method, route: route, status: status)
+        if let known = timers.withLock({ $0[key] }) { return known }
+        let timer = Timer(
+            label: "http_server_request_duration",
+            dimensions: [
+                ("http_request_method", method), ("http_route", route),
+                ("http_response_status_code", status),
+            ], preferredDisplayUnit: .seconds)
+        timers.withLock { if $0.count < Self.timersMax { $0[key] = timer } }
+        return timer
     }
 }

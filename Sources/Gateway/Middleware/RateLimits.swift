@@ -7,10 +7,13 @@ struct RateLimits: Middleware {
     /// A key has a bucket of its own, so that a script cannot lock its user out of the page.
     private let principals: TokenBuckets<Identifier>
     private let addresses: TokenBuckets<NetworkAddress?>
-    private let principalsPerMinute: Int
+    /// What the header says of the limits themselves.
+    private let policy: String
 
     init(_ configuration: GatewayConfiguration, environment: Core.Environment) {
-        principalsPerMinute = configuration.requestsPerMinute
+        let window = max(
+            1, configuration.requestsBurst * 60 / configuration.requestsPerMinute)
+        policy = "\"requests\";q=\(configuration.requestsBurst);w=\(window)"
         principals = TokenBuckets(
             burst: configuration.requestsBurst, perMinute: Double(configuration.requestsPerMinute),
             environment: environment)
@@ -54,10 +57,9 @@ struct RateLimits: Middleware {
 
     /// The fields of draft-ietf-httpapi-ratelimit-headers.
     private func fields(for state: BucketState) -> HTTPFields {
-        let window = max(1, principals.burst * 60 / principalsPerMinute)
         let seconds = (state.wait.microseconds + 999_999) / 1_000_000
         return [
-            .rateLimitPolicy: "\"requests\";q=\(principals.burst);w=\(window)",
+            .rateLimitPolicy: policy,
             .rateLimit: "\"requests\";r=\(state.remaining);t=\(seconds)",
         ]
     }

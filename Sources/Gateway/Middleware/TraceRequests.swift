@@ -76,7 +76,7 @@ struct TraceRequests: Middleware {
         attributes["url.scheme"] = context.client.isSecure ? "https" : "http"
         attributes["network.protocol.name"] = "http"
         attributes["server.address"] = request.head.authority
-        attributes["user_agent.original"] = request.headers[.userAgent].map {
+        attributes["user_agent.original"] = request.headers.text(.userAgent).map {
             String($0.prefix(256))
         }
         attributes["http.request.body.size"] = request.declaredBytes

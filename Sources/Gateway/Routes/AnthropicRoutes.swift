@@ -37,7 +37,7 @@ struct AnthropicRoutes: Sendable {
         let inputTokens = chat.isStreamed ? try await count(chat.request) : 0
         let open = OpenCall(try await open(chat.request))
         let reply = AnthropicReply(
-            id: "msg_" + environment.identifier().description.filter { $0 != "-" },
+            id: "msg_" + environment.identifier().compact,
             model: chat.request.model, thoughts: chat.thoughts)
         var response: Response
         if let events {

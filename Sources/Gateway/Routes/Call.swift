@@ -35,7 +35,9 @@ struct Call: Sendable {
 
     /// The body of a JSON request.
     func body() async throws -> ByteBuffer {
-        if let contentType = request.headers[.contentType] {
+        if let contentType = request.headers.text(.contentType),
+            contentType != "application/json"
+        {
             let mediaType = contentType.prefix { $0 != ";" }.lowercased().filter { $0 != " " }
             guard mediaType == "application/json" || mediaType.hasSuffix("+json") else {
                 throw Failure(

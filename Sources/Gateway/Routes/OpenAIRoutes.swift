@@ -74,9 +74,15 @@ struct OpenAIRoutes: Sendable {
             of: principal, model: name, body: json,
             purpose: Self.purpose)
         let events = body.stream == true ? try streams.stream(for: principal.userID) : nil
-        let calls = OpenCalls(try await open(request, count: body.choiceCount))
+        let count = body.choiceCount
+        let calls =
+            events == nil
+            ? OpenCalls(try await open(request, count: count))
+            : try await Connection.apart {
+                OpenCalls(try await open(request, count: count))
+            }
         let header = ChunkHeader(
-            id: "chatcmpl-" + environment.identifier().description.filter { $0 != "-" },
+            id: "chatcmpl-" + environment.identifier().compact,
             created: environment.now().seconds, model: name)
         guard let events else { return try await answer(calls, header, call) }
         return stream(
@@ -150,16 +156,16 @@ struct OpenAIRoutes: Sendable {
         _ calls: OpenCalls, _ header: ChunkHeader, _ call: Call, _ events: EventStream,
         withUsage: Bool
     ) -> Response {
+        let chunks = OpenAIChunks(header)
         var response = events.response(over: call.context.connection) { sink in
             do {
                 for index in 0..<calls.count {
                     let role = OpenAIChatAnswer.Message(role: "assistant", content: "")
                     try await sink.send(
-                        data: header.chunk(OpenAIChatAnswer.Choice(index: index, delta: role))
-                            .json())
+                        text: try chunks.text(OpenAIChatAnswer.Choice(index: index, delta: role)))
                 }
                 let ended = try await calls.run {
-                    try await sink.send(data: header.chunk($0).json())
+                    try await sink.send(text: try chunks.text($0))
                 }
                 if withUsage {
                     var last = header.chunk(nil)
@@ -230,20 +236,6 @@ struct OpenAIRoutes: Sendable {
         refusal.parameter = "model"
         refusal.openAICode = "model_not_found"
         return refusal
-    }
-}
-
-/// What all chunks of one answer share.
-private struct ChunkHeader: Sendable {
-    let id: String
-    let created: Int64
-    let model: String
-
-    /// The chunk with the usage has no choice.
-    func chunk(_ choice: OpenAIChatAnswer.Choice?) -> OpenAIChatAnswer {
-        OpenAIChatAnswer(
-            id: id, object: "chat.completion.chunk", created: created, model: model,
-            choices: choice.map { [$0] } ?? [])
     }
 }
 

@@ -22,10 +22,18 @@ final class OpenCall: Sendable {
         cached = call.cached
         context = call.context
         // Names of models are the operator's, and may have letters that a header may not.
-        let safe = call.decision.unicodeScalars.map { (32..<127).contains($0.value) ? $0 : "?" }
-        let text = String(String.UnicodeScalarView(safe.prefix(Self.decisionBytesMax)))
+        let bytes = call.decision.utf8.count
+        let isSafe =
+            bytes <= Self.decisionBytesMax
+            && call.decision.utf8.allSatisfy { (32..<127).contains($0) }
+        let text = isSafe ? call.decision : Self.safe(call.decision)
         decision = text.isEmpty ? nil : text
         self.call = Mutex(call)
+    }
+
+    private static func safe(_ text: String) -> String {
+        let safe = text.unicodeScalars.map { (32..<127).contains($0.value) ? $0 : "?" }
+        return String(String.UnicodeScalarView(safe.prefix(decisionBytesMax)))
     }
 
     deinit {

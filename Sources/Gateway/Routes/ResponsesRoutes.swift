@@ -35,7 +35,7 @@ struct ResponsesRoutes: Sendable {
         let request = try body.call(
             of: principal, model: name, body: json, purpose: OpenAIRoutes.purpose)
         let answer = ResponsesAnswer(
-            key: environment.identifier().description.filter { $0 != "-" },
+            key: environment.identifier().compact,
             createdAt: environment.now(), request: request,
             metadata: try ResponsesRequest.metadata(json["metadata"]),
             instructions: body.instructions)

@@ -13,6 +13,13 @@ enum RouteMatch: Sendable {
 struct RouteTable: Sendable {
     let routes: [Route]
     private let patterns: [[Segment]]
+    /// What the routes without parameters match, found without comparing them all.
+    private var exact: [Address: RouteMatch] = [:]
+
+    private struct Address: Hashable, Sendable {
+        let method: HTTPRequest.Method
+        let path: String
+    }
 
     private enum Segment: Sendable {
         case literal(String)
@@ -45,9 +52,17 @@ struct RouteTable: Sendable {
                     ? .rest(String(name.dropLast())) : .parameter(String(name))
             }
         }
+        for route in routes where !route.path.contains("{") {
+            exact[Address(method: route.method, path: route.path)] = search(
+                route.method, route.path)
+        }
     }
 
     func match(_ method: HTTPRequest.Method, _ path: String) -> RouteMatch {
+        exact[Address(method: method, path: path)] ?? search(method, path)
+    }
+
+    private func search(_ method: HTTPRequest.Method, _ path: String) -> RouteMatch {
         guard path.utf8.count <= Self.pathBytesMax, path.hasPrefix("/") else { return .malformed }
         var segments: [String] = []
         for part in path.dropFirst().split(separator: "/", omittingEmptySubsequences: false) {

@@ -1,3 +1,4 @@
+import Core
 import HTTPTypes
 
 /// Whose API a path is part of, which decides in what words failures are told there.
@@ -28,5 +29,12 @@ enum Surface {
 
     var errorMediaType: String {
         self == .native ? "application/problem+json" : "application/json"
+    }
+}
+
+extension Identifier {
+    /// Without dashes, as other servers' identifiers are.
+    var compact: String {
+        String(decoding: description.utf8.filter { $0 != UInt8(ascii: "-") }, as: UTF8.self)
     }
 }

@@ -1,5 +1,14 @@
 import HTTPTypes
 
+extension HTTPFields {
+    /// The value of a field, of several with the same name all of them. Most fields are there once,
+    /// and need not be put together.
+    func text(_ name: HTTPField.Name) -> String? {
+        let values = self[values: name]
+        return values.count == 1 ? values[0] : self[name]
+    }
+}
+
 extension HTTPField.Name {
     static let actingAs = named("x-heptad-as")
     static let cacheUse = named("x-heptad-cache")

@@ -19,7 +19,7 @@ struct BodyLimits: Sendable {
 
 extension Request {
     /// What the client says the body has; nil where it does not say.
-    var declaredBytes: Int? { headers[.contentLength].flatMap { Int($0) } }
+    var declaredBytes: Int? { headers.text(.contentLength).flatMap { Int($0) } }
 
     /// Hands the body to `take` piece by piece. Throws `tooLarge` past the limit, a 408 when it
     /// takes too long, and `invalid` when it ends too early.

@@ -33,9 +33,11 @@ struct InputGuards: Sendable {
     var isOff: Bool { rules == GuardsConfiguration() }
 
     /// Throws `invalid` for what may not be sent.
-    func guarding(_ request: ChatRequest, tracer: any Tracer) throws -> Guarded {
+    func guarding(
+        _ request: ChatRequest, tracer: @autoclosure () -> any Tracer
+    ) throws -> Guarded {
         guard !isOff else { return Guarded(request: request, values: nil) }
-        let span = tracer.startSpan("guard \(request.model)", ofKind: .internal)
+        let span = tracer().startSpan("guard \(request.model)", ofKind: .internal)
         defer { span.end() }
         do { try check(request) } catch let refusal as GuardRefusal {
             span.attributes["heptad.guard.refused"] = refusal.rule

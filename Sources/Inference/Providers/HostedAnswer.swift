@@ -62,9 +62,14 @@ struct HostedAnswer<Stream: AnswerStream>: Sendable {
     ) {
         self.stream = stream
         body = response.body
-        isStream = response.headers["content-type"]?.lowercased().contains("json") != true
+        isStream = !Self.isJSON(response.headers["content-type"] ?? "")
         self.promptEstimate = promptEstimate
         self.now = now
+    }
+
+    private static func isJSON(_ type: String) -> Bool {
+        let letters = type.utf8.prefix(100).map { $0 | 0x20 }
+        return letters.indices.contains { letters[$0...].starts(with: "json".utf8) }
     }
 
     func close() { body.close() }

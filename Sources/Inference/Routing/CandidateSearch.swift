@@ -16,6 +16,7 @@ struct CandidateSearch: Sendable {
         let tracer: @Sendable () -> any Tracer
         let room: PromptRoom
         var pricing: (any Pricing)?
+        let meters = ModelMeters.Shelf()
 
         func cost(of candidate: CandidateName, _ usage: TokenUsage) -> Picodollars {
             pricing?.cost(of: CandidateUsage(candidate.description, usage)) ?? .zero
@@ -231,7 +232,7 @@ struct CandidateSearch: Sendable {
             && plan.candidates.prefix(plan.checkedCount).contains { $0.name == candidate.name }
         let span = ModelSpan(
             .chat, candidate, purpose: request.purpose, tracer: around.tracer(),
-            now: environment.now)
+            meters: around.meters, now: environment.now)
         var sampling = request.sampling
         let outputTokensMax = min(
             sampling.outputTokensMax ?? candidate.limits.outputTokensMax,

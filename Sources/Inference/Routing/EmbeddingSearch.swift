@@ -99,7 +99,9 @@ struct EmbeddingSearch: Sendable {
     {
         let now = around.environment.now
         let span = ModelSpan(
-            .embeddings, candidate, purpose: purpose, tracer: around.tracer(), now: now)
+            .embeddings, candidate, purpose: purpose, tracer: around.tracer(),
+            meters: around.meters,
+            now: now)
         let place: Weather.Call
         do { place = try await around.weather.begin(candidate, for: route.name) } catch {
             span.failed(error)

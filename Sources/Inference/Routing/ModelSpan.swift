@@ -11,24 +11,21 @@ final class ModelSpan: Sendable {
 
     private let span: any Span
     private let operation: Operation
-    private let dimensions: [(String, String)]
+    private let meters: ModelMeters
     private let startedAt: Timestamp
     private let now: @Sendable () -> Timestamp
     private let hasEnded = Mutex(false)
 
     init(
         _ operation: Operation, _ candidate: Candidate, purpose: String, tracer: any Tracer,
-        now: @escaping @Sendable () -> Timestamp
+        meters: ModelMeters.Shelf, now: @escaping @Sendable () -> Timestamp
     ) {
         self.operation = operation
         self.now = now
         startedAt = now()
         let model = candidate.name.model
         let provider = candidate.provider.telemetryName
-        dimensions = [
-            ("gen_ai_operation_name", operation.rawValue), ("gen_ai_provider_name", provider),
-            ("gen_ai_request_model", model),
-        ]
+        self.meters = meters[.init(operation: operation, provider: provider, model: model)]
         span = tracer.startSpan(
             "\(operation.rawValue) \(model)",
             ofKind: candidate.provider.isLocal ? .internal : .client)
@@ -98,11 +95,11 @@ final class ModelSpan: Sendable {
             attributes["heptad.local.drafted_tokens"] = figures.draftTokens
             attributes["heptad.local.accepted_tokens"] = figures.draftTokensAccepted
         }
-        Counter(label: "heptad_local_drafted_tokens_total", dimensions: dimensions)
+        meters.counter("heptad_local_drafted_tokens_total")
             .increment(by: figures.draftTokens)
-        Counter(label: "heptad_local_accepted_tokens_total", dimensions: dimensions)
+        meters.counter("heptad_local_accepted_tokens_total")
             .increment(by: figures.draftTokensAccepted)
-        Metrics.Timer(label: "heptad_local_wait_seconds", dimensions: dimensions)
+        meters.timer("heptad_local_wait_seconds")
             .recordMilliseconds(figures.waitedMilliseconds)
     }
 
@@ -117,10 +114,8 @@ final class ModelSpan: Sendable {
         span.attributes["gen_ai.response.finish_reasons"] = [reason]
         if let first = completion.firstTokenMilliseconds {
             span.attributes["gen_ai.response.time_to_first_chunk"] = first / 1000
-            Metrics.Timer(
-                label: "gen_ai_client_inference_time_to_first_chunk_seconds",
-                dimensions: dimensions
-            ).recordMilliseconds(first)
+            meters.timer("gen_ai_client_inference_time_to_first_chunk_seconds")
+                .recordMilliseconds(first)
         }
         used(completion.usage, responseModel: responseModel)
     }
@@ -136,14 +131,12 @@ final class ModelSpan: Sendable {
             attributes["gen_ai.usage.reasoning.output_tokens"] = usage.reasoning
             attributes["heptad.usage.is_estimated"] = usage.isEstimated
         }
-        Counter(label: "gen_ai_client_inference_usage_input_tokens", dimensions: dimensions)
+        meters.counter("gen_ai_client_inference_usage_input_tokens")
             .increment(by: usage.input)
         if operation == .chat {
-            Counter(
-                label: "gen_ai_client_inference_usage_cache_read_input_tokens",
-                dimensions: dimensions
-            ).increment(by: usage.cacheRead)
-            Counter(label: "gen_ai_client_inference_usage_output_tokens", dimensions: dimensions)
+            meters.counter("gen_ai_client_inference_usage_cache_read_input_tokens")
+                .increment(by: usage.cacheRead)
+            meters.counter("gen_ai_client_inference_usage_output_tokens")
                 .increment(by: usage.output)
         }
         end(status: nil)
@@ -174,9 +167,8 @@ final class ModelSpan: Sendable {
             operation == .chat
             ? "gen_ai_client_inference_duration_seconds"
             : "gen_ai_client_operation_duration_seconds"
-        Metrics.Timer(
-            label: name, dimensions: dimensions + (status.map { [("error_type", $0)] } ?? [])
-        ).recordNanoseconds(max(0, (now() - startedAt).microseconds) * 1000)
+        let timer = status.map { meters.timer(name, error: $0) } ?? meters.timer(name)
+        timer.recordNanoseconds(max(0, (now() - startedAt).microseconds) * 1000)
         span.end()
     }
 }

@@ -27,8 +27,10 @@ final class LogOutput: Sendable {
 
     var level: Logger.Level {
         let order = lowest.load(ordering: .relaxed)
-        return Logger.Level.allCases.first { $0.order == order } ?? .info
+        return Self.levels.indices.contains(order) ? Self.levels[order] : .info
     }
+
+    private static let levels = Logger.Level.allCases
 
     /// How many lines the sink did not take.
     var droppedCount: Int { dropped.load(ordering: .relaxed) }

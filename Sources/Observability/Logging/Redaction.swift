@@ -63,11 +63,10 @@ enum Redaction {
     private static func mayHoldSecret(_ text: String) -> Bool {
         var text = text
         return text.withUTF8 { bytes in
-            for place in bytes.indices {
-                let first = bytes[place] | 0x20
-                for needle in needles where needle[0] == first {
-                    if matches(bytes[place...], needle) { return true }
-                }
+            for place in bytes.indices where firsts.contains(bytes[place]) {
+                if bytes[place] == UInt8(ascii: "@") { return true }
+                guard place + 1 < bytes.count, seconds.contains(bytes[place + 1]) else { continue }
+                if needles.contains(where: { matches(bytes[place...], $0) }) { return true }
             }
             return false
         }
@@ -80,9 +79,13 @@ enum Redaction {
     }
 
     // In lower case, as the bytes of the text are read; a hit too many costs a closer look.
-    private static let needles = (["bearer", "basic ", "@"] + prefixes).map { text in
+    private static let needles = (["bearer", "basic "] + prefixes).map { text in
         text.utf8.map { $0 | 0x20 }
     }
+
+    private static let firsts = ByteSet(
+        needles.flatMap { [$0[0], $0[0] & ~0x20] } + [UInt8(ascii: "@")])
+    private static let seconds = ByteSet(needles.flatMap { [$0[1], $0[1] & ~0x20] })
 
     private static func isCredential(_ word: Substring) -> Bool {
         if let scheme = word.firstRange(of: "://"), let at = word.lastIndex(of: "@"),
@@ -122,4 +125,20 @@ enum Redaction {
     ]
     private static let keyWords: Set<String> = ["api", "secret", "private", "access", "signing"]
     private static let prefixes = ["sk-", "hp_", "xai-", "gsk_", "AIza", "ghp_", "AKIA"]
+}
+
+/// Some of the bytes of ASCII.
+private struct ByteSet: Sendable {
+    private var bits: (UInt64, UInt64) = (0, 0)
+
+    init(_ bytes: [UInt8]) {
+        for byte in bytes where byte < 128 {
+            if byte < 64 { bits.0 |= 1 << UInt64(byte) } else { bits.1 |= 1 << UInt64(byte - 64) }
+        }
+    }
+
+    func contains(_ byte: UInt8) -> Bool {
+        guard byte < 128 else { return false }
+        return (byte < 64 ? bits.0 : bits.1) >> UInt64(byte & 63) & 1 == 1
+    }
 }

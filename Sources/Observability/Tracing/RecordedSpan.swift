@@ -16,7 +16,8 @@ final class RecordedSpan: Tracing.Span {
 
     private struct State {
         var name: String
-        var attributes = SpanAttributes()
+        // As many as most spans have, so that it does not grow step by step.
+        var attributes = SpanAttributes(Dictionary(minimumCapacity: 16))
         var events: [SpanEvent] = []
         var droppedEvents = 0
         var error: String?

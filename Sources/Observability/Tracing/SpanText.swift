@@ -14,12 +14,10 @@ enum SpanText {
         Redaction.scrubbed(clipped(text, to: valueBytesMax))
     }
 
-    /// An object of strings, its keys in order.
+    /// An object of strings.
     static func json(_ attributes: SpanAttributes) -> String {
         var json = JSONLine()
-        for (key, value) in pairs(attributes).sorted(by: { $0.key < $1.key }) {
-            json.field(key, value)
-        }
+        for (key, value) in pairs(attributes) { json.field(key, value) }
         return json.text
     }
 
@@ -50,7 +48,7 @@ enum SpanText {
         // swift-format-ignore: ReplaceForEachWithForLoop
         attributes.forEach { key, value in
             guard pairs.count < attributesMax else { return }
-            let text = Redaction.isSecret(key: key) ? Redaction.mark : Self.value(text(of: value))
+            let text = Redaction.isSecret(key: key) ? Redaction.mark : text(of: value)
             pairs.append((clipped(key, to: keyBytesMax), text))
         }
         if attributes.count > attributesMax {
@@ -60,21 +58,22 @@ enum SpanText {
         return pairs
     }
 
+    /// Numbers hold no secrets, so only texts are looked at.
     private static func text(of value: SpanAttribute) -> String {
         switch value {
         case .int32(let value): "\(value)"
         case .int64(let value): "\(value)"
         case .double(let value): "\(value)"
         case .bool(let value): "\(value)"
-        case .string(let value): value
-        case .stringConvertible(let value): "\(value)"
-        case .int32Array(let values): joined(values)
-        case .int64Array(let values): joined(values)
-        case .doubleArray(let values): joined(values)
-        case .boolArray(let values): joined(values)
-        case .stringArray(let values): joined(values)
+        case .string(let text): self.value(text)
+        case .stringConvertible(let value): self.value("\(value)")
+        case .int32Array(let values): clipped(joined(values), to: valueBytesMax)
+        case .int64Array(let values): clipped(joined(values), to: valueBytesMax)
+        case .doubleArray(let values): clipped(joined(values), to: valueBytesMax)
+        case .boolArray(let values): clipped(joined(values), to: valueBytesMax)
+        case .stringArray(let values): self.value(joined(values))
         case .stringConvertibleArray(let values):
-            values.prefix(attributesMax).map { "\($0)" }.joined(separator: ", ")
+            self.value(values.prefix(attributesMax).map { "\($0)" }.joined(separator: ", "))
         default: ""
         }
     }

@@ -30,7 +30,19 @@ struct TraceParent: Hashable, Sendable {
             traceID: TraceID(high: high, low: low), spanID: span, isSampled: flags & 1 == 1)
     }
 
-    var header: String { "00-\(traceID)-\(Self.text(spanID))-\(isSampled ? "01" : "00")" }
+    var header: String {
+        String(unsafeUninitializedCapacity: 55) { text in
+            text.initialize(repeating: UInt8(ascii: "-"))
+            text[0] = UInt8(ascii: "0")
+            text[1] = UInt8(ascii: "0")
+            writeHexadecimal(traceID.high, to: text, at: 3)
+            writeHexadecimal(traceID.low, to: text, at: 19)
+            writeHexadecimal(spanID, to: text, at: 36)
+            text[53] = UInt8(ascii: "0")
+            text[54] = UInt8(ascii: isSampled ? "1" : "0")
+            return 55
+        }
+    }
 
     static func text(_ spanID: UInt64) -> String {
         String(unsafeUninitializedCapacity: 16) { writeHexadecimal(spanID, to: $0, at: 0) }

@@ -22,12 +22,18 @@ struct RateRoom: Hashable, Sendable {
 
     /// Takes over what the headers say; what they do not say stays as it was.
     mutating func read(_ headers: [HTTPHeader], at now: Timestamp) {
+        // Most servers of one's own send neither name.
+        guard headers.contains(where: { Self.beginnings.contains($0.name.utf8.first ?? 0) }) else {
+            return
+        }
         if let rest = Self.rest(of: "requests", in: headers, at: now) { requests = rest }
         let rests = ["tokens", "input-tokens"].compactMap {
             Self.rest(of: $0, in: headers, at: now)
         }
         if let rest = rests.min(by: { $0.remaining < $1.remaining }) { tokens = rest }
     }
+
+    private static let beginnings = "xXaA".utf8
 
     /// A call of so many tokens goes out.
     mutating func take(tokens count: Int) {
