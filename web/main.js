@@ -17,6 +17,7 @@ const routes = [
   [/^\/$/, () => ({}), showChat],
   [/^\/chats\/([0-9a-f-]+)$/, ([chatID]) => ({ chatID }), showChat],
   [/^\/documents$/, () => ({}), showDocuments],
+  [/^\/collections\/([0-9a-f-]+)$/, ([collectionID]) => ({ collectionID }), lazyPage("collection")],
   [/^\/traces$/, () => ({}), showTraces],
   [/^\/traces\/([0-9a-f]+)$/, ([traceID]) => ({ traceID }), showTrace],
   [/^\/spend$/, () => ({}), showSpend],

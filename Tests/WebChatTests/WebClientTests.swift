@@ -140,7 +140,7 @@ struct ClientSourceTests {
                 .reduce(0) { try $0 + text(of: $1).utf8.count }
         }
         #expect(try size(startFiles()) < 130_000)
-        #expect(try size(sourceFiles()) - size(startFiles()) < 15_000)
+        #expect(try size(sourceFiles()) - size(startFiles()) < 22_000)
     }
 
     @Test("What administrators alone open is not fetched before they do")

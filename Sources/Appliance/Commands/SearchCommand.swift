@@ -19,8 +19,16 @@ struct SearchCommand: AsyncParsableCommand {
     @Argument(help: "What to look for.")
     var query: String
 
-    @Option(name: .long, help: "Look in this collection only.")
-    var collection: String?
+    @Option(
+        name: .long,
+        help: "Look in this collection only; may be repeated. A shared one is also OWNER/NAME.")
+    var collection: [String] = []
+
+    @Option(name: .long, help: "Only documents with this tag, or another one that is named.")
+    var tag: [String] = []
+
+    @Option(name: .long, help: "Only documents of this type, such as pdf or text/html.")
+    var type: [String] = []
 
     @Option(name: .long, help: "How many passages at most, to 50.")
     var limit = 8
@@ -37,23 +45,13 @@ struct SearchCommand: AsyncParsableCommand {
     func run() async throws {
         try await ServerConnection.open(common, as: user) { server in
             let body = SearchBody(
-                text: query, collectionIDs: try await collectionIDs(server), limit: limit,
-                explain: true)
+                text: query, collectionIDs: try await server.collectionIDs(named: collection),
+                limit: limit, explain: true, tags: tag, types: type)
             let found: SearchExplanation = try await server.post("/api/search", body)
             if json, explain { return Terminal.say(try JSONOutput.text(of: found)) }
             if json { return Terminal.say(try JSONOutput.text(of: ["hits": found.hits])) }
             show(found)
         }
-    }
-
-    private func collectionIDs(_ server: ServerConnection) async throws -> [Identifier] {
-        struct Collections: Decodable { let collections: [Collection] }
-        guard let collection else { return [] }
-        let known: Collections = try await server.get("/api/collections")
-        guard let found = known.collections.first(where: { $0.name == collection }) else {
-            throw Failure(.notFound, "There is no collection “\(collection)”.")
-        }
-        return [found.id]
     }
 
     private func show(_ found: SearchExplanation) {
@@ -100,4 +98,6 @@ private struct SearchBody: Encodable {
     let collectionIDs: [Identifier]
     let limit: Int
     let explain: Bool
+    let tags: [String]
+    let types: [String]
 }

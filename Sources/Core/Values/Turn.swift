@@ -20,7 +20,7 @@ package struct ChatEntry: Hashable, Codable, Sendable {
     package let turnID: Identifier?
     package let turnState: TurnState?
     /// Nil for a question, and until the answer is complete.
-    package let outcome: TurnOutcome?
+    package var outcome: TurnOutcome?
 
     package init(
         id: Identifier, role: ChatMessage.Role, text: String, createdAt: Timestamp,
@@ -94,7 +94,7 @@ package enum TurnEventKind: Hashable, Codable, Sendable {
 package struct TurnOutcome: Hashable, Codable, Sendable {
     package let state: TurnState
     package let text: String
-    package let citations: [Citation]
+    package var citations: [Citation]
     /// The sentences of all `notice` events.
     package let notices: [String]
     /// Nil where no model was called, or it failed before it used anything.
@@ -127,7 +127,7 @@ package struct Citation: Hashable, Codable, Sendable {
     }
 
     package let number: Int
-    package let passage: Passage
+    package var passage: Passage
     package let origin: Origin
 
     package init(number: Int, passage: Passage, origin: Origin) {
