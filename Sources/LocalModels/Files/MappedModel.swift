@@ -18,7 +18,8 @@ final class MappedModel: Sendable {
     let name: String
     // SAFETY: nothing ever writes through it, and it is unmapped only in `deinit`.
     nonisolated(unsafe) let bytes: UnsafeRawBufferPointer
-    private let isMapped: Bool
+    /// Of the mapped file; nil for a copy.
+    private let descriptor: Int32?
 
     /// Throws `notFound` when there is no file, and `invalid` when it is not a readable, non-empty
     /// file.
@@ -33,7 +34,8 @@ final class MappedModel: Sendable {
                     "There is no model file at \(path). `heptad models list` says what there is.")
                 : Failure(.invalid, "The model file \(path) cannot be read: \(reason).")
         }
-        defer { close(descriptor) }
+        var isKept = false
+        defer { if !isKept { close(descriptor) } }
         var status = stat()
         guard fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
             throw Failure(.invalid, "\(path) is not a file.")
@@ -50,7 +52,8 @@ final class MappedModel: Sendable {
             throw Failure(.invalid, "The model file \(path) cannot be mapped: \(reason).")
         }
         bytes = UnsafeRawBufferPointer(start: start, count: size)
-        isMapped = true
+        self.descriptor = descriptor
+        isKept = true
     }
 
     /// A copy of bytes that are in memory already.
@@ -59,13 +62,20 @@ final class MappedModel: Sendable {
         let copy = UnsafeMutableRawBufferPointer.allocate(byteCount: content.count, alignment: 64)
         copy.copyBytes(from: content)
         bytes = UnsafeRawBufferPointer(copy)
-        isMapped = false
+        descriptor = nil
+    }
+
+    /// Copies a part of the file without touching the mapping, of which the system would bring in
+    /// many pages around it. False when the file does not give it.
+    func copy(_ start: UnsafeRawPointer, into room: UnsafeMutableRawBufferPointer) -> Bool {
+        guard let descriptor, let base = bytes.baseAddress else { return false }
+        return pread(descriptor, room.baseAddress, room.count, off_t(start - base)) == room.count
     }
 
     /// Gives memory that holds a part of the file back to the system, which reads it again when it is
     /// touched.
     func forget(_ start: UnsafeRawPointer, count: Int) {
-        guard isMapped else { return }
+        guard descriptor != nil else { return }
         let page = sysconf(Int32(_SC_PAGESIZE))
         let first = (Int(bitPattern: start) + page - 1) / page * page
         let end = (Int(bitPattern: start) + count) / page * page
@@ -74,8 +84,9 @@ final class MappedModel: Sendable {
     }
 
     deinit {
-        if isMapped {
+        if let descriptor {
             munmap(UnsafeMutableRawPointer(mutating: bytes.baseAddress), bytes.count)
+            close(descriptor)
         } else {
             bytes.deallocate()
         }

@@ -36,6 +36,18 @@ struct Matrix: Sendable {
 
     func row(_ row: Int) -> UnsafeRawPointer { start + row * rowBytes }
 
+    /// Calls `body` with one row of a matrix of which few are ever read: they come from the file by
+    /// themselves, where that is possible, so that the rows around them take no memory.
+    func withRareRow(_ row: Int, _ body: (UnsafeRawPointer) -> Void) {
+        let place = self.row(row)
+        withUnsafeTemporaryAllocation(byteCount: rowBytes, alignment: 16) { room in
+            guard file.copy(place, into: room), let copy = room.baseAddress else {
+                return body(place)
+            }
+            body(copy)
+        }
+    }
+
     /// The first row as numbers in place. Only for F32.
     var floats: UnsafePointer<Float> { start.assumingMemoryBound(to: Float.self) }
 }

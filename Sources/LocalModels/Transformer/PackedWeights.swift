@@ -84,6 +84,10 @@ final class PackedWeights {
             nil, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
         guard let room, room != MAP_FAILED else { return false }
         memory = room
+        #if os(Linux)
+            // Every token reads all of it: with small pages a tenth of the time goes into finding them.
+            madvise(room, bytes, MADV_HUGEPAGE)
+        #endif
         var offset = 0
         func place(_ operand: inout Operand) {
             guard operand.packing >= 0 else { return }

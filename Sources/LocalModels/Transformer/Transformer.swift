@@ -166,9 +166,10 @@ final class Transformer {
         for step in steps {
             for (place, token) in step.tokens.enumerated() {
                 let vector = stream[row * shape.width]
-                kernel_expand_row(
-                    Int32(embedding.type.rawValue), embedding.row(Int(token)), embedding.columns,
-                    vector)
+                embedding.withRareRow(Int(token)) {
+                    kernel_expand_row(
+                        Int32(embedding.type.rawValue), $0, embedding.columns, vector)
+                }
                 if shape.embeddingScale != 1 {
                     for i in 0..<shape.width { vector[i] *= shape.embeddingScale }
                 }
