@@ -56,7 +56,8 @@ struct CollectionRoutes: Sendable {
                 .delete, one + "/shares/{grantee}", "End a share at once.",
                 answers: [.noContent], handler: unshare),
             Route(
-                .get, "/api/teams", "The teams, and who is in them.",
+                .get, "/api/teams",
+                "The teams you are in, and who else is; all of them for administrators.",
                 answers: [.ok(.record(["teams": .list("Team")]))], handler: teams),
         ]
     }
@@ -158,7 +159,12 @@ struct CollectionRoutes: Sendable {
     }
 
     @Sendable private func teams(_ call: Call) async throws -> Response {
-        try .json(["teams": try await identity.teams()])
+        let principal = try call.principal
+        let own = Set(principal.teamIDs ?? [])
+        let teams = try await identity.teams().filter {
+            principal.isAdministrator || own.contains($0.id)
+        }
+        return try .json(["teams": teams])
     }
 }
 
