@@ -18,7 +18,7 @@
 // LINES_MAX tokens are multiplied with a side at a time, RUNS_MAX times; unpacked, WIDE_LINES with both sides, which
 // is as many as there are registers for. Weights are asked for AHEAD_BYTES ahead: a processor does
 // not see by itself that a panel goes on.
-enum { ROWS = 8, LINES_MAX = 4, RUNS_MAX = 3, WIDE_LINES = 2, AHEAD_BYTES = 4096 };
+enum { ROWS = 8, LINES_MAX = 4, RUNS_MAX = 3, WIDE_LINES = 2, AHEAD_BYTES = 1024 };
 
 INLINE __m256i codes_at(const uint8_t *from) { return _mm256_loadu_si256((const void *)from); }
 

@@ -1,10 +1,12 @@
-/// Rows of weights where they lie in the model's file.
+/// Rows of weights where they lie in the model's file. Whoever keeps a matrix keeps the file too:
+/// matrices are copied in every layer of every token, and would each count their references to it.
 struct Matrix: Sendable {
     let type: TensorType
     let rows: Int
     let columns: Int
     let rowBytes: Int
-    private let file: MappedModel
+    // SAFETY: `ModelWeights` holds the file, and everything that multiplies holds those.
+    private unowned(unsafe) let file: MappedModel
     // SAFETY: points into the mapped file, and is only read.
     nonisolated(unsafe) private let start: UnsafeRawPointer
 
