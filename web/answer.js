@@ -4,6 +4,7 @@ import { announce, append, button, copyText, element, sevenDots } from "./dom.js
 import { cost, count, duration } from "./format.js";
 import { GrowingMarkdown, renderMarkdown } from "./markdown.js";
 import { openPassage } from "./passage.js";
+import { drawDoubts, evidenceFor, markDoubts, verdictSummary } from "./verdicts.js";
 
 const endings = {
   cancelled: "You stopped this answer.",
@@ -23,6 +24,9 @@ export class AnswerView {
   #foot = element("footer", { class: "receipt" });
   #growing = null;
   #notices = new Set();
+  #verdicts = null;
+  /** Where it is explained why the answer has these sources. */
+  whyAddress = null;
 
   /** `onRetry` asks the same question again; `onDraw` runs when the answer has grown. */
   constructor({ onRetry = null, onDraw = () => {} } = {}) {
@@ -81,7 +85,10 @@ export class AnswerView {
     this.#close();
     for (const citation of outcome.citations) this.#passages.set(citation.number, citation);
     for (const notice of outcome.notices) this.#notices.add(notice);
-    this.#body.replaceChildren(...renderMarkdown(outcome.text, this.#citations()));
+    this.#verdicts = outcome.verdicts;
+    const marked = markDoubts(outcome.text, outcome.verdicts);
+    this.#body.replaceChildren(...renderMarkdown(marked, this.#citations()));
+    drawDoubts(this.#body, outcome.verdicts);
     this.#foot.replaceChildren();
     append(this.#foot, [
       this.#sources(outcome.citations), this.#noticeList(outcome), this.#figures(outcome),
@@ -120,7 +127,7 @@ export class AnswerView {
         const { passage } = this.#passages.get(number);
         const mark = button(String(number), { class: "citation",
           "aria-label": `Source ${number}: ${passage.documentName}`, title: sourceTitle(passage),
-          onclick: () => openPassage(passage, mark) });
+          onclick: () => openPassage(passage, mark, evidenceFor(number, this.#verdicts)) });
         return mark;
       },
     };
@@ -130,12 +137,12 @@ export class AnswerView {
     if (!citations.length) return null;
     const items = citations.map(({ number, passage, origin }) => {
       const source = button("", { class: "source", title: sourceTitle(passage),
-        onclick: () => openPassage(passage, source) },
+        onclick: () => openPassage(passage, source, evidenceFor(number, this.#verdicts)) },
       element("span", { class: "source-number" }, String(number)),
       element("span", { class: "source-name" }, passage.documentName),
       passage.headings.length
         ? element("span", { class: "source-heading" }, passage.headings.at(-1)) : null,
-      origin === "quoted" ? element("span", { class: "tag" }, "quoted") : null);
+      ["quoted", "closest"].includes(origin) ? element("span", { class: "tag" }, origin) : null);
       return element("li", {}, source);
     });
     return element("ol", { class: "sources", "aria-label": "Sources" }, items);
@@ -163,8 +170,12 @@ export class AnswerView {
       ? button("Copy", { class: "link", onclick: () => copyText(text, copy) }) : null;
     const trace = traceID
       ? element("a", { class: "link", href: `#/traces/${traceID}` }, "Trace") : null;
+    const why = this.whyAddress
+      ? element("a", { class: "link", href: this.whyAddress }, "Why these sources?") : null;
+    const borneOut = verdictSummary(outcome.verdicts);
     return element("div", { class: "figures" },
-      completion ? completionFigures(completion, outcome.totalMilliseconds) : null, copy, trace);
+      borneOut ? element("span", { class: "borne-out" }, borneOut) : null,
+      completion ? completionFigures(completion, outcome.totalMilliseconds) : null, copy, trace, why);
   }
 }
 

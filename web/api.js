@@ -129,7 +129,9 @@ export const listModels = async (signal) => (await get("/api/models", signal)).m
 
 export const listChats = async (before, limit) =>
   (await get(`/api/chats?limit=${limit}${before ? `&before=${id(before)}` : ""}`)).chats;
-export const createChat = (title) => post("/api/chats", { title });
+export const createChat = (title, passagesMax) => post("/api/chats", { title, passagesMax });
+export const setPassages = (chatID, passagesMax) =>
+  request("PATCH", `/api/chats/${id(chatID)}`, { body: { passagesMax } });
 export const readChat = (chatID, signal) => get(`/api/chats/${id(chatID)}`, signal);
 export const removeChat = (chatID) => act("DELETE", `/api/chats/${id(chatID)}`);
 
@@ -145,6 +147,10 @@ export const listDocuments = async (collectionID, signal) =>
   (await get(`/api/collections/${id(collectionID)}/documents`, signal)).documents;
 export const readDocument = (documentID, signal) => get(`/api/documents/${id(documentID)}`, signal);
 export const removeDocument = (documentID) => act("DELETE", `/api/documents/${id(documentID)}`);
+
+export const renewDocument = (documentID, vectorsOnly) =>
+  post(`/api/documents/${id(documentID)}/renew`, { vectorsOnly });
+export const explainSearch = (query, signal) => post("/api/search/explain", query, signal);
 
 export const cancelJob = (jobID) => act("POST", `/api/jobs/${id(jobID)}/cancel`);
 export const jobEvents = (jobID) => `/api/jobs/${id(jobID)}/events`;

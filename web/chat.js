@@ -78,7 +78,7 @@ class ChatPage {
     const drawn = entries.filter((entry) => entry.turnState !== "running");
     const older = drawn.slice(0, -entriesShown);
     const nodes = (part) => part.map((entry, place) =>
-      entryNode(entry, () => this.#askAgain(part[place - 1]?.text)));
+      entryNode(entry, this.chatID, () => this.#askAgain(part[place - 1]?.text)));
     this.#column.append(...nodes(drawn.slice(-entriesShown)));
     if (!older.length) return;
     const more = button(`Show ${older.length} earlier messages`, { class: "button small earlier",
@@ -144,6 +144,7 @@ class ChatPage {
   /** Follows a turn until it has ended, over reloads and broken connections. */
   async #run(turnID, view) {
     this.#running = { turnID, isCancelled: this.#running?.isCancelled ?? false };
+    view.whyAddress = whyAddress(turnID, this.chatID);
     this.#composer.setAnswering(true);
     try {
       await follow(turnEvents(turnID), {
@@ -225,9 +226,12 @@ class ChatPage {
   }
 }
 
-function entryNode(entry, onRetry) {
+const whyAddress = (turnID, chatID) => `#/search?turn=${turnID}&chat=${chatID}`;
+
+function entryNode(entry, chatID, onRetry) {
   if (entry.role === "user") return questionNode(entry.text);
   const view = new AnswerView({ onRetry });
+  if (entry.turnID) view.whyAddress = whyAddress(entry.turnID, chatID);
   if (entry.outcome) view.end(entry.outcome);
   else view.showText(entry.text, entry.turnState);
   return view.node;

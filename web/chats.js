@@ -14,6 +14,7 @@ let selectedPath = "";
 
 const pages = [
   ["#/documents", "file", "Documents"],
+  ["#/search", "search", "Search test"],
   ["#/traces", "trace", "Traces"],
   ["#/spend", "coin", "Spend"],
   ["#/keys", "key", "API keys"],

@@ -11,17 +11,19 @@ import { showKeys } from "./keys.js";
 import { lazyPage } from "./lazy.js";
 import { closePanel, isPanelOpen } from "./passage.js";
 import { showSpend } from "./spend.js";
-import { showTrace, showTraces } from "./traces.js";
 
 const routes = [
   [/^\/$/, () => ({}), showChat],
   [/^\/chats\/([0-9a-f-]+)$/, ([chatID]) => ({ chatID }), showChat],
   [/^\/documents$/, () => ({}), showDocuments],
-  [/^\/collections\/([0-9a-f-]+)$/, ([collectionID]) => ({ collectionID }), lazyPage("collection")],
-  [/^\/traces$/, () => ({}), showTraces],
-  [/^\/traces\/([0-9a-f]+)$/, ([traceID]) => ({ traceID }), showTrace],
+  [/^\/collections\/([0-9a-f-]+)$/, ([collectionID]) => ({ collectionID }),
+    lazyPage("collection", "page-collection")],
+  [/^\/search(?:\?(.*))?$/, ([query]) => ({ query: new URLSearchParams(query) }),
+    lazyPage("search", "page-search", { hasStyle: true })],
+  [/^\/traces$/, () => ({}), lazyPage("traces", "page-traces")],
+  [/^\/traces\/([0-9a-f]+)$/, ([traceID]) => ({ traceID }), lazyPage("trace", "page-traces")],
   [/^\/spend$/, () => ({}), showSpend],
-  [/^\/gateway$/, () => ({}), lazyPage("gateway")],
+  [/^\/gateway$/, () => ({}), lazyPage("gateway", "admin-gateway")],
   [/^\/keys$/, () => ({}), showKeys],
 ];
 

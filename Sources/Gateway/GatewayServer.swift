@@ -144,6 +144,11 @@ package struct GatewayServer: Service {
                 knowledge: layers.knowledge, catalogue: layers.catalogue, archive: layers.archive,
                 environment: environment
             ).routes
+        routes +=
+            ExplainRoutes(
+                assistant: layers.assistant, conversations: layers.conversations,
+                knowledge: layers.knowledge
+            ).routes
         routes += JobRoutes(jobs: layers.jobs, streams: streams).routes
         routes +=
             AccountRoutes(

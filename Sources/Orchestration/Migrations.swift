@@ -10,6 +10,9 @@ enum Migrations {
         migrator.registerMigration("2 jobs") { database in
             try database.execute(sql: jobs)
         }
+        migrator.registerMigration("3 passages of a chat") { database in
+            try database.execute(sql: "ALTER TABLE chats ADD COLUMN passages_max INTEGER")
+        }
         return migrator
     }
 

@@ -74,7 +74,8 @@ package struct TurnShape: Codable, Sendable, Equatable {
     package var similarityMin = 0.25
     /// Temperature for a turn with passages, where the turn does not say. Zero is greedy.
     package var passagesTemperature = 0.0
-    /// Whether the best passage is quoted in place of an answer that no passage supports.
+    /// Whether an answer that no passage supports gives way: to the best passage where that answers,
+    /// else to saying that there is no answer.
     package var quotesPassages = true
     /// Whether an answer ends where the model begins to repeat itself.
     package var endsLoops = true
@@ -97,9 +98,24 @@ package struct TurnShape: Codable, Sendable, Equatable {
         return shape
     }()
 
+    /// The most passages that one answer may be given.
+    package static let passagesLimit = 32
+
+    /// The same with room for so many passages; nil leaves it as it is.
+    func giving(passages count: Int?) -> TurnShape {
+        guard let count, count != passagesMax else { return self }
+        var shape = self
+        shape.passagesMax = min(max(1, count), Self.passagesLimit)
+        // Each may be as long as before.
+        if passagesMax > 0, shape.passagesMax > passagesMax {
+            shape.passageTokensMax = passageTokensMax * shape.passagesMax / passagesMax
+        }
+        return shape
+    }
+
     func validate(under key: String) throws {
         typealias Base = OrchestrationConfiguration
-        try Base.check("\(key).passagesMax", passagesMax, in: 0...32)
+        try Base.check("\(key).passagesMax", passagesMax, in: 0...Self.passagesLimit)
         try Base.check("\(key).passageTokensMax", passageTokensMax, in: 0...1_000_000)
         try Base.check("\(key).historyMessagesMax", historyMessagesMax, in: 0...200)
         try Base.check("\(key).historyTokensMax", historyTokensMax, in: 0...1_000_000)

@@ -2,6 +2,7 @@ package import Core
 import Foundation
 import Logging
 import Metrics
+import Synchronization
 import Tracing
 
 extension Library: JobHandler {
@@ -30,7 +31,9 @@ extension Library: JobHandler {
         do {
             // The job may come a second time, after a restart or for the same file sent twice.
             if document.state == .ready {
-                return try await finish(document, document.passageCount, nil, principal, report)
+                let model = questionModel.withLock { $0 }
+                return try await finish(
+                    document, document.passageCount, nil, principal, model: model, report)
             }
             try await report(.init(done: 0, total: 0, message: "Reading “\(document.name)”."))
             let manuscript = try await read(document, principal, span)
@@ -102,17 +105,17 @@ extension Library: JobHandler {
     }
 
     /// The last word on a document that can be searched now; passages that were left without vectors
-    /// before get theirs.
+    /// before get theirs; with a `model`, those that it has made none of.
     private func finish(
         _ document: DocumentSummary, _ count: Int, _ reason: String?, _ principal: Principal,
-        _ report: (JobProgress) async throws -> Void
+        model: String? = nil, _ report: (JobProgress) async throws -> Void
     ) async throws {
         var reason = reason
         if reason == nil {
             do {
                 _ = try await embedMissing(
                     of: try await documents.document(document.id, for: principal).owner,
-                    candidate: nil)
+                    candidate: model)
             } catch {
                 if Task.isCancelled { throw error }
                 reason = Failure(error).message

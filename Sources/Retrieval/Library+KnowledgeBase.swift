@@ -27,7 +27,7 @@ extension Library: KnowledgeBase {
             let payload = try JSONEncoder().encode(IngestPayload(documentID: document))
             let job = try await jobs.enqueue(
                 kind: kind, payload: String(decoding: payload, as: UTF8.self), for: principal)
-            try await documents.setJob(job.id, of: document)
+            try await documents.setJob(job.id, of: document, by: principal)
             Meters.uploads.increment()
             return Ingestion(documentID: document, jobID: job.id)
         } catch  where !isKnown {
@@ -85,6 +85,19 @@ extension Library: KnowledgeBase {
             Upload(
                 name: page.name, mediaType: page.mediaType, bytes: page.bytes,
                 collectionID: collection, source: address), for: principal)
+    }
+
+    package func renew(
+        document id: Identifier, vectorsOnly: Bool, for principal: Principal
+    ) async throws -> Ingestion {
+        let document = try await documents.document(
+            id, for: principal, atLeast: .write
+        ).summary
+        if !vectorsOnly || document.state != .ready {
+            try await documents.reset(document: id, for: principal)
+        }
+        // A job of a document that is ready makes the vectors that are missing, and nothing else.
+        return try await enqueue(id, isKnown: true, for: principal)
     }
 
     package func remove(document: Identifier, for principal: Principal) async throws {

@@ -15,30 +15,11 @@ extension Library {
         }
     }
 
-    package func explain(_ request: SearchRequest) async throws -> SearchExplanation {
-        let limit = limit(of: request)
-        var explained: Ranking?
-        let hits = try await measured(limit) { span in
-            let ranking = try await ranking(request, lanes: .both, span)
-            explained = ranking
-            return try await self.hits(
-                ranking.kept.prefix(ranking.limit(limit)), for: request.principal)
-        }
-        let dropped = try await self.hits(
-            (explained?.dropped ?? []).prefix(limit), for: request.principal)
-        let kind = explained?.kind ?? QuestionKind(request.text)
-        return SearchExplanation(
-            hits: hits, dropped: dropped, question: kind.shape.rawValue,
-            vectorShare: explained?.vectorShare ?? 0,
-            similarityMin: explained?.similarityMin ?? configuration.similarityMin,
-            hasVectors: explained?.hasVectors ?? false)
-    }
-
-    private func limit(of request: SearchRequest) -> Int {
+    func limit(of request: SearchRequest) -> Int {
         min(max(0, request.limit), configuration.candidatesMax)
     }
 
-    private func measured(
+    func measured(
         _ limit: Int, _ search: (any Span) async throws -> [SearchHit]
     ) async throws -> [SearchHit] {
         let began = ContinuousClock.now
@@ -94,8 +75,8 @@ extension Library {
         var similarityMin: Double
         /// The most that the collection gives, where it says so.
         var passagesMax: Int?
-        /// False where the question could not be embedded.
-        var hasVectors = false
+        /// Nil where the question could not be embedded.
+        var question: Vector?
 
         func limit(_ asked: Int) -> Int { min(asked, passagesMax ?? asked) }
     }
@@ -133,7 +114,7 @@ extension Library {
             evidence.vectors = try await vectors.elements(
                 of: fusion.passages(evidence), candidate: near.question.candidate,
                 dimensions: near.question.elements.count)
-            ranking.hasVectors = true
+            ranking.question = near.question
         }
         (ranking.kept, ranking.dropped) = fusion.candidates(evidence)
         span.attributes["heptad.retrieval.question"] = kind.shape.rawValue

@@ -65,6 +65,36 @@ import Testing
         try await server.stop()
     }
 
+    @Test("A search says what became of a document, beside a running server and without one")
+    func explainedSearch() async throws {
+        let folder = try TemporaryFolder()
+        let file = folder.path + "/handbook.txt"
+        try "A lost oar costs 18 euros.".write(toFile: file, atomically: true, encoding: .utf8)
+        let environment = ["HEPTAD_MODELS": folder.path + "/none"]
+        let ingested = try await HeptadBinary.run(
+            ["ingest", file], in: folder, environment: environment)
+        #expect(ingested.exitCode == 0, "\(ingested.errors)")
+        func search(_ options: String...) async throws -> HeptadBinary.Result {
+            try await HeptadBinary.run(
+                ["search", "price of an oar"] + options, in: folder, environment: environment)
+        }
+        func check() async throws {
+            let explained = try await search("--expect", "handbook.txt")
+            #expect(explained.exitCode == 0, "\(explained.errors)")
+            #expect(explained.output.contains("It was found: its best passage is at rank 1"))
+            #expect(explained.output.contains("does not hold: price"))
+            #expect(explained.output.contains("words #1 (BM25"))
+            let json = try await search("--explain", "--json")
+            #expect(json.output.contains("\"fate\""))
+            let missing = try await search("--expect", "other.txt")
+            #expect(missing.exitCode != 0 && missing.errors.contains("no document “other.txt”"))
+        }
+        try await check()
+        let server = try await ServerUnderTest(in: folder, models: false)
+        try await check()
+        try await server.stop()
+    }
+
     @Test("Two servers never share a data folder")
     func oneServer() async throws {
         let folder = try TemporaryFolder()

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import textwrap
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
@@ -286,6 +287,267 @@ def test_a_refused_question_comes_back_with_the_reason(signed_in, handbook):
     assert trip.page.locator(".question").count() == 0
 
 
+# What an answer rests on
+
+ORACLE = "Oars are counted by the oracle of Delphi at midnight."
+HALF = "The charge for oars is often discussed."
+
+
+def judged_chat(client, handbook):
+    """A chat as the server keeps one: an answer with a good, a weak and an invented sentence."""
+    hit = client.post("/api/search", json={"text": FACT_QUESTION, "limit": 1}).json()["hits"][0]
+    passage = hit["passage"]
+    said = next(line for line in re.split(r"(?<=\.)\s", passage["text"]) if "oar" in line)
+    start = passage["start"] + passage["text"].index(said)
+    good = said.rstrip(".") + " [1]."
+    text = f"{good} {HALF}\n\n- **Oracle**: {ORACLE}\n\n| a | b |\n|---|---|\n| 1 | 2 |\n"
+
+    def verdict(sentence, support, **more):
+        place = text.index(sentence)
+        return {"start": place, "end": place + len(sentence), "support": support, "method": "words",
+                "score": 0.5, "wrongNumbers": [], **more}
+
+    outcome = {
+        "state": "completed", "text": text, "notices": [], "totalMilliseconds": 900,
+        "citations": [{"number": 1, "passage": passage, "origin": "model"}],
+        "verdicts": [
+            verdict(good, "quoted", number=1, evidenceStart=start, evidenceEnd=start + len(said)),
+            verdict(HALF, "weak", number=1,
+                    reason="Passage 1 says something like it, and not quite this."),
+            verdict(f"**Oracle**: {ORACLE}", "unsupported", reason="None of the passages says this."),
+            verdict("| 1 | 2 |", "unsupported", reason="None of the passages says this."),
+        ]}
+    moment = "2026-11-01T00:00:00.000Z"
+    chat = {"id": "01890a5d-ac96-774b-bcce-b302099a8057", "title": "Oars", "createdAt": moment,
+            "updatedAt": moment}
+    entry = {"createdAt": moment, "id": chat["id"], "role": "user", "text": FACT_QUESTION}
+    answer = {**entry, "role": "assistant", "text": text, "turnState": "completed",
+              "turnID": "01890a5d-ac96-774b-bcce-b302099a8058", "outcome": outcome}
+    return {"chat": chat, "entries": [entry, answer]}, said
+
+
+def test_what_no_passage_bears_out_is_underlined_with_the_reason(signed_in, client, handbook):
+    trip = signed_in()
+    page = trip.page
+    body, said = judged_chat(client, handbook)
+    page.route(f"**/api/chats/{body['chat']['id']}", lambda route: route.fulfill(json=body))
+    page.goto(f"/#/chats/{body['chat']['id']}")
+    answer = page.locator(".answer")
+    expect(answer.locator(".doubted.weak")).to_have_text(HALF)
+    expect(answer.locator(".doubted.unsupported").first).to_have_text("Oracle")
+    assert " ".join(answer.locator(".doubted.unsupported").all_inner_texts()) == f"Oracle : {ORACLE}"
+    # Markdown means what it did, and the table has its two cells.
+    expect(answer.locator("li strong .doubted")).to_have_text("Oracle")
+    expect(answer.locator("tbody td")).to_have_count(2)
+    assert not re.search("[\u2e28\u2e29\ue000-\uf8ff]", answer.inner_text())
+    expect(answer.locator(".borne-out")).to_have_text("1 of 4 sentences borne out")
+    for name, width, height in (("desktop", 1280, 800), ("tablet", 820, 900), ("phone", 360, 740)):
+        page.set_viewport_size({"width": width, "height": height})
+        page.wait_for_timeout(200)
+        assert fits_the_width(page), name
+        trip.screenshot(f"verdicts-{name}")
+    page.set_viewport_size(DESKTOP["viewport"])
+
+    sign = answer.get_by_role("button", name="Your documents do not bear this out")
+    expect(sign).to_have_attribute("title", re.compile("None of the passages says this"))
+    sign.click()
+    note = answer.get_by_role("note")
+    expect(note).to_contain_text("None of the passages says this.")
+    trip.screenshot("verdicts-reason")
+    sign.click()
+    expect(note).to_have_count(0)
+
+    answer.locator(".citation").first.click()
+    panel = page.get_by_role("complementary", name="Source")
+    expect(panel.locator("mark .evidence")).to_have_text(said)
+    expect(panel.locator("mark .evidence")).to_be_in_viewport()
+    trip.screenshot("verdicts-evidence")
+    page.keyboard.press("Escape")
+    expect(answer.get_by_role("link", name="Why these sources?")).to_have_attribute(
+        "href", f"#/search?turn={body['entries'][1]['turnID']}&chat={body['chat']['id']}")
+
+
+def test_an_answers_verdicts_come_with_it_and_stay(client, handbook):
+    chat, turn = client.begin(FACT_QUESTION)
+    ended = client.events(f"/api/turns/{turn}/events")[-1][2]
+    kept = client.get(f"/api/chats/{chat}").json()["entries"][-1]["outcome"]
+    assert kept == ended and ended["verdicts"]
+    for verdict in ended["verdicts"]:
+        assert 0 <= verdict["start"] < verdict["end"] <= len(ended["text"])
+        assert verdict["support"] in ("quoted", "supported", "weak", "unsupported")
+    assert ended["search"]["text"] == FACT_QUESTION
+    spans = []
+    for _ in range(40):
+        answer = client.get(f"/api/traces/{ended['traceID']}")
+        spans = answer.json()["spans"] if answer.status_code == 200 else []
+        if any(span["name"] == "attribute" for span in spans):
+            break
+        time.sleep(0.25)
+    attributes = next(span["attributes"] for span in spans if span["name"] == "attribute")
+    assert len(attributes["heptad.verdicts"].splitlines()) == min(24, len(ended["verdicts"]))
+
+
+# Why it was not found
+
+def small_pdf(*pages):
+    """A PDF with a paragraph of text on each page."""
+    objects = ["<< /Type /Catalog /Pages 2 0 R >>", "", "<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>"]
+    kids = []
+    for text in pages:
+        lines = "".join(f"({line}) Tj 0 -14 Td " for line in textwrap.wrap(text, 80))
+        stream = f"BT /F1 12 Tf 72 720 Td {lines}ET"
+        objects.append(f"<< /Length {len(stream)} >>\nstream\n{stream}\nendstream")
+        objects.append(f"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 612 792] /Contents {len(objects)} 0 R"
+                       " /Resources << /Font << /F1 3 0 R >> >> >>")
+        kids.append(f"{len(objects)} 0 R")
+    objects[1] = f"<< /Type /Pages /Kids [{' '.join(kids)}] /Count {len(pages)} >>"
+    body, places = "%PDF-1.4\n", []
+    for number, text in enumerate(objects, 1):
+        places.append(len(body))
+        body += f"{number} 0 obj\n{text}\nendobj\n"
+    table = "".join(f"{place:010} 00000 n \n" for place in places)
+    size = len(objects) + 1
+    return (f"{body}xref\n0 {size}\n0000000000 65535 f \n{table}trailer\n"
+            f"<< /Size {size} /Root 1 0 R >>\nstartxref\n{len(body)}\n%%EOF\n").encode()
+
+
+@pytest.fixture(scope="session")
+def fleet(client):
+    """A collection in which the wanted passage is far down; its id and that of the document."""
+    collection = client.post("/api/collections", json={"name": "Fleet"}).json()["id"]
+    for number in range(9):
+        client.ingest(f"ferry-{number}.txt", f"Ferry {number} ferry timetable: the ferry leaves.",
+                      collectionID=collection)
+    wanted = client.ingest("museum.pdf", small_pdf(
+        "This museum shows many things that were found on the shore. " * 25,
+        "In a side room stands the model of a ferry that nobody remembers any more."),
+        collectionID=collection)
+    return collection, wanted
+
+
+def test_a_search_says_why_and_what_helps(signed_in, client, handbook, fleet):
+    collection, wanted = fleet
+    chat, turn = client.begin("When does the ferry leave by the timetable?", collectionIDs=[collection])
+    client.events(f"/api/turns/{turn}/events")
+    trip = signed_in()
+    page = trip.page
+    page.goto(f"/#/chats/{chat}")
+    page.get_by_role("link", name="Why these sources?").click()
+    expect(page.get_by_role("heading", name="Why these sources?")).to_be_visible()
+    expect(page.get_by_label("Question", exact=True)).to_have_value(
+        "When does the ferry leave by the timetable?")
+    rows = page.get_by_role("region", name="What was found").locator("tbody tr")
+    expect(rows.first).to_be_visible(timeout=30_000)
+    assert rows.count() >= 9
+    expect(rows.first).to_contain_text("The answer had it")
+    expect(page.locator("tr.given")).not_to_have_count(0)
+    expect(page.locator("tr.pastLimit").first).to_contain_text("Further down")
+
+    page.get_by_label("Which document should have been found?").select_option(wanted)
+    finding = page.locator(".finding").first
+    expect(finding).to_contain_text(re.compile(r"Its best passage is at rank \d+, and the model is given 4"))
+    document = page.get_by_role("region", name="The document museum.pdf")
+    expect(document.locator(".words .missing").first).to_be_visible()
+    document.locator("summary").click()
+    expect(document.locator(".excerpt .document")).to_contain_text("found on the shore")
+    for name, width, height in (("desktop", 1280, 1100), ("tablet", 820, 1200), ("phone", 360, 1600)):
+        page.set_viewport_size({"width": width, "height": height})
+        page.wait_for_timeout(200)
+        assert fits_the_width(page), name
+        trip.screenshot(f"search-{name}")
+    page.set_viewport_size(DESKTOP["viewport"])
+
+    # The source opens at its page.
+    document.get_by_role("button", name=re.compile("museum.pdf.*Page 2")).click()
+    panel = page.get_by_role("complementary", name="Source")
+    expect(panel.locator(".panel-head .tag")).to_have_text(re.compile(r"^(Page 1 – )?Page 2$"))
+    expect(panel.locator("mark")).to_contain_text("In a side room")
+    expect(panel.locator("mark")).to_be_in_viewport()
+    trip.screenshot("search-page-of-a-pdf")
+    page.keyboard.press("Escape")
+
+    label = finding.get_by_role("button", name=re.compile(r"Give the model \d+ passages"))
+    passages = int(re.search(r"\d+", label.inner_text()).group())
+    label.click()
+    expect(page.locator(".finding").first).to_contain_text("It was found")
+
+    page.get_by_label("Which document should have been found?").select_option("")
+    expect(rows.first).to_be_visible()
+    page.get_by_label("Which document should have been found?").select_option(wanted)
+    page.get_by_role("button", name="Ask again in the chat with them").click()
+    expect(page).to_have_url(re.compile(f"#/chats/{chat}"))
+    expect(page.locator(".answer")).to_have_count(2)
+    trip.complete(page.locator(".answer").last)
+    assert client.get(f"/api/chats/{chat}").json()["chat"]["passagesMax"] == passages
+    last = client.get(f"/api/chats/{chat}").json()["entries"][-1]["turnID"]
+    events = client.events(f"/api/turns/{last}/events")
+    given = next(data["passages"] for _, name, data in events if name == "passages")
+    assert "museum.pdf" in [each["documentName"] for each in given]
+
+
+def test_a_search_is_tried_in_a_collection_and_a_document_read_again(signed_in, client, handbook, fleet):
+    trip = signed_in()
+    page = trip.page
+    page.get_by_role("link", name="Search test").click()
+    page.get_by_label("Question", exact=True).fill(FACT_QUESTION)
+    expect(page.get_by_label("Search in").locator("option", has_text="Fleet")).to_have_count(1)
+    page.get_by_label("Search in").select_option(label="Fleet")
+    page.get_by_label("Which document should have been found?").select_option(handbook)
+    expect(page.locator(".finding").first).to_contain_text("in a collection that was not searched")
+    page.get_by_role("button", name="Search all collections").click()
+    expect(page.locator(".finding").first).to_contain_text("It was found")
+
+    renewed = client.post(f"/api/documents/{handbook}/renew", json={"vectorsOnly": True}).json()
+    assert client.job(renewed["jobID"])["state"] == "completed"
+    before = client.get(f"/api/documents/{handbook}").json()["document"]["passageCount"]
+    renewed = client.post(f"/api/documents/{handbook}/renew", json={}).json()
+    assert client.job(renewed["jobID"])["state"] == "completed"
+    assert client.get(f"/api/documents/{handbook}").json()["document"]["passageCount"] == before
+
+
+def test_a_document_without_text_is_said_to_be_that(signed_in, client, fleet):
+    collection, _ = fleet
+    documents = {}
+    for name, content in (("scan.pdf", small_pdf("")), ("torn.pdf", b"%PDF-1.4 torn in half")):
+        ingestion = client.upload(name, content, collectionID=collection).json()["ingestions"][0]
+        assert client.job(ingestion["jobID"])["state"] == "failed"
+        documents[name] = ingestion["documentID"]
+    trip = signed_in()
+    page = trip.page
+    page.goto("/#/search?question=ferry")
+    finding = page.locator(".finding").first
+    chosen = page.get_by_label("Which document should have been found?")
+    expect(chosen.locator("option", has_text="torn.pdf")).to_have_count(1)
+    chosen.select_option(documents["torn.pdf"])
+    expect(finding).to_contain_text("damaged")
+    with page.expect_response(lambda answer: answer.url.endswith("/renew")) as renewed:
+        finding.get_by_role("button", name="Read it again").click()
+    assert client.job(renewed.value.json()["jobID"])["state"] == "failed"
+    expect(finding).to_contain_text("damaged", timeout=30_000)
+
+    chosen.select_option(documents["scan.pdf"])
+    expect(finding).to_contain_text("“scan.pdf” has no text: its pages are pictures")
+    trip.screenshot("search-scan")
+    finding.get_by_role("button", name="Put in a file with text").click()
+    expect(page.get_by_role("heading", name="Documents", level=1)).to_be_visible()
+    for document in documents.values():
+        client.delete(f"/api/documents/{document}")
+
+
+def test_nobody_is_told_of_anothers_documents(client, mallory, handbook, fleet):
+    collection, wanted = fleet
+    _, turn = client.begin(FACT_QUESTION)
+    client.events(f"/api/turns/{turn}/events")
+    for body in ({"question": FACT_QUESTION, "documentID": handbook}, {"turnID": turn},
+                 {"question": "ferry", "collectionIDs": [collection]}):
+        assert client.post("/api/search/explain", json=body).status_code == 200
+        assert mallory.post("/api/search/explain", json=body).status_code == 404
+    answer = mallory.post("/api/search/explain", json={"question": FACT_QUESTION})
+    assert answer.status_code == 200 and answer.json()["rows"] == []
+    assert answer.json()["search"]["documentCount"] == 0
+    assert mallory.post(f"/api/documents/{wanted}/renew", json={}).status_code == 404
+
+
 # Phones and keyboards
 
 def test_every_page_fits_a_phone(signed_in, handbook):
@@ -301,7 +563,7 @@ def test_every_page_fits_a_phone(signed_in, handbook):
     trip.screenshot("phone-passage")
     sheet.get_by_role("button", name="Close the source").tap()
 
-    for name in ("Documents", "Traces", "Spend", "API keys", "Model gateway"):
+    for name in ("Documents", "Search test", "Traces", "Spend", "API keys", "Model gateway"):
         page.get_by_role("button", name="Chats and pages").tap()
         page.get_by_role("link", name=name, exact=True).tap()
         expect(page.get_by_role("heading", name=name, level=1)).to_be_visible()

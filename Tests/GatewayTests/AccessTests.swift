@@ -26,7 +26,8 @@ extension ServerTests {
             "/api/setup": #"{"token":"t","name":"n","password":"password"}"#,
             "/api/login": #"{"name":"n","password":"password"}"#, "/api/chats": #"{"title":"t"}"#,
             "/api/chats/{id}/turns": #"{"question":"Why?"}"#, "/api/collections": #"{"name":"n"}"#,
-            "/api/search": #"{"text":"t"}"#, "/api/keys": #"{"name":"n"}"#,
+            "/api/search": #"{"text":"t"}"#, "/api/search/explain": #"{"question":"Why?"}"#,
+            "/api/keys": #"{"name":"n"}"#,
             "/api/admin/providers/{provider}/keys": #"{"key":"sk-of-the-provider"}"#,
             "/api/admin/providers/{provider}/keys/{id}": #"{"key":"sk-of-the-provider"}"#,
             "/v1/chat/completions":
@@ -118,6 +119,17 @@ extension ServerTests {
                     let own = try await server.asAlice(
                         attempt.route.method.rawValue, attempt.target, json: body)
                     #expect(own.status < 300, "\(attempt.route.method) \(attempt.target)")
+                }
+                for body in [
+                    #"{"turnID":"\#(ScriptedLayers.turn)"}"#,
+                    #"{"question":"t","documentID":"\#(ScriptedLayers.document)"}"#,
+                    #"{"question":"t","collectionIDs":["\#(ScriptedLayers.collection)"]}"#,
+                ] {
+                    let path = "/api/search/explain"
+                    let anothers = try await server.request(
+                        "POST", path, headers: server.bearer(server.malloryKey), json: body)
+                    let own = try await server.asAlice("POST", path, json: body)
+                    #expect(anothers.status == 404 && own.status == 200, "\(body)")
                 }
                 for body in [
                     #"{"text":"t","collectionIDs":["\#(ScriptedLayers.collection)"]}"#,

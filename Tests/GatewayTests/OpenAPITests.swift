@@ -49,6 +49,7 @@ import Testing
             "GET /api/setup/{token}", "POST /api/setup", "POST /api/login", "POST /api/logout",
             "GET /api/session", "GET /api/models", "GET /api/chats", "POST /api/chats",
             "GET /api/chats/{id}", "DELETE /api/chats/{id}", "POST /api/chats/{id}/turns",
+            "PATCH /api/chats/{id}", "POST /api/search/explain", "POST /api/documents/{id}/renew",
             "GET /api/turns/{id}/events", "POST /api/turns/{id}/cancel", "GET /api/collections",
             "POST /api/collections", "DELETE /api/collections/{id}",
             "GET /api/collections/{id}/documents", "POST /api/documents",
@@ -111,7 +112,8 @@ import Testing
                 createdAt: ScriptedLayers.time, turnID: ScriptedLayers.turn,
                 turnState: .completed, outcome: ScriptedLayers.outcome)
         ),
-        ("TurnOutcome", ScriptedLayers.outcome), ("Collection", ScriptedLayers.collectionValue),
+        ("TurnOutcome", ScriptedLayers.outcome), ("AnswerExplanation", ScriptedLayers.explanation),
+        ("Collection", ScriptedLayers.collectionValue),
         ("DocumentSummary", ScriptedLayers.documentSummary),
         ("Job", ScriptedLayers.job(.running)), ("TraceSpan", ScriptedLayers.span),
         (

@@ -5,10 +5,18 @@ import Synchronization
 package final class ScriptedKnowledge: KnowledgeBase {
     private let hits: [SearchHit]
     private let failure: Failure?
+    /// What an explanation says was found and left out, and of the document that is asked about.
+    private let dropped: [SearchHit]
+    private let expected: DocumentExplanation?
     private let recorded = Mutex<[SearchRequest]>([])
 
-    package init(hits: [SearchHit] = [], failure: Failure? = nil) {
+    package init(
+        hits: [SearchHit] = [], failure: Failure? = nil, dropped: [SearchHit] = [],
+        expected: DocumentExplanation? = nil
+    ) {
         self.hits = hits
+        self.dropped = dropped
+        self.expected = expected
         self.failure = failure
     }
 
@@ -31,9 +39,19 @@ package final class ScriptedKnowledge: KnowledgeBase {
     }
 
     package func explain(_ request: SearchRequest) async throws -> SearchExplanation {
-        SearchExplanation(
-            hits: try await search(request), dropped: [], question: "prose", vectorShare: 0.5,
+        var explanation = SearchExplanation(
+            hits: try await search(request), dropped: dropped, question: "prose", vectorShare: 0.5,
             similarityMin: 0, hasVectors: true)
+        explanation.documentCount = Set((hits + dropped).map(\.passage.documentID)).count
+        explanation.passageCount = hits.count + dropped.count
+        if request.documentID != nil { explanation.expected = expected }
+        return explanation
+    }
+
+    package func renew(
+        document: Identifier, vectorsOnly: Bool, for principal: Principal
+    ) async throws -> Ingestion {
+        throw Failure(.notFound, "There is no such document.")
     }
 
     package func ingest(_ upload: Upload, for principal: Principal) async throws -> Ingestion {

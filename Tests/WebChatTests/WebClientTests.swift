@@ -140,21 +140,23 @@ struct ClientSourceTests {
                 .reduce(0) { try $0 + text(of: $1).utf8.count }
         }
         #expect(try size(startFiles()) < 130_000)
-        #expect(try size(sourceFiles()) - size(startFiles()) < 22_000)
+        for prefix in ["admin-", "page-"] {
+            #expect(try size(sourceFiles().filter { $0.hasPrefix(prefix) }) < 30_000, "\(prefix)")
+        }
     }
 
-    @Test("What administrators alone open is not fetched before they do")
+    @Test("What few open is not fetched before they do")
     func lazy() throws {
         let importing = try startFiles().filter { $0.hasSuffix(".js") }.filter {
-            try text(of: $0).contains(/from "\.\/admin-/)
+            try text(of: $0).contains(/from "\.\/(admin|page)-/)
         }
         #expect(importing == [])
-        #expect(try !text(of: "index.html").contains("admin-"))
+        #expect(try !text(of: "index.html").contains(/(admin|page)-[a-z]+\.(js|css)/))
     }
 
     /// What every visitor fetches.
     private func startFiles() throws -> [String] {
-        try sourceFiles().filter { !$0.hasPrefix("admin-") }
+        try sourceFiles().filter { !$0.hasPrefix("admin-") && !$0.hasPrefix("page-") }
     }
 
     private func text(of file: String) throws -> String {

@@ -75,6 +75,14 @@ struct AskCommand: AsyncParsableCommand {
             Terminal.say(
                 Terminal.harmless("[\(citation.number)] \(place), \(passage.start)-\(passage.end)"))
         }
+        for verdict in outcome.verdicts ?? [] where !verdict.isGood {
+            let scalars = outcome.text.unicodeScalars
+            let sentence = String(
+                String.UnicodeScalarView(
+                    scalars.dropFirst(verdict.start).prefix(verdict.end - verdict.start)))
+            Terminal.say(
+                Terminal.harmless("Not borne out: “\(sentence)” \(verdict.reason ?? "")"))
+        }
         for notice in outcome.notices { Terminal.say(Terminal.harmless("Note: \(notice)")) }
         Terminal.say(summary(outcome))
     }

@@ -7,11 +7,14 @@ struct SearchCommand: AsyncParsableCommand {
         commandName: "search", abstract: "Find passages in your documents.",
         discussion: """
             Prints what an answer would be looked for in, best first. With --explain also how it came \
-            about: the place and the score in each lane (words, meaning), the two together, and what \
-            was found and left out. Works while the server runs (through it) and while it does not.
+            about: the place and the score in each lane (words, meaning), the two together, which \
+            passages a model would be given, and what was found and left out; with --expect why a \
+            document was not found, and what helps. Works while the server runs (through it) and \
+            while it does not.
 
             heptad search "opening hours of the harbour office"
             heptad search 'error "E1234-X"' --explain
+            heptad search "price of a lost oar" --expect handbook.pdf
             """)
 
     @OptionGroup var common: CommonOptions
@@ -39,65 +42,85 @@ struct SearchCommand: AsyncParsableCommand {
     @Flag(name: .long, help: "Show how the order came about.")
     var explain = false
 
+    @Option(
+        name: .long,
+        help: "A document that should be found, by its name: say what became of it.")
+    var expect: String?
+
     @Flag(name: .long, help: "Print JSON for other programs.")
     var json = false
 
+    func validate() throws {
+        guard tag.isEmpty && type.isEmpty || !explain && expect == nil else {
+            throw ValidationError("--tag and --type do not go with --explain and --expect.")
+        }
+    }
+
     func run() async throws {
         try await ServerConnection.open(common, as: user) { server in
-            let body = SearchBody(
-                text: query, collectionIDs: try await server.collectionIDs(named: collection),
-                limit: limit, explain: true, tags: tag, types: type)
-            let found: SearchExplanation = try await server.post("/api/search", body)
-            if json, explain { return Terminal.say(try JSONOutput.text(of: found)) }
-            if json { return Terminal.say(try JSONOutput.text(of: ["hits": found.hits])) }
-            show(found)
+            let collections = try await collections(server)
+            guard explain || expect != nil else {
+                return try await search(server, in: collections.chosen)
+            }
+            let query = ExplanationQuery(
+                question: query, collectionIDs: collections.chosen.map(\.id),
+                documentID: try await expected(server, in: collections.all), limit: limit)
+            let found: AnswerExplanation = try await server.post("/api/search/explain", query)
+            if json { return Terminal.say(try JSONOutput.text(of: found)) }
+            SearchReportText(found).show()
         }
     }
 
-    private func show(_ found: SearchExplanation) {
+    private func search(_ server: ServerConnection, in collections: [Collection]) async throws {
+        struct Found: Codable { let hits: [SearchHit] }
+        let found: Found = try await server.post(
+            "/api/search",
+            SearchQuery(
+                text: query, collectionIDs: collections.map(\.id), limit: limit, tags: tag,
+                types: type))
+        if json { return Terminal.say(try JSONOutput.text(of: found)) }
         if found.hits.isEmpty { Terminal.note("Nothing fits.") }
-        for (place, hit) in found.hits.enumerated() { show(hit, number: "\(place + 1)") }
-        guard explain else { return }
-        for hit in found.dropped { show(hit, number: "-") }
-        let share = Int((found.vectorShare * 100).rounded())
-        Terminal.say(
-            "A \(found.question) question: meaning counts \(share) %, words \(100 - share) %."
-                + (found.hasVectors ? "" : " It could not be embedded: words alone decided."))
-        Terminal.say(
-            "\(found.dropped.count) left out (-): no word fits, and the cosine is below "
-                + "\(found.similarityMin).")
-    }
-
-    private func show(_ hit: SearchHit, number: String) {
-        let passage = hit.passage
-        let place = ([passage.documentName] + passage.headings).joined(separator: " > ")
-        Terminal.say(
-            Terminal.harmless("[\(number)] \(place), \(passage.start)-\(passage.end)"))
-        if explain { Terminal.say("    " + Self.reasons(of: hit)) }
-        let line = passage.text.split(whereSeparator: \.isWhitespace).joined(separator: " ")
-        Terminal.say(Terminal.harmless("    " + line.prefix(Self.excerptMax)))
-    }
-
-    private static let excerptMax = 160
-
-    private static func reasons(of hit: SearchHit) -> String {
-        func part(_ name: String, _ rank: Int?, _ format: String, _ score: Double?) -> String {
-            let place = rank.map { "#\($0)" } ?? "-"
-            return "\(name) \(place)" + (score.map { String(format: " (\(format))", $0) } ?? "")
+        for (place, hit) in found.hits.enumerated() {
+            SearchReportText.show(hit, number: "\(place + 1)")
         }
-        return [
-            String(format: "score %.4f", hit.score),
-            part("words", hit.keywordRank, "BM25 %.2f", hit.keywordScore),
-            part("meaning", hit.vectorRank, "cosine %.3f", hit.similarity),
-        ].joined(separator: " · ") + (hit.isExact ? " · exact" : "")
+    }
+
+    private func collections(_ server: ServerConnection) async throws -> (
+        all: [Collection], chosen: [Collection]
+    ) {
+        struct Collections: Decodable { let collections: [Collection] }
+        guard !collection.isEmpty || expect != nil else { return ([], []) }
+        let chosen = Set(try await server.collectionIDs(named: collection))
+        let known: Collections = try await server.get("/api/collections")
+        return (known.collections, known.collections.filter { chosen.contains($0.id) })
+    }
+
+    /// The document of that name, the newest of several.
+    private func expected(
+        _ server: ServerConnection, in collections: [Collection]
+    ) async throws -> Identifier? {
+        struct Documents: Decodable { let documents: [DocumentSummary] }
+        guard let expect else { return nil }
+        for collection in collections {
+            let known: Documents = try await server.get(
+                "/api/collections/\(collection.id)/documents")
+            if let found = known.documents.first(where: { $0.name == expect }) { return found.id }
+        }
+        throw Failure(.notFound, "There is no document “\(expect)”.")
     }
 }
 
-private struct SearchBody: Encodable {
+private struct SearchQuery: Encodable {
     let text: String
     let collectionIDs: [Identifier]
     let limit: Int
-    let explain: Bool
     let tags: [String]
     let types: [String]
+}
+
+private struct ExplanationQuery: Encodable {
+    let question: String
+    let collectionIDs: [Identifier]
+    let documentID: Identifier?
+    let limit: Int
 }

@@ -46,8 +46,8 @@ static const unsigned char icon_svg[] = {
 static const unsigned char index_html[] = {
 #embed "../../../web/index.html"
 };
-static const unsigned char admin_collection_js[] = {
-#embed "../../../web/admin-collection.js"
+static const unsigned char page_collection_js[] = {
+#embed "../../../web/page-collection.js"
 };
 static const unsigned char admin_gateway_js[] = {
 #embed "../../../web/admin-gateway.js"
@@ -88,14 +88,23 @@ static const unsigned char spend_js[] = {
 static const unsigned char sse_js[] = {
 #embed "../../../web/sse.js"
 };
-static const unsigned char traces_js[] = {
-#embed "../../../web/traces.js"
-};
 static const unsigned char upload_js[] = {
 #embed "../../../web/upload.js"
 };
-static const unsigned char waterfall_js[] = {
-#embed "../../../web/waterfall.js"
+static const unsigned char verdicts_js[] = {
+#embed "../../../web/verdicts.js"
+};
+static const unsigned char page_search_css[] = {
+#embed "../../../web/page-search.css"
+};
+static const unsigned char page_search_js[] = {
+#embed "../../../web/page-search.js"
+};
+static const unsigned char page_traces_js[] = {
+#embed "../../../web/page-traces.js"
+};
+static const unsigned char page_waterfall_js[] = {
+#embed "../../../web/page-waterfall.js"
 };
 
 // From Debian's libjs-marked. A build on a machine without it works: the client then shows plain
@@ -124,7 +133,7 @@ static const CWebFile files[] = {
     FILE_AT("/format.js", format_js),
     FILE_AT("/icon.svg", icon_svg),
     FILE_AT("/index.html", index_html),
-    FILE_AT("/admin-collection.js", admin_collection_js),
+    FILE_AT("/page-collection.js", page_collection_js),
     FILE_AT("/admin-gateway.js", admin_gateway_js),
     FILE_AT("/admin-keydialog.js", admin_keydialog_js),
     FILE_AT("/keys.js", keys_js),
@@ -138,9 +147,12 @@ static const CWebFile files[] = {
     FILE_AT("/robots.txt", robots_txt),
     FILE_AT("/spend.js", spend_js),
     FILE_AT("/sse.js", sse_js),
-    FILE_AT("/traces.js", traces_js),
     FILE_AT("/upload.js", upload_js),
-    FILE_AT("/waterfall.js", waterfall_js),
+    FILE_AT("/verdicts.js", verdicts_js),
+    FILE_AT("/page-search.css", page_search_css),
+    FILE_AT("/page-search.js", page_search_js),
+    FILE_AT("/page-traces.js", page_traces_js),
+    FILE_AT("/page-waterfall.js", page_waterfall_js),
 #ifdef HAS_MARKED
     FILE_AT("/vendor/marked.js", marked_js),
 #endif

@@ -13,6 +13,10 @@ package protocol Assistant: Sendable {
 
     /// Stops the answer; what was written so far is kept. Does nothing when it has ended.
     func cancel(turn: Identifier, for principal: Principal) async throws
+
+    /// Searches as an answer would and says of each passage why the model is given it or not. Throws
+    /// `notFound` for another's turn, document or collection.
+    func explain(_ request: ExplanationRequest) async throws -> AnswerExplanation
 }
 
 /// The chats a principal has. Another's identifiers answer `notFound`.
@@ -21,6 +25,8 @@ package protocol Conversations: Sendable {
     func chats(for principal: Principal, before: Timestamp?, limit: Int) async throws
         -> [ChatSummary]
     func createChat(titled title: String, for principal: Principal) async throws -> ChatSummary
+    /// Sets how many passages answers in it are given; nil for as many as are configured.
+    func setPassages(_ max: Int?, in chat: Identifier, for principal: Principal) async throws
     /// The messages, oldest first. An answer that is being written has the text so far.
     func entries(in chat: Identifier, for principal: Principal) async throws
         -> (ChatSummary, [ChatEntry])

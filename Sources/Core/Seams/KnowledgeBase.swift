@@ -19,6 +19,11 @@ package protocol KnowledgeBase: Sendable {
     /// Takes a document, its passages and its vectors away.
     func remove(document: Identifier, for principal: Principal) async throws
 
+    /// Reads a document's file once more or, with `vectorsOnly`, makes the vectors that its passages
+    /// lack: enqueues the job that does.
+    func renew(document: Identifier, vectorsOnly: Bool, for principal: Principal) async throws
+        -> Ingestion
+
     /// The document's extracted text and what it is called, for showing a passage in its place.
     func text(of document: Identifier, for principal: Principal) async throws
         -> (DocumentSummary, String)

@@ -105,10 +105,15 @@ package struct SearchRequest: Codable, Sendable {
     /// and `and` and `or` of such. The keys `$tag`, `$type`, `$name` and `$date` are of the document
     /// itself, all others are its attributes.
     package var filter: JSONValue?
+    /// A document that should be found: an explanation says what became of it.
+    package let documentID: Identifier?
 
-    package init(principal: Principal, text: String, collectionIDs: [Identifier], limit: Int) {
+    package init(
+        principal: Principal, text: String, collectionIDs: [Identifier], limit: Int,
+        documentID: Identifier? = nil
+    ) {
         (self.principal, self.text, self.collectionIDs) = (principal, text, collectionIDs)
-        self.limit = limit
+        (self.limit, self.documentID) = (limit, documentID)
     }
 }
 
@@ -127,6 +132,8 @@ package struct SearchHit: Hashable, Codable, Sendable {
     package let keywordScore: Double?
     /// Whether it holds word for word what the question quotes or names by a code.
     package let isExact: Bool
+    /// Place in the whole order, from 1, where that is explained; nil where it is not among the found.
+    package var rank: Int?
 
     package init(
         passage: Passage, score: Double, keywordRank: Int?, vectorRank: Int?, similarity: Double?,
@@ -150,6 +157,10 @@ package struct SearchExplanation: Codable, Sendable {
     package let similarityMin: Double
     /// False where the question could not be embedded.
     package let hasVectors: Bool
+    /// How much was searched.
+    package var documentCount = 0, passageCount = 0
+    /// What became of the document that was asked about.
+    package var expected: DocumentExplanation?
 
     package init(
         hits: [SearchHit], dropped: [SearchHit], question: String, vectorShare: Double,

@@ -4,6 +4,8 @@ package struct ChatSummary: Hashable, Codable, Sendable {
     package let title: String
     package let createdAt: Timestamp
     package let updatedAt: Timestamp
+    /// How many passages its answers are given, where that was chosen for it.
+    package var passagesMax: Int?
 
     package init(id: Identifier, title: String, createdAt: Timestamp, updatedAt: Timestamp) {
         (self.id, self.title, self.createdAt, self.updatedAt) = (id, title, createdAt, updatedAt)
@@ -95,6 +97,11 @@ package struct TurnOutcome: Hashable, Codable, Sendable {
     package let state: TurnState
     package let text: String
     package var citations: [Citation]
+    /// What bears out each sentence that says something, in the order of the text; nil where nobody
+    /// looked: in a turn that was stopped, and in those of older versions.
+    package let verdicts: [SentenceVerdict]?
+    /// What was looked for; nil where nothing was.
+    package let search: SearchReport?
     /// The sentences of all `notice` events.
     package let notices: [String]
     /// Nil where no model was called, or it failed before it used anything.
@@ -106,10 +113,12 @@ package struct TurnOutcome: Hashable, Codable, Sendable {
     package let totalMilliseconds: Double
 
     package init(
-        state: TurnState, text: String, citations: [Citation], notices: [String],
-        completion: Completion?, failure: String?, traceID: String?, totalMilliseconds: Double
+        state: TurnState, text: String, citations: [Citation], verdicts: [SentenceVerdict]? = nil,
+        search: SearchReport? = nil, notices: [String], completion: Completion?,
+        failure: String?, traceID: String?, totalMilliseconds: Double
     ) {
         (self.state, self.text, self.citations, self.notices) = (state, text, citations, notices)
+        (self.verdicts, self.search) = (verdicts, search)
         (self.completion, self.failure, self.traceID) = (completion, failure, traceID)
         self.totalMilliseconds = totalMilliseconds
     }
@@ -124,6 +133,8 @@ package struct Citation: Hashable, Codable, Sendable {
         case attributed
         /// The answer is the passage itself.
         case quoted
+        /// There is no answer; this is what came closest.
+        case closest
     }
 
     package let number: Int

@@ -78,12 +78,17 @@ struct ChatRoutes: Sendable {
 
     @Sendable private func create(_ call: Call) async throws -> Response {
         let hasBody = call.request.declaredBytes ?? 1 > 0
-        let title = hasBody ? try await call.json(NewChatBody.self).title ?? "" : ""
+        let body = hasBody ? try await call.json(NewChatBody.self) : nil
+        let title = body?.title ?? ""
         guard title.count <= Self.titleCharactersMax else {
             throw Failure(
                 .invalid, "A title has at most \(Self.titleCharactersMax) characters.")
         }
-        let chat = try await conversations.createChat(titled: title, for: call.principal)
+        var chat = try await conversations.createChat(titled: title, for: call.principal)
+        if let passages = body?.passagesMax {
+            try await conversations.setPassages(passages, in: chat.id, for: call.principal)
+            chat.passagesMax = passages
+        }
         return try .json(chat, status: .created)
     }
 
@@ -207,6 +212,7 @@ extension Passage {
 
 private struct NewChatBody: Decodable {
     let title: String?
+    let passagesMax: Int?
 }
 
 private struct ChatBody: Encodable {

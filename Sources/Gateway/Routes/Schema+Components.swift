@@ -8,6 +8,7 @@ extension Schema {
         .merging(responses) { $1 }
         .merging(vectorStores) { $1 }
         .merging(admin) { $1 }
+        .merging(explanation) { $1 }
 
     private static let account: [String: Schema] = [
         "Problem": .record(
@@ -52,10 +53,10 @@ extension Schema {
             "input": .picodollars, "cacheRead": .picodollars, "cacheWrite": .picodollars,
             "output": .picodollars, "asOf": .string,
         ]),
-        "NewChat": .record(["title?": .string]),
+        "NewChat": .record(["title?": .string, "passagesMax?": .integer]),
         "ChatSummary": .record([
             "id": .identifier, "title": .string, "createdAt": .timestamp,
-            "updatedAt": .timestamp,
+            "updatedAt": .timestamp, "passagesMax?": .integer,
         ]),
         "ChatEntry": .record([
             "id": .identifier, "role": .choice(["system", "user", "assistant", "tool"]),
@@ -75,12 +76,13 @@ extension Schema {
         ]),
         "TurnOutcome": .record([
             "state": turnState, "text": .string, "citations": .list("Citation"),
+            "verdicts?": .list("SentenceVerdict"), "search?": .reference("SearchReport"),
             "notices": .array(.string), "completion?": .reference("Completion"),
             "failure?": .string, "traceID?": .traceID, "totalMilliseconds": .number,
         ]),
         "Citation": .record([
             "number": .integer, "passage": .reference("Passage"),
-            "origin": .choice(["model", "attributed", "quoted"]),
+            "origin": .choice(["model", "attributed", "quoted", "closest"]),
         ]),
         "Completion": .record([
             "candidate": .string,
@@ -149,12 +151,13 @@ extension Schema {
         "SearchHit": .record([
             "passage": .reference("Passage"), "score": .number, "keywordRank?": .integer,
             "vectorRank?": .integer, "similarity?": .number, "keywordScore?": .number,
-            "isExact": .boolean,
+            "isExact": .boolean, "rank?": .integer,
         ]),
         "SearchAnswer": .record([
             "hits": .list("SearchHit"), "dropped?": .list("SearchHit"),
             "question?": .choice(["quoted", "code", "prose"]), "vectorShare?": .number,
-            "similarityMin?": .number, "hasVectors?": .boolean,
+            "similarityMin?": .number, "hasVectors?": .boolean, "documentCount?": .integer,
+            "passageCount?": .integer,
         ]),
     ]
 

@@ -28,7 +28,7 @@ struct ConversationStore: Sendable {
     }
 
     static let chatsQuery = """
-        SELECT id, title, created_at, updated_at FROM chats
+        SELECT id, title, created_at, updated_at, passages_max FROM chats
         WHERE owner = ? AND updated_at < ? ORDER BY updated_at DESC LIMIT ?
         """
 
@@ -72,25 +72,35 @@ struct ConversationStore: Sendable {
 
     /// The newest messages that say something, oldest first, and how many there are in all.
     func history(of chat: Identifier, limit: Int, for principal: Principal) async throws
-        -> (messages: [ChatMessage], count: Int)
+        -> ChatHistory
     {
         try await pool.read { database in
-            _ = try Self.chat(chat, of: principal, in: database)
+            let chat = try Self.chat(chat, of: principal, in: database)
             let count =
                 try Int.fetchOne(
                     database, sql: "SELECT count(*) FROM entries WHERE chat = ? AND text <> ''",
-                    arguments: [chat]) ?? 0
+                    arguments: [chat.id]) ?? 0
             let rows = try Row.fetchAll(
                 database,
                 sql: """
                     SELECT role, text FROM entries WHERE chat = ? AND text <> ''
                     ORDER BY position DESC LIMIT ?
                     """,
-                arguments: [chat, limit])
+                arguments: [chat.id, limit])
             let messages = try rows.reversed().map { row in
                 ChatMessage(try Self.role(row["role"]), row["text"])
             }
-            return (messages, count)
+            return ChatHistory(
+                messages: messages, count: count, passagesMax: chat.passagesMax)
+        }
+    }
+
+    func setPassages(_ max: Int?, in chat: Identifier, for principal: Principal) async throws {
+        try await pool.write { database in
+            try database.execute(
+                sql: "UPDATE chats SET passages_max = ? WHERE id = ? AND owner = ?",
+                arguments: [max, chat, principal.userID])
+            guard database.changesCount > 0 else { throw Self.noChat }
         }
     }
 
@@ -109,7 +119,8 @@ struct ConversationStore: Sendable {
         let row = try Row.fetchOne(
             database,
             sql: """
-                SELECT id, title, created_at, updated_at FROM chats WHERE id = ? AND owner = ?
+                SELECT id, title, created_at, updated_at, passages_max FROM chats
+                WHERE id = ? AND owner = ?
                 """,
             arguments: [id, principal.userID])
         guard let row else { throw noChat }
@@ -129,9 +140,11 @@ struct ConversationStore: Sendable {
     }
 
     private static func summary(_ row: Row) -> ChatSummary {
-        ChatSummary(
+        var summary = ChatSummary(
             id: row["id"], title: row["title"], createdAt: row["created_at"],
             updatedAt: row["updated_at"])
+        summary.passagesMax = row["passages_max"]
+        return summary
     }
 
     private static func entry(_ row: Row) throws -> ChatEntry {
@@ -152,6 +165,14 @@ struct ConversationStore: Sendable {
         }
         return role
     }
+}
+
+/// What a turn begins with.
+struct ChatHistory: Sendable {
+    let messages: [ChatMessage]
+    /// Of all messages, these and older ones.
+    let count: Int
+    let passagesMax: Int?
 }
 
 /// Values as columns of JSON text.

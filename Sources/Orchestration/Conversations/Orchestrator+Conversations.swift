@@ -14,6 +14,16 @@ extension Orchestrator: Conversations {
             environment.identifier(), titled: title, at: environment.now(), for: principal)
     }
 
+    package func setPassages(
+        _ max: Int?, in chat: Identifier, for principal: Principal
+    ) async throws {
+        if let max, !(1...TurnShape.passagesLimit).contains(max) {
+            throw Failure(
+                .invalid, "An answer is given 1 to \(TurnShape.passagesLimit) passages.")
+        }
+        try await store.setPassages(max, in: chat, for: principal)
+    }
+
     package func entries(in chat: Identifier, for principal: Principal) async throws
         -> (ChatSummary, [ChatEntry])
     {

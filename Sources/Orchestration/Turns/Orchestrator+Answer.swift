@@ -19,7 +19,7 @@ extension Orchestrator {
         await ServiceContext.withValue(begun.span.context) {
             let generation = await generate(begun)
             let review = await review(begun, generation.end)
-            if let notice = review?.notice { begun.turn.append(.notice(notice)) }
+            if let notice = review?.result.notice { begun.turn.append(.notice(notice)) }
             let completion = await completion(of: generation, begun)
             await close(begun, outcome(of: begun, generation.end, completion, review))
         }
@@ -123,8 +123,14 @@ extension Orchestrator {
         turn.markSaved(through: after + events.count)
     }
 
-    /// Marks and quotations, for an answer that came to an end of its own.
-    private func review(_ begun: BegunTurn, _ end: TurnEnd) async -> AnswerReview.Result? {
+    /// An answer that was held against its passages.
+    struct Reviewed {
+        var result: AnswerReview.Result
+        var search: SearchReport?
+    }
+
+    /// Marks, verdicts and quotations, for an answer that came to an end of its own.
+    private func review(_ begun: BegunTurn, _ end: TurnEnd) async -> Reviewed? {
         let written: String
         switch end {
         case .completed: written = begun.turn.text
@@ -138,14 +144,48 @@ extension Orchestrator {
             let result = await review.review(written) { pairs in
                 await cosines(of: pairs, for: begun.request.principal)
             }
-            span.attributes["heptad.sentences.count"] = result.sentenceCount
-            span.attributes["heptad.sentences.supported"] = result.supportedCount
-            span.attributes["heptad.citations.count"] = result.citations.count
-            span.attributes["heptad.answer.is_quoted"] =
-                result.citations.contains { $0.origin == .quoted }
-            return result
+            let reviewed = await explained(result, of: begun)
+            Self.describe(reviewed.result, in: span)
+            return reviewed
         }
     }
+
+    /// An answer that is none says what was looked for.
+    private func explained(_ result: AnswerReview.Result, of begun: BegunTurn) async -> Reviewed {
+        var reviewed = Reviewed(result: result, search: begun.prepared.search)
+        let isWithout = result.isAbstention || Refusal.isOne(result.text)
+        guard isWithout, var report = reviewed.search else { return reviewed }
+        if report.documentCount == nil {
+            report = await completed(report, for: begun.request.principal)
+        }
+        reviewed.search = report
+        if result.isAbstention {
+            reviewed.result.text += "\n\n" + report.sentence
+        } else if result.notice == nil, !begun.prepared.passages.isEmpty {
+            reviewed.result.notice = report.sentence
+        }
+        return reviewed
+    }
+
+    private static func describe(_ result: AnswerReview.Result, in span: any Span) {
+        span.attributes["heptad.sentences.count"] = result.sentenceCount
+        span.attributes["heptad.sentences.supported"] = result.supportedCount
+        span.attributes["heptad.citations.count"] = result.citations.count
+        span.attributes["heptad.answer.is_quoted"] =
+            result.citations.contains { $0.origin == .quoted }
+        span.attributes["heptad.answer.is_abstention"] = result.isAbstention
+        for support in SentenceVerdict.Support.allCases {
+            span.attributes["heptad.verdicts.\(support.rawValue)"] =
+                result.verdicts.count { $0.support == support }
+        }
+        span.attributes["heptad.verdicts.wrong_citations"] =
+            result.verdicts.reduce(0) { $0 + $1.wrongNumbers.count }
+        let lines = result.verdicts.prefix(verdictsInTraceMax).map(\.line)
+        span.attributes["heptad.verdicts"] = lines.joined(separator: "\n")
+    }
+
+    // Spans cut long attributes off; the turn itself has all of them.
+    private static let verdictsInTraceMax = 24
 
     /// The model's own account, or, where it was stopped and gave none, ours: tokens as counted, and
     /// the card's price for them.
@@ -167,15 +207,16 @@ extension Orchestrator {
 
     func outcome(
         of begun: BegunTurn, _ end: TurnEnd, _ completion: Completion?,
-        _ review: AnswerReview.Result?
+        _ review: Reviewed?
     ) -> TurnOutcome {
         let prepared = begun.prepared
         // What was stopped or broke off keeps its text, and those of its marks that are valid.
         let partial = CitationMarks.kept(in: begun.turn.text, count: prepared.passages.count)
         return TurnOutcome(
-            state: end.state, text: review?.text ?? partial,
-            citations: review?.citations
+            state: end.state, text: review?.result.text ?? partial,
+            citations: review?.result.citations
                 ?? CitationMarks.citations(in: partial, of: prepared.passages),
+            verdicts: review?.result.verdicts, search: review?.search ?? prepared.search,
             notices: begun.turn.notices,
             completion: completion, failure: end.failure,
             traceID: TraceContext.traceID(of: begun.span.context),
@@ -241,6 +282,17 @@ private struct Generation: Sendable {
 
 private struct CutOff: Error {
     let keeping: String
+}
+
+extension SentenceVerdict {
+    /// `0-54 supported [2] words 0.83`, for a trace.
+    fileprivate var line: String {
+        let passage = number.map { " [\($0)]" } ?? ""
+        let wrong = wrongNumbers.isEmpty ? "" : ", wrongly cites \(wrongNumbers)"
+        let hundredths = Int((score * 100).rounded())
+        return "\(start)-\(end) \(support.rawValue)\(passage) \(method.rawValue)"
+            + " \(hundredths) %\(wrong)"
+    }
 }
 
 extension ModelCard {

@@ -8,6 +8,8 @@ struct PreparedTurn: Sendable {
     let card: ModelCard
     /// The passages in the prompt, in the order of their numbers.
     let passages: [Passage]
+    /// Nil where no documents were to be searched.
+    let search: SearchReport?
     let historyCount: Int
     let promptTokens: Int
     var notices: [String]
@@ -22,13 +24,14 @@ extension Orchestrator {
     /// Chooses the model, finds passages, and fits the prompt into the model's context.
     func prepare(
         _ request: TurnRequest, question: String,
-        history: (messages: [ChatMessage], count: Int)
+        history: ChatHistory
     ) async throws -> PreparedTurn {
         let card = try await card(named: request.model ?? configuration.model)
-        let shape = card.isLocal ? configuration.local : configuration.hosted
+        let shape = shape(for: card).giving(passages: history.passagesMax)
         var notices: [String] = []
-        let found = try await passages(
+        var (found, search) = try await passages(
             for: question, request, shape: shape, history: history.messages, &notices)
+        search?.model = card.name
         let recent = history.messages.suffix(shape.historyMessagesMax).map(Prompt.earlier)
 
         let prompt = Prompt(random: environment.random())
@@ -72,11 +75,16 @@ extension Orchestrator {
             chat: ChatRequest(
                 principal: request.principal, model: card.name, messages: messages,
                 sampling: sampling, purpose: "turn", conversationID: request.chatID),
-            shape: shape, card: card, passages: kept, historyCount: fit.historyCount,
+            shape: shape, card: card, passages: kept, search: search,
+            historyCount: fit.historyCount,
             promptTokens: fit.tokens(of: counts, passages: pieces.count), notices: notices)
     }
 
-    private func card(named name: String) async throws -> ModelCard {
+    func shape(for card: ModelCard) -> TurnShape {
+        card.isLocal ? configuration.local : configuration.hosted
+    }
+
+    func card(named name: String) async throws -> ModelCard {
         let cards = await model.models()
         guard let first = cards.first else {
             throw Failure(
@@ -92,33 +100,54 @@ extension Orchestrator {
         return card
     }
 
-    /// What fits the question, best first. A knowledge base that is not there leaves the model to
-    /// answer alone, and says so.
+    /// What fits the question, best first, and what was looked for. A knowledge base that is not
+    /// there leaves the model to answer alone, and says so.
     private func passages(
         for question: String, _ request: TurnRequest, shape: TurnShape, history: [ChatMessage],
         _ notices: inout [String]
-    ) async throws -> [Passage] {
-        if let chosen = request.collectionIDs, chosen.isEmpty { return [] }
-        guard shape.passagesMax > 0 else { return [] }
-        let search = SearchRequest(
-            principal: request.principal, text: Self.searchText(for: question, after: history),
-            collectionIDs: request.collectionIDs ?? [], limit: shape.passagesMax)
+    ) async throws -> ([Passage], SearchReport?) {
+        if let chosen = request.collectionIDs, chosen.isEmpty { return ([], nil) }
+        guard shape.passagesMax > 0 else { return ([], nil) }
+        var report = SearchReport(
+            text: Self.searchText(for: question, after: history),
+            collectionIDs: request.collectionIDs ?? [], passagesMax: shape.passagesMax)
         do {
-            let hits = try await knowledge.search(search)
-            let relevant = hits.prefix(shape.passagesMax).filter { hit in
-                guard hit.keywordRank == nil, let similarity = hit.similarity else { return true }
-                return similarity >= shape.similarityMin
+            let hits = try await knowledge.search(
+                SearchRequest(
+                    principal: request.principal, text: report.text,
+                    collectionIDs: report.collectionIDs, limit: shape.passagesMax))
+            let relevant = hits.prefix(shape.passagesMax).filter(shape.isRelevant)
+            if relevant.isEmpty {
+                report = await completed(report, for: request.principal)
+                if let notice = report.noticeOfNothing { notices.append(notice) }
             }
-            if relevant.isEmpty, request.collectionIDs != nil {
-                notices.append("Nothing in the chosen collections fits this question.")
-            }
-            return relevant.map(\.passage)
+            return (relevant.map(\.passage), report)
         } catch let failure as Failure where failure.code == .unavailable {
             logger.warning("Documents could not be searched", metadata: ["error": "\(failure)"])
             notices.append("Your documents could not be searched: \(failure.message)")
-            return []
+            return ([], report)
         }
     }
+
+    /// The report with how much was searched, and how alike the closest passage is.
+    func completed(_ report: SearchReport, for principal: Principal) async -> SearchReport {
+        var report = report
+        do {
+            let found = try await knowledge.explain(
+                SearchRequest(
+                    principal: principal, text: report.text, collectionIDs: report.collectionIDs,
+                    limit: Self.hitsLookedAt))
+            report.documentCount = found.documentCount
+            report.passageCount = found.passageCount
+            report.bestSimilarity = (found.hits + found.dropped).compactMap(\.similarity).max()
+        } catch {
+            logger.debug("What was searched is not known", metadata: ["error": "\(error)"])
+        }
+        return report
+    }
+
+    // Of those found and those left out, for the one that is most alike.
+    private static let hitsLookedAt = 10
 
     /// A question too short to be found by itself (`And the second one?`) is looked up together with
     /// the one before it.
@@ -134,17 +163,34 @@ extension Orchestrator {
     // For a model whose card does not say.
     private static let contextTokensDefault = 4096
 
-    private static func contextTokens(_ card: ModelCard) -> Int {
+    static func contextTokens(_ card: ModelCard) -> Int {
         card.contextTokens > 0 ? card.contextTokens : contextTokensDefault
     }
 
     /// What the answer may take, never more than half the context: the question needs room too.
-    private static func outputTokens(
+    static func outputTokens(
         _ sampling: SamplingOptions, _ shape: TurnShape, _ card: ModelCard
     ) -> Int {
         var tokens = max(1, sampling.outputTokensMax ?? shape.outputTokensMax)
         if card.outputTokensMax > 0 { tokens = min(tokens, card.outputTokensMax) }
         return min(tokens, max(1, contextTokens(card) / 2))
+    }
+}
+
+extension TurnShape {
+    /// Whether a passage is near enough to be offered to the model.
+    func isRelevant(_ hit: SearchHit) -> Bool {
+        guard hit.keywordRank == nil, let similarity = hit.similarity else { return true }
+        return similarity >= similarityMin
+    }
+}
+
+extension SearchReport {
+    /// What the reader is told where nothing fits; nil where there was nothing to search.
+    fileprivate var noticeOfNothing: String? {
+        guard !collectionIDs.isEmpty || documentCount ?? 0 > 0 else { return nil }
+        let place = collectionIDs.isEmpty ? "your documents" : "the chosen collections"
+        return "Nothing in \(place) fits this question, so the model answers alone. \(sentence)"
     }
 }
 

@@ -181,7 +181,7 @@ extension Orchestrator: Assistant {
         .unavailable, "The server is starting or stopping. Try again in a moment.",
         retryAfter: .seconds(2))
 
-    private func checked(_ question: String) throws -> String {
+    func checked(_ question: String) throws -> String {
         let limit = configuration.questionCharactersMax
         // A scalar has at most four bytes: what is longer than that is not counted out.
         guard question.utf8.count <= limit * 4, question.unicodeScalars.count <= limit else {

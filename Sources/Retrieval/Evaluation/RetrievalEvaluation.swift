@@ -128,7 +128,7 @@ package struct RetrievalEvaluation: Sendable {
                 try await library.ranking(request, lanes: lanes, span)
             }
             spent += ContinuousClock.now - began
-            guard lanes == .keyword || ranking.hasVectors else {
+            guard lanes == .keyword || ranking.question != nil else {
                 throw Failure(.unavailable, "A question could not be embedded.")
             }
             let candidates = Self.order(ranking, lanes)

@@ -91,10 +91,14 @@ struct DocumentStore: Sendable {
         return id
     }
 
-    func setJob(_ job: Identifier, of document: Identifier) async throws {
+    /// Whose job it is asks how it goes.
+    func setJob(
+        _ job: Identifier, of document: Identifier, by principal: Principal
+    ) async throws {
         try await pool.write { database in
             try database.execute(
-                sql: "UPDATE document SET job_id = ? WHERE id = ?", arguments: [job, document])
+                sql: "UPDATE document SET job_id = ?, added_by = ? WHERE id = ?",
+                arguments: [job, principal.userID, document])
         }
     }
 
@@ -252,7 +256,7 @@ struct StoredDocument: Sendable {
     let number: Int64
     let collection: Int64
     let owner: Identifier
-    /// Who uploaded it, whose job reads it.
+    /// Whose job reads it.
     let addedBy: Identifier
     /// What the principal may do in the collection it is at home in; nil for nothing.
     let level: Int?

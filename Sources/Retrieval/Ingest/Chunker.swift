@@ -3,7 +3,7 @@
 struct Chunker: Sendable {
     /// A passage, as a stretch of the extracted text.
     struct Chunk: Equatable, Sendable {
-        /// From the title down, and last the page where the document has pages.
+        /// From the title down, and last the page or pages where the document has them.
         let headings: [String]
         /// In scalars of the extracted text.
         let range: Range<Int>
@@ -18,7 +18,7 @@ struct Chunker: Sendable {
         func finishSection() {
             let headings = path.map(\.text)
             for range in passages(of: section, in: text.scalars) {
-                let page = text.pageName(at: range.lowerBound)
+                let page = text.pageNames(in: range)
                 chunks.append(Chunk(headings: headings + (page.map { [$0] } ?? []), range: range))
             }
             section = []

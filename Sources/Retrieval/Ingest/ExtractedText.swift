@@ -45,6 +45,14 @@ struct ExtractedText: Sendable {
         let name: String?
     }
 
+    /// The page that holds the range, or the first and the last: `Page 3 – Page 4`.
+    func pageNames(in range: Range<Int>) -> String? {
+        guard let first = pageName(at: range.lowerBound) else { return nil }
+        guard let last = pageName(at: max(range.lowerBound, range.upperBound - 1)), last != first
+        else { return first }
+        return "\(first) – \(last)"
+    }
+
     /// The name of the page that holds the scalar at `place`; nil where there are no pages.
     func pageName(at place: Int) -> String? {
         // The last that begins at or before it, by halves: a book has thousands.

@@ -8,14 +8,23 @@ enum KeywordQuery {
     /// Any of the words, the rarer the better; words that are in every text only where there are no
     /// others. Nil where there is nothing to look up.
     static func expression(for question: String) -> String? {
+        let terms = terms(of: question)
+        return terms.isEmpty ? nil : terms.map { "\"\($0)\"" }.joined(separator: " OR ")
+    }
+
+    /// The single words that are looked up.
+    static func words(of question: String) -> [String] {
+        terms(of: question).filter { !$0.contains(" ") }
+    }
+
+    private static func terms(of question: String) -> [String] {
         let text = String(TextHygiene.cleanLine(question).prefix(charactersMax))
         var terms: [String] = []
         for token in text.split(whereSeparator: \.isWhitespace) { terms += self.terms(of: token) }
         let telling = terms.filter { !stopWords.contains($0) }
         var seen: Set<String> = []
         let chosen = (telling.isEmpty ? terms : telling).filter { seen.insert($0).inserted }
-        guard !chosen.isEmpty else { return nil }
-        return chosen.prefix(termsMax).map { "\"\($0)\"" }.joined(separator: " OR ")
+        return Array(chosen.prefix(termsMax))
     }
 
     /// `gpt-4o-mini` is looked up as a phrase and by its words; `VectorIndex` also by its parts.

@@ -29,6 +29,10 @@ struct SearchScope: Hashable, Sendable {
         }
     }
 
+    func holds(_ document: StoredDocument) -> Bool {
+        documents?.numbers.contains(document.number) ?? collections.contains(document.collection)
+    }
+
     var isEmpty: Bool { collections.isEmpty || documents?.passages.isEmpty == true }
 }
 

@@ -16,6 +16,8 @@ final class ScriptedLayers: Sendable {
         var removed: [Identifier] = []
         var cancelled: [Identifier] = []
         var searches: [SearchRequest] = []
+        var explanations: [ExplanationRequest] = []
+        var passages: [Int?] = []
         var followsRunning = 0
         var runsCancelled = 0
         var abandoned = 0
@@ -81,9 +83,43 @@ final class ScriptedLayers: Sendable {
             firstTokenMilliseconds: 1.5, totalMilliseconds: 9)
     }
 
+    static let verdict: SentenceVerdict = {
+        var verdict = SentenceVerdict(
+            start: 0, end: 16, support: .weak, number: 1, method: .words, score: 0.5)
+        (verdict.evidenceStart, verdict.evidenceEnd) = (0, 5)
+        (verdict.wrongNumbers, verdict.reason) = ([9], "It cites passage 9, and there is none.")
+        return verdict
+    }()
+    static let report: SearchReport = {
+        var report = SearchReport(text: "Hi", collectionIDs: [collection], passagesMax: 4)
+        (report.model, report.documentCount, report.passageCount) = ("tiny", 1, 2)
+        report.bestSimilarity = 0.25
+        return report
+    }()
+    static let explanation: AnswerExplanation = {
+        var hit = SearchHit(
+            passage: samplePassage, score: 0.5, keywordRank: 1, vectorRank: 2, similarity: 0.25,
+            keywordScore: 3)
+        hit.rank = 1
+        var found = SearchExplanation(
+            hits: [hit], dropped: [], question: "prose", vectorShare: 0.5, similarityMin: 0.2,
+            hasVectors: true)
+        found.expected = DocumentExplanation(
+            document: documentSummary, excerpt: "Text.", characterCount: 5, isSearched: true,
+            passagesWithoutVector: 0, words: ["hi"], missingWords: ["there"], hits: [hit])
+        var finding = AnswerExplanation.Finding("It is at rank 1.")
+        (finding.action, finding.label, finding.passages) = (.passages, "Give more", 6)
+        finding.question = "Hi?"
+        return AnswerExplanation(
+            question: "Hi", search: report, model: "tiny", passageTokensMax: 800,
+            similarityMin: 0.25, found: found,
+            rows: [.init(hit: hit, fate: .given, tokens: 3, wasGiven: true)], findings: [finding])
+    }()
+
     static let outcome = TurnOutcome(
         state: .completed, text: "Hello, world [1]",
         citations: [Citation(number: 1, passage: samplePassage, origin: .model)],
+        verdicts: [verdict], search: report,
         notices: ["One passage was left out."], completion: completion, failure: nil,
         traceID: trace, totalMilliseconds: 12)
     static let events: [TurnEvent] = [
@@ -150,6 +186,19 @@ extension ScriptedLayers: Assistant, Conversations {
         state.withLock { $0.cancelled.append(turn) }
     }
 
+    func explain(_ request: ExplanationRequest) async throws -> AnswerExplanation {
+        if let id = request.turnID { try check(id, Self.turn, request.principal) }
+        if let id = request.documentID { try check(id, Self.document, request.principal) }
+        for id in request.collectionIDs ?? [] { try check(id, Self.collection, request.principal) }
+        state.withLock { $0.explanations.append(request) }
+        return Self.explanation
+    }
+
+    func setPassages(_ max: Int?, in chat: Identifier, for principal: Principal) async throws {
+        try check(chat, Self.chat, principal)
+        state.withLock { $0.passages.append(max) }
+    }
+
     func chats(for principal: Principal, before: Timestamp?, limit: Int) async throws
         -> [ChatSummary]
     { principal.userID == state.withLock { $0.owner } ? [Self.chatSummary] : [] }
@@ -209,6 +258,13 @@ extension ScriptedLayers: KnowledgeBase, Catalogue, Archive {
             Upload(
                 name: address, mediaType: "", bytes: [], collectionID: collection, source: address),
             for: principal)
+    }
+
+    func renew(
+        document: Identifier, vectorsOnly: Bool, for principal: Principal
+    ) async throws -> Ingestion {
+        try check(document, Self.document, principal)
+        return Ingestion(documentID: document, jobID: Self.job)
     }
 
     func remove(document: Identifier, for principal: Principal) async throws {

@@ -35,6 +35,13 @@ import Testing
                 facts(good) {
                     $0.isEmpty = true
                     $0.hasStrongQuotation = false
+                }, .abstain(.noAnswer)
+            ),
+            (
+                facts(good) {
+                    $0.isEmpty = true
+                    $0.hasPassages = false
+                    $0.hasStrongQuotation = false
                 }, .nothingFound
             ),
             (facts(good) { $0.isRefusal = true }, .quote(.refusal)),
@@ -42,6 +49,14 @@ import Testing
                 facts(good) {
                     $0.isRefusal = true
                     $0.hasStrongQuotation = false
+                }, .abstain(.refusal)
+            ),
+            // Of a model that is trusted its own words stand.
+            (
+                facts(good) {
+                    $0.isRefusal = true
+                    $0.hasStrongQuotation = false
+                    $0.quotesPassages = false
                 }, .keep
             ),
             (list(good, missing: 0), .appendEvidence), (list(good, missing: 2), .append),
@@ -65,7 +80,7 @@ import Testing
                     $0.hasStrongQuotation = false
                 }, .keep
             ),
-            (facts(nonsense) { $0.hasStrongQuotation = false }, .keepUnsupported),
+            (facts(nonsense) { $0.hasStrongQuotation = false }, .abstain(.unsupported)),
             (facts(nonsense) { $0.quotesPassages = false }, .keep),
             (facts(nonsense) { $0.hasPassages = false }, .keep),
             // `Yes.` says nothing that could be supported.
@@ -73,7 +88,10 @@ import Testing
         ])
     func rule(facts: AnswerFacts, verdict: AnswerVerdict) {
         #expect(facts.verdict == verdict)
-        let isToldNothing = [.keep, .appendEvidence, .nothingFound].contains(verdict)
+        // An answer that is none says so itself.
+        let isToldNothing = [
+            .keep, .appendEvidence, .nothingFound, .abstain(.noAnswer), .abstain(.refusal),
+        ].contains(verdict)
         #expect((verdict.notice == nil) == isToldNothing)
     }
 

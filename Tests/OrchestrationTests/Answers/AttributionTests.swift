@@ -113,7 +113,7 @@ import Testing
     @Test("An answer without passages is left as it is")
     func noPassages() async {
         let review = AnswerReview(question: "Why?", passages: [], quotesPassages: true)
-        let result = await review.review("Because it is so [1].") { _ in nil }
+        let result = await review.review("Because it is so.") { _ in nil }
         #expect(result == .init(text: "Because it is so.", citations: [], sentenceCount: 0))
     }
 

@@ -1,15 +1,18 @@
 import Core
-import Logging
 
-/// Turns what a model wrote into the answer that is kept: valid marks stay, sentences get the mark
-/// of the passage that supports them, and where the model had nothing to say a passage is quoted.
+/// Turns what a model wrote into the answer that is kept: marks that hold stay, sentences get the mark
+/// of the passage that supports them and a verdict, and where the model had nothing to say a passage
+/// is quoted or the answer says that there is none.
 struct AnswerReview {
     struct Result: Equatable {
         var text: String
         var citations: [Citation]
+        var verdicts: [SentenceVerdict] = []
         var notice: String?
         var sentenceCount = 0
         var supportedCount = 0
+        /// Whether the answer is that there is none; what was looked for is to follow.
+        var isAbstention = false
     }
 
     /// The cosine of each pair; nil where no embedder answers.
@@ -29,84 +32,85 @@ struct AnswerReview {
     static let pairsMax = 24
 
     func review(_ written: String, cosines: Cosines) async -> Result {
-        let text = CitationMarks.kept(in: Self.tidied(written), count: evidence.passages.count)
-        let attributed = await attributions(of: text, cosines)
+        let (text, strays) = CitationMarks.checked(
+            Self.tidied(written), count: evidence.passages.count)
+        let sentences = SentenceReview(
+            text, strays: strays, evidence: evidence, question: question)
+        let findings = await findings(of: sentences, cosines)
         let quotation = await quotation(cosines)
+        var result = Result(text: text, citations: [])
+        for (sentence, finding) in zip(sentences.sentences, findings)
+        where sentence.isSaying && !evidence.passages.isEmpty {
+            result.sentenceCount += 1
+            if finding.isGood { result.supportedCount += 1 }
+        }
+        let verdict = facts(text, result, quotation).verdict
+        result.notice = verdict.notice
+        let marking = Marking(text, sentences, findings)
+        switch (verdict, quotation) {
+        case (.quote, let quotation?):
+            result.text = quotation.markdown
+            result.citations = [citation(quotation.window.number, .quoted)]
+            result.verdicts = [self.verdict(on: quotation, at: 0)]
+        case (.append, let quotation?), (.appendEvidence, let quotation?):
+            result.text = marking.text + "\n\n" + quotation.markdown
+            let quoted = citation(quotation.window.number, .quoted)
+            let citations = self.citations(of: marking)
+            let others = citations.filter { $0.number != quoted.number || verdict != .append }
+            let isThere = others.contains { $0.number == quoted.number }
+            result.citations = (others + (isThere ? [] : [quoted])).sorted { $0.number < $1.number }
+            let place = marking.text.unicodeScalars.count + 2
+            result.verdicts = marking.verdicts + [self.verdict(on: quotation, at: place)]
+        case (.abstain, _):
+            let closest = quotation?.window.number ?? 1
+            result.text = Abstention.text(closest: evidence.passages[closest - 1], number: closest)
+            result.citations = [citation(closest, .closest)]
+            result.isAbstention = true
+        case (.nothingFound, _):
+            result.text = Abstention.nothing
+            result.isAbstention = true
+        default:
+            result.text = marking.text
+            result.citations = citations(of: marking)
+            result.verdicts = marking.verdicts
+        }
+        return result
+    }
+
+    private func facts(_ text: String, _ counted: Result, _ quotation: Quotation?) -> AnswerFacts {
         let named = quotation.flatMap { items(of: $0, namedIn: text) }
-        let facts = AnswerFacts(
+        return AnswerFacts(
             hasPassages: !evidence.passages.isEmpty,
             isEmpty: !text.unicodeScalars.contains {
                 $0.properties.isAlphabetic || $0.properties.numericType != nil
             },
             isRefusal: Refusal.isOne(text),
-            sentenceCount: attributed.sentenceCount,
-            supportedCount: attributed.supportedCount,
+            sentenceCount: counted.sentenceCount, supportedCount: counted.supportedCount,
             hasStrongQuotation: quotation?.isStrong == true,
             listItemCount: named?.count ?? 0, listItemsMissing: named?.missing ?? 0,
             isOffTopic: isOffTopic(text, quotation), isVerbatim: isVerbatim(text, quotation),
             quotesPassages: quotesPassages)
-        let verdict = facts.verdict
-
-        var result = Result(text: text, citations: [], notice: verdict.notice)
-        result.sentenceCount = attributed.sentenceCount
-        result.supportedCount = attributed.supportedCount
-        switch (verdict, quotation) {
-        case (.quote, let quotation?):
-            result.text = quotation.markdown
-            result.citations = [citation(quotation.window.number, .quoted)]
-        case (.append, let quotation?), (.appendEvidence, let quotation?):
-            let (marked, citations) = mark(text, attributed.supported)
-            result.text = marked + "\n\n" + quotation.markdown
-            let quoted = citation(quotation.window.number, .quoted)
-            let others = citations.filter { $0.number != quoted.number || verdict != .append }
-            let isThere = others.contains { $0.number == quoted.number }
-            result.citations = (others + (isThere ? [] : [quoted])).sorted { $0.number < $1.number }
-        case (.nothingFound, _):
-            result.text = AnswerVerdict.nothingFoundText
-        default:
-            (result.text, result.citations) = mark(text, attributed.supported)
-        }
-        return result
     }
 
-    private struct Attributed {
-        /// The end of each supported sentence and its passage, in the order of the text.
-        var supported: [(unit: TextUnits.Unit, number: Int)] = []
-        /// Sentences that say something beyond the question, and those of them that are supported.
-        var sentenceCount = 0
-        var supportedCount = 0
-    }
-
-    private func attributions(of text: String, _ cosines: Cosines) async -> Attributed {
-        var result = Attributed()
-        guard !evidence.passages.isEmpty else { return result }
-        let attribution = Attribution(evidence: evidence, asked: question.words)
-        let units = TextUnits(text)
-        let sentences = units.units.filter { $0.kind != .heading }.flatMap { unit in
-            TextUnits.sentences(in: text, unit.range).map {
-                TextUnits.Unit(range: $0, kind: unit.kind, group: unit.group)
-            }
-        }
-        let candidates = sentences.map { attribution.candidates(for: String(text[$0.range])) }
+    private func findings(
+        of review: SentenceReview, _ cosines: Cosines
+    ) async -> [SentenceReview.Finding] {
         var pairs: [(String, String)] = []
         var asked: [Int: Range<Int>] = [:]
-        for (place, found) in candidates.enumerated() where Attribution.isOpen(found) {
-            guard pairs.count + found.count <= Self.pairsMax else { break }
-            asked[place] = pairs.count..<(pairs.count + found.count)
-            pairs += found.map { (String(text[sentences[place].range]), $0.text) }
+        for (place, sentence) in review.sentences.enumerated() {
+            let candidates = review.asked(sentence)
+            guard !candidates.isEmpty else { continue }
+            guard pairs.count + candidates.count <= Self.pairsMax else { break }
+            asked[place] = pairs.count..<(pairs.count + candidates.count)
+            pairs += candidates.map { (sentence.text, $0.text) }
         }
         let answers = pairs.isEmpty ? nil : await cosines(pairs)
-        for (place, found) in candidates.enumerated() {
-            let words = Words.contentSet(of: text[sentences[place].range])
-            // What only says the question again counts neither way.
-            let isSaying = words.subtracting(question.words).count >= Attribution.wordsMin
-            if isSaying { result.sentenceCount += 1 }
-            let known = asked[place].flatMap { range in answers.map { Array($0[range]) } }
-            guard let choice = Attribution.choice(of: found, cosines: known) else { continue }
-            result.supported.append((sentences[place], choice.number))
-            if isSaying { result.supportedCount += 1 }
+        return review.sentences.enumerated().map { place, sentence in
+            let known = asked[place].flatMap { range in
+                answers.flatMap { $0.count == pairs.count ? Array($0[range]) : nil }
+            }
+            return review.finding(for: sentence, cosines: known)
         }
-        return result
     }
 
     private func quotation(_ cosines: Cosines) async -> Quotation? {
@@ -162,28 +166,23 @@ struct AnswerReview {
         return words.last.map { item[..<$0.endIndex] } ?? item[...]
     }
 
-    /// Puts a mark behind each supported sentence that has none, before its full stop.
-    private func mark(
-        _ text: String, _ supported: [(unit: TextUnits.Unit, number: Int)]
-    ) -> (String, [Citation]) {
-        var result = ""
-        var rest = text.startIndex
-        var origins: [Int: Citation.Origin] = [:]
-        for number in CitationMarks.numbers(in: text) { origins[number] = .model }
-        for (unit, number) in supported {
-            guard CitationMarks.numbers(in: text[unit.range]).isEmpty else { continue }
-            var end = unit.range.upperBound
-            while end > unit.range.lowerBound {
-                let before = text.index(before: end)
-                guard ".!?:;。！？".contains(text[before]) else { break }
-                end = before
-            }
-            result += text[rest..<end] + " [\(number)]"
-            rest = end
-            origins[number] = origins[number] ?? .attributed
-        }
-        let citations = origins.keys.sorted().map { citation($0, origins[$0] ?? .attributed) }
-        return (result + text[rest...], citations)
+    private func citations(of marking: Marking) -> [Citation] {
+        marking.origins.keys.sorted().map { citation($0, marking.origins[$0] ?? .attributed) }
+    }
+
+    /// The passage's own words need no other support.
+    private func verdict(on quotation: Quotation, at place: Int) -> SentenceVerdict {
+        let window = quotation.window
+        var verdict = SentenceVerdict(
+            start: place, end: place + quotation.markdown.unicodeScalars.count, support: .quoted,
+            number: window.number, method: .quote, score: 1)
+        let text = quotation.passage.text.unicodeScalars
+        let start = quotation.passage.start
+        verdict.evidenceStart =
+            start + text.distance(from: text.startIndex, to: window.range.lowerBound)
+        verdict.evidenceEnd =
+            start + text.distance(from: text.startIndex, to: window.range.upperBound)
+        return verdict
     }
 
     private func citation(_ number: Int, _ origin: Citation.Origin) -> Citation {

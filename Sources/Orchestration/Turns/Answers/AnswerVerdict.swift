@@ -2,15 +2,16 @@
 enum AnswerVerdict: Equatable {
     /// It stands, with the marks that were found for its sentences.
     case keep
-    /// It stands, and the reader is told that no passage supports it.
-    case keepUnsupported
     /// The best stretch of a passage takes its place.
     case quote(QuoteReason)
     /// It stands, and the list that it gave in part follows.
     case append
     /// It stands, and the words that it rests on follow, for the reader to judge by.
     case appendEvidence
-    /// There is neither an answer nor a passage that fits.
+    /// The passages that were found do not answer, and what the model wrote rests on none of them: the
+    /// answer says so, and what came closest.
+    case abstain(AbstainReason)
+    /// There is neither an answer nor a passage.
     case nothingFound
 }
 
@@ -18,16 +19,22 @@ enum QuoteReason: Equatable {
     case noAnswer, refusal, unsupported, offTopic, incompleteList
 }
 
+enum AbstainReason: Equatable {
+    case noAnswer, refusal, unsupported
+}
+
 /// What the verdict rests on. The rule, in order:
 ///
-/// 1. No answer: quote where a passage strongly answers the question, else say nothing was found.
-/// 2. A refusal (`I don't know`): quote where a passage strongly answers, else it stands.
+/// 1. No answer: quote where a passage strongly answers the question, else abstain; without passages,
+///    say that there is none.
+/// 2. A refusal (`I don't know`): quote where a passage strongly answers, else abstain; of a model
+///    that is trusted it stands, in its own words.
 /// 3. Models that are known to make things up (`quotesPassages`) and that had passages:
 ///    - a list is asked for, a passage has it, and the answer lacks one of its items: the list
 ///      follows the answer where that names half of them and half of its sentences are supported,
 ///      and else takes its place;
 ///    - less than two thirds of what it says is supported: quote where a passage strongly answers;
-///      else it stands, with a notice where nothing at all is supported;
+///      where nothing at all is supported abstain; else it stands;
 ///    - it has hardly a word of the question, nor of the stretch that strongly answers it: quote that;
 ///    - it says otherwise than in the words of the stretch that strongly answers: that follows it. Words
 ///      can agree where facts do not (`orange jackets` for whom?), and nothing here can tell.
@@ -52,9 +59,10 @@ struct AnswerFacts: Equatable {
     var quotesPassages = true
 
     var verdict: AnswerVerdict {
-        if isEmpty { return hasStrongQuotation ? .quote(.noAnswer) : .nothingFound }
-        guard hasPassages else { return .keep }
-        if isRefusal { return hasStrongQuotation ? .quote(.refusal) : .keep }
+        guard hasPassages else { return isEmpty ? .nothingFound : .keep }
+        if isEmpty { return hasStrongQuotation ? .quote(.noAnswer) : .abstain(.noAnswer) }
+        if isRefusal, hasStrongQuotation { return .quote(.refusal) }
+        if isRefusal { return quotesPassages ? .abstain(.refusal) : .keep }
         guard quotesPassages else { return .keep }
         if listItemsMissing > 0, hasStrongQuotation {
             let isHalfThere = listItemsMissing * 2 <= listItemCount
@@ -67,7 +75,7 @@ struct AnswerFacts: Equatable {
             return hasStrongQuotation && !isVerbatim ? .appendEvidence : .keep
         }
         if hasStrongQuotation { return .quote(.unsupported) }
-        return supportedCount == 0 ? .keepUnsupported : .keep
+        return supportedCount == 0 ? .abstain(.unsupported) : .keep
     }
 }
 
@@ -75,8 +83,10 @@ extension AnswerVerdict {
     /// The sentence that tells the reader; nil where there is nothing to tell.
     var notice: String? {
         switch self {
-        case .keep, .appendEvidence: nil
-        case .keepUnsupported: "None of the passages that were found supports this answer."
+        case .keep, .appendEvidence, .abstain(.noAnswer), .abstain(.refusal): nil
+        case .abstain(.unsupported):
+            "What the model wrote rests on none of the passages, so it is left out. To have its own"
+                + " words, ask again without documents."
         case .quote(.noAnswer), .quote(.refusal):
             "The model gave no answer, so the passage that fits the question best is quoted."
         case .quote(.unsupported):
@@ -92,8 +102,6 @@ extension AnswerVerdict {
         case .nothingFound: nil
         }
     }
-
-    static let nothingFoundText = "I have no answer to this."
 }
 
 enum Refusal {

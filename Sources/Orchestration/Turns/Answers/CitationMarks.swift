@@ -9,10 +9,32 @@ enum CitationMarks {
 
     /// The text with only those marks that point at one of `count` passages; `[1, 9]` becomes `[1]`
     /// where there are two. Code is left alone.
-    static func kept(in text: String, count: Int) -> String {
-        rewritten(text) { numbers in
+    static func kept(in text: String, count: Int) -> String { checked(text, count: count).text }
+
+    /// A number that an answer cited and that no passage has.
+    struct Stray: Equatable {
+        let number: Int
+        /// Where its mark stood: in Unicode scalars of the text without it.
+        let place: Int
+    }
+
+    /// The text as `kept` leaves it, and what was taken out.
+    static func checked(_ text: String, count: Int) -> (text: String, strays: [Stray]) {
+        var strays: [Stray] = []
+        let kept = rewritten(text) { numbers, place in
             let valid = numbers.filter { (1...max(count, 1)).contains($0) && $0 <= count }
+            strays += numbers.filter { !valid.contains($0) }.map { Stray(number: $0, place: place) }
             return valid.map { "[\($0)]" }.joined()
+        }
+        return (kept, strays)
+    }
+
+    /// The text with one mark, `[number]`, in place of all that it has.
+    static func replaced(in text: String, by number: Int) -> String {
+        var isFirst = true
+        return rewritten(text) { _, _ in
+            defer { isFirst = false }
+            return isFirst ? "[\(number)]" : ""
         }
     }
 
@@ -39,14 +61,18 @@ enum CitationMarks {
         return mark(at: start)?.range.upperBound
     }
 
-    private static func rewritten(_ text: String, _ replace: ([Int]) -> String) -> String {
+    /// `replace` is given the numbers of each mark, and how many scalars stand before it so far.
+    private static func rewritten(_ text: String, _ replace: ([Int], Int) -> String) -> String {
         var result = ""
         var rest = text.startIndex
+        var count = 0
         for mark in marks(in: text) {
-            let replacement = replace(mark.numbers)
             var before = text[rest..<mark.range.lowerBound]
-            if replacement.isEmpty { before = before.trimmingTrailingSpaces }
+            let trimmed = before.trimmingTrailingSpaces
+            let replacement = replace(mark.numbers, count + trimmed.unicodeScalars.count)
+            if replacement.isEmpty { before = trimmed }
             result += before + replacement
+            count += before.unicodeScalars.count + replacement.unicodeScalars.count
             rest = mark.range.upperBound
         }
         return result + text[rest...]

@@ -19,6 +19,12 @@ struct Evidence {
         let quotable: String
     }
 
+    /// A single sentence or item of a passage.
+    struct Unit {
+        let words: Set<String>
+        let negated: Set<String>
+    }
+
     /// A list in a passage: its lead-in, such as `Three habits keep the bill down:`, and its items.
     struct List {
         let lead: String
@@ -28,7 +34,10 @@ struct Evidence {
     let passages: [Passage]
     let windows: [Window]
     private let passageWords: [Set<String>]
-    private let units: [[(text: String, words: Set<String>)]]
+    /// All words of each passage, one space around each.
+    private let wordings: [String]
+    private let units: [[Unit]]
+    private let weights: [String: Double]
 
     static let windowUnitsMax = 3
     static let quotableCharacters = 400
@@ -37,15 +46,18 @@ struct Evidence {
     init(_ passages: [Passage]) {
         self.passages = passages
         let texts = passages.map { TextUnits($0.text) }
+        wordings = passages.map { Self.wording(Words.all(of: $0.text)) }
         passageWords = passages.map { passage in
             Words.contentSet(of: passage.text).union(
                 Words.contentSet(of: passage.headings.joined(separator: " ")))
         }
         units = texts.map { text in
             text.units.map {
-                (String(text.text[$0.range]), Words.contentSet(of: text.text[$0.range]))
+                let said = text.text[$0.range]
+                return Unit(words: Words.contentSet(of: said), negated: Words.negated(in: said))
             }
         }
+        weights = Self.weights(passageWords)
         windows = zip(passages, texts).enumerated().flatMap { place, pair in
             Self.windows(number: place + 1, passage: pair.0, units: pair.1)
         }
@@ -53,8 +65,13 @@ struct Evidence {
 
     /// How telling a word is: 1 when every passage has it, more the fewer do, most when none does.
     func weight(_ word: String) -> Double {
-        let count = passageWords.count { $0.contains(word) }
-        return 1 + log(Double(passageWords.count + 1) / Double(count + 1))
+        weights[word] ?? 1 + log(Double(passageWords.count + 1))
+    }
+
+    private static func weights(_ passages: [Set<String>]) -> [String: Double] {
+        var counts: [String: Int] = [:]
+        for word in passages.joined() { counts[word, default: 0] += 1 }
+        return counts.mapValues { 1 + log(Double(passages.count + 1) / Double($0 + 1)) }
     }
 
     // A sentence that repeats the question has said nothing yet.
@@ -79,11 +96,34 @@ struct Evidence {
         words.allSatisfy { passageWords[number - 1].contains($0) }
     }
 
-    /// The single sentence or item of a passage that has most of `words`.
-    func closestUnit(to words: Set<String>, inPassage number: Int) -> (text: String, share: Double)?
-    {
-        units[number - 1].map { ($0.text, share(of: words, in: $0.words)) }
-            .max { $0.1 < $1.1 }
+    func has(_ word: String) -> Bool { passageWords.contains { $0.contains(word) } }
+
+    // Three words in a row may be chance.
+    private static let quotedWordsMin = 4
+
+    /// The passages in which these words stand one after the other, as a sentence or part of one.
+    func quoting(_ words: [String]) -> [Int] {
+        guard words.count >= Self.quotedWordsMin else { return [] }
+        let wording = Self.wording(words)
+        return wordings.indices.filter { wordings[$0].contains(wording) }.map { $0 + 1 }
+    }
+
+    private static func wording(_ words: [String]) -> String {
+        " " + words.joined(separator: " ") + " "
+    }
+
+    /// The single sentences and items of a passage.
+    func units(of number: Int) -> [Unit] { units[number - 1] }
+
+    /// The stretch of a passage that has most of `words`.
+    func closestWindow(to words: Set<String>, inPassage number: Int) -> Attribution.Candidate? {
+        let scored = windows.filter { $0.number == number }.map {
+            ($0, share(of: words, in: $0.words))
+        }
+        return scored.max { $0.1 < $1.1 }.map {
+            Attribution.Candidate(
+                number: number, share: $0.1, text: $0.0.text, range: $0.0.range)
+        }
     }
 
     private static func windows(number: Int, passage: Passage, units: TextUnits) -> [Window] {

@@ -3,15 +3,19 @@
 import { listTraces, readTrace } from "./api.js";
 import { button, element, failureMessage, sevenDots } from "./dom.js";
 import { count, dateTime, duration } from "./format.js";
+import { providePage } from "./lazy.js";
 import { pause } from "./sse.js";
-import { waterfall } from "./waterfall.js";
+import { waterfall } from "./page-waterfall.js";
 
 const pageSize = 50;
 // Spans are written in batches: those of an answer that has just ended may still be on their way.
 const attemptsMax = 6;
 const attemptMilliseconds = 700;
 
-export async function showTraces(main, { signal }) {
+providePage("traces", showTraces);
+providePage("trace", showTrace);
+
+async function showTraces(main, { signal }) {
   const list = element("ul", { class: "rows" });
   const more = button("Older traces", { class: "button small", hidden: true, onclick: showMore });
   main.replaceChildren(element("div", { class: "page" },
@@ -55,7 +59,7 @@ function traceRow(trace) {
       `${duration(trace.durationMilliseconds)} · ${count(trace.spanCount, "span")}`));
 }
 
-export async function showTrace(main, { traceID, signal }) {
+async function showTrace(main, { traceID, signal }) {
   const body = element("div", {}, sevenDots());
   main.replaceChildren(element("div", { class: "page wide" },
     element("p", { class: "crumb" }, element("a", { href: "#/traces" }, "Traces")),

@@ -1,0 +1,95 @@
+import Core
+import HTTPTypes
+import Hummingbird
+
+/// Why an answer has the passages it has, and what changes it.
+struct ExplainRoutes: Sendable {
+    let assistant: any Assistant
+    let conversations: any Conversations
+    let knowledge: any KnowledgeBase
+
+    static let rowsDefault = 20
+    static let rowsMax = 100
+
+    var routes: [Route] {
+        [
+            Route(
+                .post, "/api/search/explain",
+                "Why an answer has the passages it has: of the turn `turnID`, or as `question` would"
+                    + " have them. With `documentID` also what became of that document, and what"
+                    + " would let it be found.",
+                body: .json(.reference("ExplanationQuery")),
+                answers: [.ok(.reference("AnswerExplanation"))], handler: explain),
+            Route(
+                .post, "/api/documents/{id}/renew",
+                "Read a document's file once more or, with `vectorsOnly`, make the vectors that its"
+                    + " passages lack. While it is read it cannot be found.",
+                body: .json(.record(["vectorsOnly?": .boolean])),
+                answers: [.accepted(.reference("Ingestion"))], handler: renew),
+            Route(
+                .patch, "/api/chats/{id}",
+                "Set how many passages the chat's answers are given; null for as many as are"
+                    + " configured.",
+                body: .json(.record(["passagesMax?": Schema(["type": ["integer", "null"]])])),
+                answers: [.noContent], handler: change),
+        ]
+    }
+
+    @Sendable private func explain(_ call: Call) async throws -> Response {
+        let body = try await call.json(ExplanationBody.self)
+        let isAsking = body.question?.contains { !$0.isWhitespace } == true
+        guard body.turnID != nil || isAsking else {
+            throw Refusal.invalid("`question` or `turnID` is needed.")
+        }
+        guard (body.collectionIDs ?? []).count <= ChatRoutes.collectionsMax else {
+            throw Refusal.invalid(
+                "`collectionIDs` has more than \(ChatRoutes.collectionsMax) entries.")
+        }
+        var request = ExplanationRequest(principal: try call.principal)
+        request.limit = body.limit ?? Self.rowsDefault
+        guard (1...Self.rowsMax).contains(request.limit) else {
+            throw Refusal.invalid("`limit` has to be 1 to \(Self.rowsMax).")
+        }
+        request.turnID = body.turnID
+        request.question = isAsking ? body.question : nil
+        request.model = body.model.flatMap { $0.isEmpty ? nil : $0 }
+        request.collectionIDs = body.collectionIDs
+        request.passagesMax = body.passagesMax
+        request.documentID = body.documentID
+        return try .json(try await assistant.explain(request))
+    }
+
+    @Sendable private func renew(_ call: Call) async throws -> Response {
+        let body = try await call.json(RenewalBody.self)
+        let ingestion = try await knowledge.renew(
+            document: call.id(), vectorsOnly: body.vectorsOnly ?? false, for: call.principal)
+        var response = try Response.json(ingestion, status: .accepted)
+        response.headers[.location] = "/api/jobs/\(ingestion.jobID)"
+        return response
+    }
+
+    @Sendable private func change(_ call: Call) async throws -> Response {
+        let body = try await call.json(ChatChangeBody.self)
+        try await conversations.setPassages(
+            body.passagesMax, in: call.id(), for: call.principal)
+        return .noContent
+    }
+}
+
+private struct ExplanationBody: Decodable {
+    let turnID: Identifier?
+    let question: String?
+    let documentID: Identifier?
+    let model: String?
+    let collectionIDs: [Identifier]?
+    let passagesMax: Int?
+    let limit: Int?
+}
+
+private struct RenewalBody: Decodable {
+    let vectorsOnly: Bool?
+}
+
+private struct ChatChangeBody: Decodable {
+    let passagesMax: Int?
+}
