@@ -124,7 +124,7 @@ let package = Package(
         tests("WebChatTests", ["WebChat"]),
         tests("GatewayTests", ["Gateway"]),
         tests("OrchestrationTests", ["Orchestration"]),
-        tests("RetrievalTests", ["Retrieval", "Egress", "CKernels"]),
+        tests("RetrievalTests", ["Retrieval", "Egress", "CKernels", "OrderedJSON"]),
         tests("InferenceTests", ["Inference", "Egress"]),
         tests("ObservabilityTests", ["Observability", sqlite, lifecycle] + telemetry),
         tests("AccountingTests", ["Accounting", sqlite]),

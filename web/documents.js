@@ -1,8 +1,6 @@
 // The documents page: collections, what is in them, and the way in.
 
-import {
-  createCollection, listCollections, listDocuments, removeCollection, removeDocument,
-} from "./api.js";
+import { createCollection, listCollections, listDocuments, removeDocument } from "./api.js";
 import { confirmed } from "./dialog.js";
 import { button, element, failureMessage, icon, iconButton } from "./dom.js";
 import { bytes, count, dateTime } from "./format.js";
@@ -35,7 +33,7 @@ class DocumentsPage {
     const node = element("div", { class: "page" },
       element("h1", {}, "Documents"),
       element("p", { class: "lead" },
-        "What Heptad may read to answer you. Only you can search and open them."),
+        "What Heptad may read to answer you. Nobody else can, but for collections that are shared."),
       element("div", { class: "tab-row" }, this.#tabs, this.#newCollection()), this.#drop(), this.uploads.node, this.#list);
     acceptDrops(node, (files) => this.uploads.add(files));
     main.replaceChildren(node);
@@ -131,7 +129,8 @@ class DocumentsPage {
         element("h2", {}, this.#selected.name),
         element("span", { class: "hint" }, `${count(this.#selected.documentCount, "document")}, ${
           count(this.#selected.passageCount, "passage")}`),
-        button("Delete collection", { class: "link danger-link", onclick: () => this.#removeCollection() })),
+        this.#selected.access === "own" ? "" : element("span", { class: "tag" }, `of ${this.#selected.ownerName}`),
+        element("a", { class: "link", href: `#/collections/${this.#selected.id}` }, "Share and settings")),
       documents.length
         ? element("ul", { class: "rows" }, documents.map((document) => this.#row(document)))
         : element("p", { class: "empty" }, "This collection is empty."));
@@ -145,7 +144,7 @@ class DocumentsPage {
         element("span", { class: "row-state" }, documentState(document))),
       element("span", { class: "hint row-side" },
         `${bytes(document.byteCount)} · ${dateTime(document.createdAt)}`),
-      iconButton("trash", `Delete ${document.name}`, { onclick: () => this.#removeDocument(document) }));
+      this.#selected.access === "read" ? "" : iconButton("trash", `Delete ${document.name}`, { onclick: () => this.#removeDocument(document) }));
   }
 
   async #removeDocument(document) {
@@ -153,16 +152,6 @@ class DocumentsPage {
       title: "Delete this document?",
       text: `“${document.name}” can then no longer be searched. Answers that cite it keep the passage.`,
       action: "Delete", work: () => removeDocument(document.id),
-    });
-    if (isSure) await this.refresh();
-  }
-
-  async #removeCollection() {
-    const { id, name, documentCount } = this.#selected;
-    const isSure = await confirmed({
-      title: "Delete this collection?",
-      text: `“${name}” and ${count(documentCount, "document")} in it will be gone for good.`,
-      action: "Delete", work: () => removeCollection(id),
     });
     if (isSure) await this.refresh();
   }

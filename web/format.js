@@ -34,7 +34,8 @@ export function duration(milliseconds) {
 export function bytes(count) {
   if (count < 1000) return `${count} B`;
   if (count < 1_000_000) return `${Math.round(count / 1000)} KB`;
-  return `${(count / 1_000_000).toFixed(1)} MB`;
+  if (count < 1e9) return `${(count / 1_000_000).toFixed(1)} MB`;
+  return `${number(count / 1e9)} GB`;
 }
 
 export function count(number, one, many = `${one}s`) {

@@ -16,6 +16,8 @@ const routes = [
   [/^\/$/, () => ({}), showChat],
   [/^\/chats\/([0-9a-f-]+)$/, ([chatID]) => ({ chatID }), showChat],
   [/^\/documents$/, () => ({}), showDocuments],
+  [/^\/collections\/([0-9a-f-]+)$/, ([collectionID]) => ({ collectionID }),
+    lazyPage("collection", "page-collection")],
   [/^\/search(?:\?(.*))?$/, ([query]) => ({ query: new URLSearchParams(query) }),
     lazyPage("search", "page-search", { hasStyle: true })],
   [/^\/traces$/, () => ({}), lazyPage("traces", "page-traces")],

@@ -63,8 +63,8 @@ struct Appliance: Sendable {
             configuration.gateway,
             GatewayLayers(
                 assistant: orchestrator, conversations: orchestrator, knowledge: library,
-                catalogue: library, jobs: jobs, model: model, embedder: embedder, gateway: router,
-                ledger: ledger,
+                catalogue: library, archive: library, jobs: jobs, model: model,
+                embedder: embedder, gateway: router, ledger: ledger,
                 traces: telemetry.reader, assets: WebClient()),
             identity: identity, operatorToken: operatorToken, environment: environment,
             onListening: onListening)

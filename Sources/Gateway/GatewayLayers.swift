@@ -6,6 +6,7 @@ package struct GatewayLayers: Sendable {
     package let conversations: any Conversations
     package let knowledge: any KnowledgeBase
     package let catalogue: any Catalogue
+    package let archive: any Archive
     package let jobs: any JobQueue
     package let model: any ChatModel
     package let embedder: any Embedder
@@ -16,7 +17,7 @@ package struct GatewayLayers: Sendable {
 
     package init(
         assistant: any Assistant, conversations: any Conversations, knowledge: any KnowledgeBase,
-        catalogue: any Catalogue, jobs: any JobQueue, model: any ChatModel,
+        catalogue: any Catalogue, archive: any Archive, jobs: any JobQueue, model: any ChatModel,
         embedder: any Embedder, gateway: any ModelGateway, ledger: any Ledger,
         traces: any TraceReader,
         assets: any AssetSource
@@ -25,6 +26,7 @@ package struct GatewayLayers: Sendable {
         self.conversations = conversations
         self.knowledge = knowledge
         self.catalogue = catalogue
+        self.archive = archive
         self.jobs = jobs
         self.model = model
         self.embedder = embedder

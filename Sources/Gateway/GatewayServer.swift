@@ -123,13 +123,26 @@ package struct GatewayServer: Service {
         routes +=
             ChatRoutes(
                 conversations: layers.conversations, assistant: layers.assistant,
-                model: layers.model,
-                streams: streams
+                model: layers.model, knowledge: layers.knowledge, streams: streams
             ).routes
+        let uploads = UploadReader(environment: environment)
         routes +=
             KnowledgeRoutes(
-                knowledge: layers.knowledge, catalogue: layers.catalogue,
-                uploads: UploadReader(environment: environment)
+                knowledge: layers.knowledge, archive: layers.archive, uploads: uploads
+            ).routes
+        routes +=
+            CollectionRoutes(
+                catalogue: layers.catalogue, archive: layers.archive, identity: identity
+            ).routes
+        routes +=
+            FileRoutes(
+                knowledge: layers.knowledge, archive: layers.archive, uploads: uploads,
+                environment: environment
+            ).routes
+        routes +=
+            VectorStoreRoutes(
+                knowledge: layers.knowledge, catalogue: layers.catalogue, archive: layers.archive,
+                environment: environment
             ).routes
         routes +=
             ExplainRoutes(
@@ -139,7 +152,8 @@ package struct GatewayServer: Service {
         routes += JobRoutes(jobs: layers.jobs, streams: streams).routes
         routes +=
             AccountRoutes(
-                identity: identity, traces: layers.traces, ledger: layers.ledger
+                identity: identity, catalogue: layers.catalogue, traces: layers.traces,
+                ledger: layers.ledger
             ).routes
         routes += AdminRoutes(gateway: layers.gateway).routes
         routes +=

@@ -3,19 +3,22 @@ package import Core
 extension Library {
     package func explain(_ request: SearchRequest) async throws -> SearchExplanation {
         let limit = limit(of: request)
-        let owner = request.principal.userID
-        var ranking = Ranking(kind: QuestionKind(request.text), vectorShare: 0)
+        let principal = request.principal
+        var ranking = Ranking(
+            kind: QuestionKind(request.text), vectorShare: 0,
+            similarityMin: configuration.similarityMin)
         var hits = try await measured(limit) { span in
             ranking = try await self.ranking(request, lanes: .both, span)
-            return try await self.hits(ranking.kept.prefix(limit), of: owner)
+            return try await self.hits(
+                ranking.kept.prefix(ranking.limit(limit)), for: principal)
         }
         for place in hits.indices { hits[place].rank = place + 1 }
-        let dropped = try await self.hits(ranking.dropped.prefix(limit), of: owner)
+        let dropped = try await self.hits(ranking.dropped.prefix(limit), for: principal)
         var explanation = SearchExplanation(
             hits: hits, dropped: dropped, question: ranking.kind.shape.rawValue,
-            vectorShare: ranking.vectorShare, similarityMin: configuration.similarityMin,
+            vectorShare: ranking.vectorShare, similarityMin: ranking.similarityMin,
             hasVectors: ranking.question != nil)
-        let scope = try await documents.scope(request.collectionIDs, of: owner)
+        let scope = try await documents.scope(of: request)
         (explanation.documentCount, explanation.passageCount) = try await documents.counts(
             in: scope)
         if let document = request.documentID {
@@ -31,14 +34,15 @@ extension Library {
     private static let passagesListedMax = 8
 
     private func explained(
-        _ id: Identifier, _ request: SearchRequest, _ ranking: Ranking, _ scope: [Int64]
+        _ id: Identifier, _ request: SearchRequest, _ ranking: Ranking, _ scope: SearchScope
     ) async throws -> DocumentExplanation {
-        let owner = request.principal.userID
-        let (document, text) = try await documents.text(of: id, of: owner)
+        let principal = request.principal
+        let (document, text) = try await documents.text(of: id, for: principal)
         let numbers = try await passages.numbers(
             ofDocument: document.number, limit: Self.passagesLookedAtMax)
         let own = try await candidates(numbers, request.text, ranking)
-        var hits = try await self.hits(own.candidates.prefix(Self.passagesListedMax), of: owner)
+        var hits = try await self.hits(
+            own.candidates.prefix(Self.passagesListedMax), for: principal)
         let ranks = Dictionary(
             ranking.kept.enumerated().map { ($1.passage, $0 + 1) },
             uniquingKeysWith: { first, _ in first })
@@ -49,7 +53,7 @@ extension Library {
         let present = try await passages.words(terms, amongPassages: numbers)
         return DocumentExplanation(
             document: document.summary, excerpt: String(text.prefix(Self.excerptMax)),
-            characterCount: text.count, isSearched: scope.contains(document.collection),
+            characterCount: text.count, isSearched: scope.holds(document),
             passagesWithoutVector: own.withoutVector,
             words: terms.filter(present.contains),
             missingWords: terms.filter { !present.contains($0) },

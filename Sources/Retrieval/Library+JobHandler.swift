@@ -27,7 +27,7 @@ extension Library: JobHandler {
         _ id: Identifier, _ job: Job, for principal: Principal, _ span: any Span,
         _ report: (JobProgress) async throws -> Void
     ) async throws {
-        let document = try await documents.document(id, of: principal.userID).summary
+        let document = try await documents.document(id, for: principal, atLeast: .write).summary
         do {
             // The job may come a second time, after a restart or for the same file sent twice.
             if document.state == .ready {
@@ -40,7 +40,7 @@ extension Library: JobHandler {
             let (drafts, reason) = try await embed(manuscript.drafts, document, principal, report)
             try await passages.publish(
                 drafts, text: manuscript.text, likeness: manuscript.likeness, as: id,
-                of: principal.userID)
+                for: principal)
             Meters.documentsIndexed.increment()
             Meters.passagesIndexed.increment(by: drafts.count)
             try await finish(document, drafts.count, reason, principal, report)
@@ -52,9 +52,11 @@ extension Library: JobHandler {
     private func read(
         _ document: DocumentSummary, _ principal: Principal, _ span: any Span
     ) async throws -> Manuscript {
-        let stored = try await documents.document(document.id, of: principal.userID)
+        let stored = try await documents.document(document.id, for: principal)
         let bytes = try await documents.bytes(of: stored)
-        let tokensMax = configuration.passageTokensMax
+        let tokensMax =
+            try await documents.settings(of: stored).passageTokensMax
+            ?? configuration.passageTokensMax
         let limits = configuration.readingLimits
         let manuscript = try await withSpan("ingest.read", ofKind: .internal) { _ in
             try await reading.run {
@@ -111,7 +113,9 @@ extension Library: JobHandler {
         var reason = reason
         if reason == nil {
             do {
-                _ = try await embedMissing(of: principal.userID, candidate: model)
+                _ = try await embedMissing(
+                    of: try await documents.document(document.id, for: principal).owner,
+                    candidate: model)
             } catch {
                 if Task.isCancelled { throw error }
                 reason = Failure(error).message
@@ -119,7 +123,7 @@ extension Library: JobHandler {
         }
         let passages = count == 1 ? "1 passage" : "\(count) passages"
         var ready = "“\(document.name)” is ready: \(passages)."
-        if let other = try? await similar(to: document.id, of: principal.userID) {
+        if let other = try? await similar(to: document.id, for: principal) {
             ready += " It says nearly the same as “\(other.name)”."
         }
         let message = reason.map { "\(ready) Found by keywords only for now. \($0)" } ?? ready
@@ -127,12 +131,12 @@ extension Library: JobHandler {
     }
 
     private func similar(
-        to id: Identifier, of owner: Identifier
+        to id: Identifier, for principal: Principal
     ) async throws -> DocumentSummary? {
-        guard let other = try await documents.document(id, of: owner).summary.similarTo else {
+        guard let other = try await documents.document(id, for: principal).summary.similarTo else {
             return nil
         }
-        return try await documents.document(other, of: owner).summary
+        return try await documents.document(other, for: principal).summary
     }
 
     /// Makes the vectors that passages lack, of one owner or of all. Returns how many it made; throws
@@ -167,17 +171,17 @@ extension Library: JobHandler {
         _ error: any Error, _ id: Identifier, _ job: Job, _ principal: Principal
     ) async -> any Error {
         let failure = Self.told(error)
-        let (documents, owner) = (documents, principal.userID)
+        let documents = documents
         do {
             if failure.code == .cancelled {
                 if await isCalledOff(job, principal) {
-                    try await writing.run { try documents.discardPending(document: id, of: owner) }
+                    try await writing.run { try documents.discardPending(document: id) }
                 }
                 return error
             }
             Meters.documentsFailed.increment()
             try await writing.run {
-                try documents.fail(document: id, of: owner, because: failure.message)
+                try documents.fail(document: id, because: failure.message)
             }
         } catch {
             // The job still says why; the list of documents asks it.

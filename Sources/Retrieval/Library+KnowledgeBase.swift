@@ -4,13 +4,15 @@ import Metrics
 
 extension Library: KnowledgeBase {
     package func ingest(_ upload: Upload, for principal: Principal) async throws -> Ingestion {
-        let upload = try Upload(
+        var named = try Upload(
             name: Self.name(of: upload), mediaType: upload.mediaType, bytes: upload.bytes,
             collectionID: upload.collectionID, source: upload.source)
+        (named.purpose, named.expiresAt) = (upload.purpose, upload.expiresAt)
+        let upload = named
         let format = try await check(upload)
         do {
             let kept = try await documents.keep(
-                upload, mediaType: format.mediaType, of: principal.userID)
+                upload, mediaType: format.mediaType, for: principal)
             return try await enqueue(kept.id, isKnown: kept.isKnown, for: principal)
         } catch {
             throw DiskFailure.told(error)
@@ -25,13 +27,13 @@ extension Library: KnowledgeBase {
             let payload = try JSONEncoder().encode(IngestPayload(documentID: document))
             let job = try await jobs.enqueue(
                 kind: kind, payload: String(decoding: payload, as: UTF8.self), for: principal)
-            try await documents.setJob(job.id, of: document)
+            try await documents.setJob(job.id, of: document, by: principal)
             Meters.uploads.increment()
             return Ingestion(documentID: document, jobID: job.id)
         } catch  where !isKnown {
             // Without a job nobody would ever read it.
-            let (documents, owner) = (documents, principal.userID)
-            try await writing.run { try documents.discardPending(document: document, of: owner) }
+            let documents = documents
+            try await writing.run { try documents.discardPending(document: document) }
             throw error
         }
     }
@@ -88,9 +90,11 @@ extension Library: KnowledgeBase {
     package func renew(
         document id: Identifier, vectorsOnly: Bool, for principal: Principal
     ) async throws -> Ingestion {
-        let document = try await documents.document(id, of: principal.userID).summary
+        let document = try await documents.document(
+            id, for: principal, atLeast: .write
+        ).summary
         if !vectorsOnly || document.state != .ready {
-            try await documents.reset(document: id, of: principal.userID)
+            try await documents.reset(document: id, for: principal)
         }
         // A job of a document that is ready makes the vectors that are missing, and nothing else.
         return try await enqueue(id, isKnown: true, for: principal)
@@ -98,7 +102,7 @@ extension Library: KnowledgeBase {
 
     package func remove(document: Identifier, for principal: Principal) async throws {
         do {
-            try await documents.remove(document: document, of: principal.userID)
+            try await documents.remove(document: document, for: principal)
         } catch {
             throw DiskFailure.told(error)
         }
@@ -107,8 +111,14 @@ extension Library: KnowledgeBase {
     package func text(of document: Identifier, for principal: Principal) async throws
         -> (DocumentSummary, String)
     {
-        let (stored, text) = try await documents.text(of: document, of: principal.userID)
+        let (stored, text) = try await documents.text(of: document, for: principal)
         return (stored.summary, text)
+    }
+
+    package func hidden(
+        _ documents: Set<Identifier>, from principal: Principal
+    ) async throws -> Set<Identifier> {
+        documents.isEmpty ? [] : try await self.documents.hidden(documents, from: principal)
     }
 }
 

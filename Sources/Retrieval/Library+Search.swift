@@ -10,7 +10,8 @@ extension Library {
         guard limit > 0 else { return [] }
         return try await measured(limit) { span in
             let ranking = try await ranking(request, lanes: .both, span)
-            return try await hits(ranking.kept.prefix(limit), of: request.principal.userID)
+            return try await hits(
+                ranking.kept.prefix(ranking.limit(limit)), for: request.principal)
         }
     }
 
@@ -37,9 +38,9 @@ extension Library {
 
     /// The passages of candidates; those that were removed meanwhile are left out.
     func hits(
-        _ candidates: ArraySlice<Fusion.Candidate>, of owner: Identifier
+        _ candidates: ArraySlice<Fusion.Candidate>, for principal: Principal
     ) async throws -> [SearchHit] {
-        let passages = try await passages.passages(candidates.map(\.passage), of: owner)
+        let passages = try await passages.passages(candidates.map(\.passage), for: principal)
         return candidates.compactMap { candidate in
             passages[candidate.passage].map { passage in
                 SearchHit(
@@ -53,6 +54,16 @@ extension Library {
     /// The ways in which a search looks. A search takes both; measuring also takes one.
     enum Lanes: String, CaseIterable {
         case keyword, vector, both
+
+        /// A collection that says 0 or 1 for what meaning weighs wants one lane alone.
+        fileprivate init(of settings: CollectionSettings?) {
+            self =
+                switch settings?.vectorShare {
+                case 0: .keyword
+                case 1: .vector
+                default: .both
+                }
+        }
     }
 
     struct Ranking {
@@ -61,8 +72,13 @@ extension Library {
         var dropped: [Fusion.Candidate] = []
         var kind: QuestionKind
         var vectorShare: Double
+        var similarityMin: Double
+        /// The most that the collection gives, where it says so.
+        var passagesMax: Int?
         /// Nil where the question could not be embedded.
         var question: Vector?
+
+        func limit(_ asked: Int) -> Int { min(asked, passagesMax ?? asked) }
     }
 
     /// All that is found among the collections, in order. What the limit of the request is makes no
@@ -71,13 +87,21 @@ extension Library {
         _ request: SearchRequest, lanes: Lanes, _ span: any Span
     ) async throws -> Ranking {
         let kind = QuestionKind(request.text)
+        let scope = try await documents.scope(of: request)
+        // The settings of a collection are for searches in it alone.
+        let own = scope.settings
+        let share = own?.vectorShare ?? configuration.vectorShare
+        let lanes = lanes == .both ? Lanes(of: own) : lanes
         let fusion = Fusion(
             depth: configuration.candidatesMax,
-            vectorShare: kind.vectorShare(configuration.vectorShare),
-            exactBonus: kind.exactBonus, similarityMin: configuration.similarityMin)
-        let scope = try await documents.scope(request.collectionIDs, of: request.principal.userID)
-        var ranking = Ranking(kind: kind, vectorShare: fusion.vectorShare)
+            vectorShare: lanes == .vector ? 1 : kind.vectorShare(share),
+            exactBonus: kind.exactBonus,
+            similarityMin: own?.similarityMin ?? configuration.similarityMin)
+        var ranking = Ranking(
+            kind: kind, vectorShare: fusion.vectorShare, similarityMin: fusion.similarityMin,
+            passagesMax: own?.passagesMax)
         guard !scope.isEmpty else { return ranking }
+        await documents.noteUse(of: scope)
         var evidence = Fusion.Evidence()
         async let found = lanes == .vector ? [] : keywordLane(request.text, scope, span)
         async let exact = lanes == .vector ? [] : exactLane(kind, scope)
@@ -98,7 +122,7 @@ extension Library {
     }
 
     private func keywordLane(
-        _ text: String, _ scope: [Int64], _ span: any Span
+        _ text: String, _ scope: SearchScope, _ span: any Span
     ) async throws -> [PassageStore.Match] {
         guard let expression = KeywordQuery.expression(for: text) else { return [] }
         let began = ContinuousClock.now
@@ -111,7 +135,7 @@ extension Library {
         return matches
     }
 
-    private func exactLane(_ kind: QuestionKind, _ scope: [Int64]) async throws -> [Int64] {
+    private func exactLane(_ kind: QuestionKind, _ scope: SearchScope) async throws -> [Int64] {
         guard let expression = kind.exact else { return [] }
         return try await passages.matches(
             expression, in: scope, limit: configuration.candidatesMax
@@ -120,7 +144,7 @@ extension Library {
 
     /// Nil where the question cannot be embedded: then words alone decide.
     private func vectorLane(
-        _ request: SearchRequest, _ scope: [Int64], _ span: any Span
+        _ request: SearchRequest, _ scope: SearchScope, _ span: any Span
     ) async throws -> (question: Vector, neighbours: [VectorRows.Neighbour])? {
         let text = Self.embedded(request.text)
         guard !text.isEmpty else { return nil }

@@ -22,6 +22,7 @@ extension Library: Service {
     private func catchUp(
         since settled: (generation: Int64, model: String?)?
     ) async -> (generation: Int64, model: String?)? {
+        await removeExpired()
         let model = questionModel.withLock { $0 }
         do {
             let generation = try await currentGeneration()
@@ -34,6 +35,15 @@ extension Library: Service {
         } catch {
             log.debug("Passages still lack vectors.", metadata: ["why": "\(error)"])
             return nil
+        }
+    }
+
+    private func removeExpired() async {
+        do {
+            let count = try await documents.removeExpired()
+            if count > 0 { log.info("Documents expired.", metadata: ["count": "\(count)"]) }
+        } catch {
+            log.warning("Expired documents stay.", metadata: ["why": "\(error)"])
         }
     }
 

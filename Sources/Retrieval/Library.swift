@@ -11,6 +11,7 @@ import Synchronization
 package final class Library: Sendable {
     let configuration: RetrievalConfiguration
     let store: Store
+    let collections: CollectionStore
     let documents: DocumentStore
     let passages: PassageStore
     let vectors: VectorStore
@@ -56,7 +57,9 @@ package final class Library: Sendable {
             batchMax: configuration.embeddingBatchMax)
         store = try Store(
             folder: folder, name: "knowledge.db", durability: .normal, migrations: Migrations.all)
-        documents = DocumentStore(pool: store.pool, environment: environment)
+        let quota = Quota(configuration)
+        collections = CollectionStore(pool: store.pool, environment: environment, quota: quota)
+        documents = DocumentStore(pool: store.pool, environment: environment, quota: quota)
         passages = PassageStore(pool: store.pool, environment: environment)
         vectors = VectorStore(pool: store.pool, environment: environment)
         index = VectorIndex(store: vectors, folder: folder, limits: limits)

@@ -25,6 +25,12 @@ package struct RetrievalConfiguration: Codable, Sendable, Equatable {
     package var vectorShare = 0.5
     /// A passage that no keyword found is left out below this cosine. From -1 to 1.
     package var similarityMin = 0.2
+    /// The most documents, and the most bytes of files, that one collection may hold.
+    package var collectionDocumentsMax = 20_000
+    package var collectionBytesMax = 10_000_000_000
+    /// The same for all collections of one user together.
+    package var userDocumentsMax = 50_000
+    package var userBytesMax = 20_000_000_000
 
     package init() {}
 
@@ -64,5 +70,10 @@ package struct RetrievalConfiguration: Codable, Sendable, Equatable {
         try check(
             (-1.0...1.0).contains(similarityMin),
             "retrieval.similarity_min must be between -1 and 1.")
+        for (key, value) in [
+            ("collection_documents_max", collectionDocumentsMax),
+            ("collection_bytes_max", collectionBytesMax),
+            ("user_documents_max", userDocumentsMax), ("user_bytes_max", userBytesMax),
+        ] { try check(value >= 1, "retrieval.\(key) must be 1 or more.") }
     }
 }

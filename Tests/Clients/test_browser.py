@@ -638,11 +638,58 @@ def test_documents_are_uploaded_refused_and_deleted(signed_in, client):
     page.get_by_role("button", name="Delete one.md").click()
     page.get_by_role("dialog").get_by_role("button", name="Delete").click()
     expect(page.locator(".row")).to_have_count(1)
+    page.get_by_role("link", name="Share and settings").click()
     page.get_by_role("button", name="Delete collection").click()
     page.get_by_role("dialog").get_by_role("button", name="Delete").click()
     expect(page.get_by_role("button", name="Boats", exact=True)).to_have_count(0)
     names = [each["name"] for each in client.get("/api/collections").json()["collections"]]
     assert "Boats" not in names
+
+
+def test_a_collection_is_shared_renamed_and_its_documents_move(signed_in, client, mallory):
+    for name in ("Harbour", "Attic"):
+        assert client.post("/api/collections", json={"name": name}).status_code == 201
+    ids = {each["name"]: each["id"] for each in client.get("/api/collections").json()["collections"]}
+    document = client.ingest("ferry.md", "# Ferry\n\nIt is blue.\n", collectionID=ids["Harbour"])
+    trip = signed_in()
+    trip.expected.append("/shares")
+    page = trip.page
+    page.goto(f"/#/collections/{ids['Harbour']}")
+    expect(page.get_by_role("heading", name="Harbour")).to_be_visible()
+    expect(page.get_by_text("Documents: 1 of 20,000")).to_be_visible()
+    page.get_by_label("Share it with").fill("nobody of that name")
+    page.get_by_role("button", name="Share", exact=True).click()
+    expect(page.get_by_role("alert").filter(has_text="no user called")).to_be_visible()
+    page.get_by_label("Share it with").fill("mallory")
+    page.get_by_role("button", name="Share", exact=True).click()
+    expect(page.locator(".row", has_text="mallory")).to_contain_text("may read")
+    assert "Harbour" in mallory.get("/api/collections").text
+    page.get_by_text("Name and settings").click()
+    for width in (1280, 768, 360):
+        page.set_viewport_size({"width": width, "height": 900})
+        page.wait_for_timeout(500)  # The drawer slides away.
+        page.screenshot(path=SCREENSHOTS / f"collection-{width}.png", full_page=True)
+        wide = page.evaluate("document.documentElement.scrollWidth - innerWidth")
+        assert wide <= 0, f"{wide} pixels too wide at {width}"
+    page.get_by_label("Name", exact=True).fill("Port")
+    page.get_by_label("Passages a search gives at most").fill("5")
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_role("heading", name="Port")).to_be_visible()
+    page.get_by_label("Move ferry.md").select_option("Attic")
+    expect(page.get_by_text("This collection is empty.")).to_be_visible()
+    assert client.get(f"/api/documents/{document}").json()["document"]["collectionID"] == ids["Attic"]
+    page.get_by_role("button", name="Stop sharing with mallory").click()
+    page.get_by_role("dialog").get_by_role("button", name="Stop sharing").click()
+    expect(page.get_by_text("Nobody else. Only you")).to_be_visible()
+    assert "Port" not in mallory.get("/api/collections").text
+    page.goto("/#/documents")
+    page.locator(".section-head").wait_for()
+    for width in (1280, 768, 360):
+        page.set_viewport_size({"width": width, "height": 900})
+        page.wait_for_timeout(500)
+        page.screenshot(path=SCREENSHOTS / f"documents-{width}.png")
+    for name in ("Harbour", "Attic"):
+        client.delete(f"/api/collections/{ids[name]}")
 
 
 def test_a_document_that_is_dropped_is_uploaded(signed_in):

@@ -19,6 +19,7 @@ extension ServerTests {
             "chats": ScriptedLayers.chat, "turns": ScriptedLayers.turn,
             "collections": ScriptedLayers.collection, "documents": ScriptedLayers.document,
             "jobs": ScriptedLayers.job, "admin": ScriptedLayers.providerKey,
+            "files": ScriptedLayers.document, "vector_stores": ScriptedLayers.collection,
         ]
 
         private static let bodies = [
@@ -31,6 +32,9 @@ extension ServerTests {
             "/api/admin/providers/{provider}/keys/{id}": #"{"key":"sk-of-the-provider"}"#,
             "/v1/chat/completions":
                 #"{"model":"tiny","messages":[{"role":"user","content":"Hi"}]}"#,
+            "/api/collections/{id}/shares": #"{"user":"mallory","access":"read"}"#,
+            "/v1/vector_stores/{id}/files": #"{"file_id":"\#(ScriptedLayers.document)"}"#,
+            "/v1/vector_stores/{id}/search": #"{"query":"t"}"#,
             "/v1/embeddings": #"{"input":"a"}"#,
             "/v1/messages":
                 #"{"model":"tiny","max_tokens":5,"messages":[{"role":"user","content":"Hi"}]}"#,
@@ -47,6 +51,10 @@ extension ServerTests {
                 let id = kind == "keys" ? keyID : ids[kind]
                 var target = route.path.replacing("{file*}", with: "nothing.js")
                 target = target.replacing("{id}", with: id?.description ?? "none")
+                for name in ["{document}", "{file}"] {
+                    target = target.replacing(name, with: "\(ScriptedLayers.document)")
+                }
+                target = target.replacing("{grantee}", with: "\(ScriptedLayers.chat)")
                 target = target.replacing("{traceID}", with: ScriptedLayers.trace)
                 target = target.replacing("{provider}", with: "far")
                 target = target.replacing("{token}", with: "token").replacing(

@@ -255,6 +255,40 @@ import Testing
         #expect(try await store.principal(key: String(made.key.dropLast())) == nil)
     }
 
+    @Test("Who joins a team is in it with the next request, and out of it again as soon")
+    func teams() async throws {
+        let ann = try await store.addUser(name: "Ann", role: .member, password: "password 1")
+        let key = try await store.createKey(name: "k", for: ann).key
+        let other = try IdentityStore(
+            folder: folder.path, environment: .manual(clock, seed: 2), cost: .weak)
+        let team = try await other.addTeam(name: "Crew")
+        let before = try await store.principal(key: key)?.teamIDs
+        try await other.setMember("ann", of: "crew", isMember: true)
+        let joined = try await store.principal(key: key)?.teamIDs
+        #expect(before == nil && joined == [team.id])
+        #expect(try await store.principal(named: "ann").teamIDs == [team.id])
+        #expect(try await store.teams().map(\.members) == [["Ann"]])
+        try await other.setMember("Ann", of: "Crew", isMember: false)
+        #expect(try await store.principal(key: key)?.teamIDs == nil)
+        try await other.setMember("Ann", of: "Crew", isMember: true)
+        try await other.removeTeam(name: "crew")
+        #expect(try await store.principal(key: key)?.teamIDs == nil)
+        #expect(await code { try await store.team(named: "Crew") } == .notFound)
+        _ = try await store.addTeam(name: "Crew")
+        #expect(await code { try await store.addTeam(name: " CREW ") } == .conflict)
+    }
+
+    @Test("A key that is limited to collections says so, and makes no key without the limit")
+    func limitedKey() async throws {
+        let owner = try await store.owner()
+        let ids = [owner.userID]
+        let key = try await store.createKey(name: "k", collectionIDs: ids, for: owner).key
+        let limited = try #require(try await store.principal(key: key))
+        #expect(limited.collectionIDs == ids)
+        #expect(try await store.keys(for: owner).map(\.collectionIDs) == [ids])
+        #expect(await code { try await store.createKey(name: "more", for: limited) } == .forbidden)
+    }
+
     @Test("A user has at most a hundred keys and fifty sessions")
     func limits() async throws {
         let eve = try await store.addUser(name: "eve", role: .member, password: "password 1")

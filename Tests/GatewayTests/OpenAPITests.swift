@@ -65,6 +65,19 @@ import Testing
             "POST /v1/embeddings",
             "GET /v1/models", "GET /v1/models/{name}", "POST /v1/messages",
             "POST /v1/messages/count_tokens",
+            "PATCH /api/collections/{id}", "GET /api/collections/{id}/shares",
+            "PUT /api/collections/{id}/shares", "DELETE /api/collections/{id}/shares/{grantee}",
+            "PUT /api/collections/{id}/documents/{document}",
+            "DELETE /api/collections/{id}/documents/{document}", "GET /api/teams",
+            "GET /api/documents/{id}/content", "PATCH /api/documents/{id}",
+            "POST /v1/files", "GET /v1/files", "GET /v1/files/{id}", "GET /v1/files/{id}/content",
+            "DELETE /v1/files/{id}", "POST /v1/vector_stores", "GET /v1/vector_stores",
+            "GET /v1/vector_stores/{id}", "POST /v1/vector_stores/{id}",
+            "DELETE /v1/vector_stores/{id}", "POST /v1/vector_stores/{id}/search",
+            "POST /v1/vector_stores/{id}/files", "GET /v1/vector_stores/{id}/files",
+            "GET /v1/vector_stores/{id}/files/{file}", "POST /v1/vector_stores/{id}/files/{file}",
+            "DELETE /v1/vector_stores/{id}/files/{file}",
+            "GET /v1/vector_stores/{id}/files/{file}/content",
             "GET /{file*}",
         ]
         let registered = try Self.makeTable().routes.map { "\($0.method.rawValue) \($0.path)" }
@@ -138,15 +151,36 @@ import Testing
             "KeySummary",
             KeySummary(
                 id: ScriptedLayers.job, name: "k", prefix: "hp_", createdAt: ScriptedLayers.time,
-                lastUsedAt: ScriptedLayers.time)
+                lastUsedAt: ScriptedLayers.time, collectionIDs: [ScriptedLayers.collection])
         ),
         ("OpenAIModel", OpenAIModel(ScriptedLayers.card)),
+        (
+            "Collection",
+            CollectionBody(collection: ScriptedLayers.collectionValue, ownerName: "Ann")
+        ),
+        ("Team", Team(id: ScriptedLayers.chat, name: "Crew", members: ["Ann"])),
+        (
+            "Share",
+            ShareBody(granteeID: ScriptedLayers.chat, access: .write, user: "Ann", team: nil)
+        ),
     ]
 
     @Test("What is sent fits its schema", arguments: samples.indices)
     func samplesFit(index: Int) throws {
         let (name, value) = Self.samples[index]
-        let json = try JSONValue(parsing: try JSON.encode(value))
+        try fits(try JSONValue(parsing: try JSON.encode(value)), name)
+    }
+
+    @Test("What OpenAI's clients are sent fits its schema")
+    func vectorStoresFit() throws {
+        let store = ScriptedLayers.collectionValue
+        let file = ScriptedLayers.documentSummary
+        try fits(OpenAIVectorStore.json(store, at: ScriptedLayers.time), "OpenAIVectorStore")
+        try fits(OpenAIVectorStore.file(file, in: store.id), "OpenAIVectorStoreFile")
+        try fits(OpenAIFile.json(file), "OpenAIFile")
+    }
+
+    private func fits(_ json: JSONValue, _ name: String) throws {
         #expect(SchemaCheck(Schema.components.mapValues(\.json)).mismatch(json, name) == nil)
     }
 }

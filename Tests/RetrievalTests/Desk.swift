@@ -1,5 +1,6 @@
 import Core
 import Egress
+import OrderedJSON
 import TestSupport
 
 @testable import Retrieval
@@ -62,11 +63,12 @@ struct Desk {
 
     func search(
         _ text: String, for principal: Principal = .alice, in collections: [Identifier] = [],
-        limit: Int = 10
+        where filter: JSONValue? = nil, limit: Int = 10
     ) async throws -> [SearchHit] {
-        try await library.search(
-            SearchRequest(
-                principal: principal, text: text, collectionIDs: collections, limit: limit))
+        var request = SearchRequest(
+            principal: principal, text: text, collectionIDs: collections, limit: limit)
+        request.filter = filter
+        return try await library.search(request)
     }
 
     func documents(for principal: Principal = .alice) async throws -> [DocumentSummary] {

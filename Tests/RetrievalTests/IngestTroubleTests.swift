@@ -138,7 +138,7 @@ import Testing
         let desk = try Desk()
         _ = try await desk.library.documents.keep(
             Upload(name: "a.txt", mediaType: "", bytes: [65], collectionID: nil),
-            mediaType: "text/plain", of: Principal.alice.userID)
+            mediaType: "text/plain", for: .alice)
         let fresh = try await desk.documents().map(\.state)
         desk.clock.advance(by: .seconds(120))
         let old = try await desk.documents().map(\.state)

@@ -180,7 +180,10 @@ import Testing
             { _ = try await library.text(of: mine.document, for: .mallory) },
             { try await library.remove(document: mine.document, for: .mallory) },
             { _ = try await library.documents(in: collection.id, for: .mallory) },
-            { try await library.removeCollection(collection.id, for: .mallory) },
+            {
+                try await library.removeCollection(
+                    collection.id, keepingDocuments: true, for: .mallory)
+            },
             { try await desk.add("x", for: .mallory, in: collection.id) },
             { _ = try await desk.search("habits", for: .mallory, in: [collection.id]) },
             {
@@ -236,7 +239,8 @@ import Testing
         }
         _ = try await desk.library.createCollection(named: "Work", for: .mallory)
         let (document, _) = try await desk.add("Boats.", in: work.id)
-        try await desk.library.removeCollection(work.id, for: .alice)
+        try await desk.library.removeCollection(
+            work.id, keepingDocuments: false, for: .alice)
 
         #expect(work.name == "Work" && twice?.code == .conflict && empty?.code == .invalid)
         #expect(try await desk.search("boats").isEmpty)

@@ -29,7 +29,8 @@ package struct SchemaCheck: Sendable {
             return "\(path): \(value) is not allowed"
         }
         switch (schema["type"]?.string ?? "choice", value) {
-        case ("string", .string), ("boolean", .bool), ("number", .number): return nil
+        case ("string", .string), ("boolean", .bool), ("number", .number), ("null", .null):
+            return nil
         // Several types: text or nothing.
         case ("choice", .string) where schema["type"]?.array != nil: return nil
         case ("choice", .null) where schema["type"]?.array != nil: return nil

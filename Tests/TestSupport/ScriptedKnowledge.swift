@@ -73,6 +73,10 @@ package final class ScriptedKnowledge: KnowledgeBase {
     {
         throw Failure(.notFound, "There is no such document.")
     }
+
+    package func hidden(_ documents: Set<Identifier>, from principal: Principal) async throws
+        -> Set<Identifier>
+    { [] }
 }
 
 extension Passage {

@@ -22,16 +22,29 @@ struct AskCommand: AsyncParsableCommand {
     @Option(name: .long, help: "Act as this user. Default: the owner.")
     var user: String?
 
+    @Option(
+        name: .long,
+        help: "Search in this collection only; may be repeated. A shared one is also OWNER/NAME.")
+    var collection: [String] = []
+
     @Flag(name: .long, help: "Ask the model alone, without searching documents.")
     var noDocuments = false
 
+    func validate() throws {
+        guard collection.isEmpty || !noDocuments else {
+            throw ValidationError("Choose --collection or --no-documents.")
+        }
+    }
+
     func run() async throws {
         try await ServerConnection.open(common, as: user) { server in
+            let chosen = try await server.collectionIDs(named: collection)
             let chat: ChatSummary = try await server.post("/api/chats", [String: String]())
             var ended: TurnOutcome?
             var answer = StreamedAnswer()
             let turn = TurnBody(
-                question: question, model: model, collectionIDs: noDocuments ? [] : nil)
+                question: question, model: model,
+                collectionIDs: noDocuments ? [] : chosen.isEmpty ? nil : chosen)
             try await server.events("/api/chats/\(chat.id)/turns", posting: turn) { event in
                 switch event.name {
                 case "text":

@@ -11,7 +11,7 @@ package struct HeptadCommand: AsyncParsableCommand {
         version: HeptadVersion.current,
         subcommands: [
             ServeCommand.self, AskCommand.self, SearchCommand.self, IngestCommand.self,
-            UserCommand.self,
+            UserCommand.self, TeamCommand.self,
             KeyCommand.self, ModelsCommand.self, BenchCommand.self, BenchSurpriseCommand.self,
             BenchEmbeddingsCommand.self, EvalCommand.self,
             ConfigCommand.self,

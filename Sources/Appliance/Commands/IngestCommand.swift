@@ -129,7 +129,7 @@ struct IngestCommand: AsyncParsableCommand {
         if id == nil {
             // Where uploads go when no collection is named.
             let all: Collections = try await server.get("/api/collections")
-            id = all.collections.first { $0.name == "Documents" }?.id
+            id = all.collections.first { $0.name == "Documents" && $0.access == .own }?.id
         }
         guard let id else { return [:] }
         let answer: Documents = try await server.get("/api/collections/\(id)/documents")
@@ -141,10 +141,7 @@ struct IngestCommand: AsyncParsableCommand {
 
     private func collectionID(_ server: ServerConnection) async throws -> Identifier? {
         guard let collection else { return nil }
-        let known: Collections = try await server.get("/api/collections")
-        if let found = known.collections.first(where: { $0.name == collection }) {
-            return found.id
-        }
+        if let found = try await server.collection(named: collection) { return found.id }
         let made: Collection = try await server.post("/api/collections", ["name": collection])
         return made.id
     }

@@ -30,9 +30,20 @@ struct KeyCommand: AsyncParsableCommand {
         @Argument(help: "What the key is for, in a few words.")
         var name: String
 
+        @Option(name: .long, help: "Limit the key to this collection; may be repeated.")
+        var collection: [String] = []
+
         func run() async throws {
             let (identity, principal) = try await whose.open()
-            let key = try await identity.createKey(name: name, for: principal)
+            var ids: [Identifier]?
+            if !collection.isEmpty {
+                let names = collection
+                ids = try await ServerConnection.open(whose.common, as: principal.name) { server in
+                    try await server.collectionIDs(named: names)
+                }
+            }
+            let key = try await identity.createKey(
+                name: name, collectionIDs: ids, for: principal)
             Terminal.say(key.key)
             Terminal.note("Keep it now: only a hash of it is stored.")
         }

@@ -22,8 +22,16 @@ struct SearchCommand: AsyncParsableCommand {
     @Argument(help: "What to look for.")
     var query: String
 
-    @Option(name: .long, help: "Look in this collection only.")
-    var collection: String?
+    @Option(
+        name: .long,
+        help: "Look in this collection only; may be repeated. A shared one is also OWNER/NAME.")
+    var collection: [String] = []
+
+    @Option(name: .long, help: "Only documents with this tag, or another one that is named.")
+    var tag: [String] = []
+
+    @Option(name: .long, help: "Only documents of this type, such as pdf or text/html.")
+    var type: [String] = []
 
     @Option(name: .long, help: "How many passages at most, to 50.")
     var limit = 8
@@ -41,6 +49,12 @@ struct SearchCommand: AsyncParsableCommand {
 
     @Flag(name: .long, help: "Print JSON for other programs.")
     var json = false
+
+    func validate() throws {
+        guard tag.isEmpty && type.isEmpty || !explain && expect == nil else {
+            throw ValidationError("--tag and --type do not go with --explain and --expect.")
+        }
+    }
 
     func run() async throws {
         try await ServerConnection.open(common, as: user) { server in
@@ -61,7 +75,9 @@ struct SearchCommand: AsyncParsableCommand {
         struct Found: Codable { let hits: [SearchHit] }
         let found: Found = try await server.post(
             "/api/search",
-            SearchQuery(text: query, collectionIDs: collections.map(\.id), limit: limit))
+            SearchQuery(
+                text: query, collectionIDs: collections.map(\.id), limit: limit, tags: tag,
+                types: type))
         if json { return Terminal.say(try JSONOutput.text(of: found)) }
         if found.hits.isEmpty { Terminal.note("Nothing fits.") }
         for (place, hit) in found.hits.enumerated() {
@@ -73,13 +89,10 @@ struct SearchCommand: AsyncParsableCommand {
         all: [Collection], chosen: [Collection]
     ) {
         struct Collections: Decodable { let collections: [Collection] }
-        guard collection != nil || expect != nil else { return ([], []) }
+        guard !collection.isEmpty || expect != nil else { return ([], []) }
+        let chosen = Set(try await server.collectionIDs(named: collection))
         let known: Collections = try await server.get("/api/collections")
-        guard let collection else { return (known.collections, []) }
-        guard let found = known.collections.first(where: { $0.name == collection }) else {
-            throw Failure(.notFound, "There is no collection “\(collection)”.")
-        }
-        return (known.collections, [found])
+        return (known.collections, known.collections.filter { chosen.contains($0.id) })
     }
 
     /// The document of that name, the newest of several.
@@ -101,6 +114,8 @@ private struct SearchQuery: Encodable {
     let text: String
     let collectionIDs: [Identifier]
     let limit: Int
+    let tags: [String]
+    let types: [String]
 }
 
 private struct ExplanationQuery: Encodable {

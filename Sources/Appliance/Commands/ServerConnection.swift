@@ -168,7 +168,7 @@ struct ServerConnection: Sendable {
         return text.addingPercentEncoding(withAllowedCharacters: allowed) ?? "document"
     }
 
-    private func call(_ method: String, _ path: String, type: String = "", body: [UInt8] = [])
+    func call(_ method: String, _ path: String, type: String = "", body: [UInt8] = [])
         async throws -> [UInt8]
     {
         let response = try await open(method, path, accept: "*/*", type: type, body: body)

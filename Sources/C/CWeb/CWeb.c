@@ -46,6 +46,9 @@ static const unsigned char icon_svg[] = {
 static const unsigned char index_html[] = {
 #embed "../../../web/index.html"
 };
+static const unsigned char page_collection_js[] = {
+#embed "../../../web/page-collection.js"
+};
 static const unsigned char admin_gateway_js[] = {
 #embed "../../../web/admin-gateway.js"
 };
@@ -130,6 +133,7 @@ static const CWebFile files[] = {
     FILE_AT("/format.js", format_js),
     FILE_AT("/icon.svg", icon_svg),
     FILE_AT("/index.html", index_html),
+    FILE_AT("/page-collection.js", page_collection_js),
     FILE_AT("/admin-gateway.js", admin_gateway_js),
     FILE_AT("/admin-keydialog.js", admin_keydialog_js),
     FILE_AT("/keys.js", keys_js),

@@ -27,17 +27,50 @@ package protocol KnowledgeBase: Sendable {
     /// The document's extracted text and what it is called, for showing a passage in its place.
     func text(of document: Identifier, for principal: Principal) async throws
         -> (DocumentSummary, String)
+
+    /// Those of the documents that are there and that the principal may not read, not any more.
+    func hidden(_ documents: Set<Identifier>, from principal: Principal) async throws
+        -> Set<Identifier>
 }
 
-/// What a principal has in the knowledge base.
+/// The collections that a principal owns or that were shared. What may be read but not changed
+/// answers `forbidden` to a change, the rest `notFound`.
 package protocol Catalogue: Sendable {
     /// Newest first.
     func collections(for principal: Principal) async throws -> [Collection]
     /// Throws `conflict` when the principal already has a collection of that name.
     func createCollection(named name: String, for principal: Principal) async throws -> Collection
-    /// Takes the collection and all its documents away.
-    func removeCollection(_ id: Identifier, for principal: Principal) async throws
+    /// The owner's to do.
+    func changeCollection(_ id: Identifier, _ change: CollectionChange, for principal: Principal)
+        async throws -> Collection
+    /// Takes the collection away, with its documents or with these back in the owner's default
+    /// collection. The owner's to do.
+    func removeCollection(
+        _ id: Identifier, keepingDocuments: Bool, for principal: Principal) async throws
+
+    /// Whom a collection is shared with. The owner's to see and to change.
+    func shares(of collection: Identifier, for principal: Principal) async throws -> [Share]
+    /// Nil takes the share away, at once.
+    func share(
+        _ collection: Identifier, with grantee: Identifier, _ access: CollectionAccess?,
+        for principal: Principal) async throws
+}
+
+/// Documents as files, apart from what is searched in them.
+package protocol Archive: Sendable {
+    /// Those in a collection, its own and the attached ones; nil for all of the principal's own.
     /// Newest first.
-    func documents(in collection: Identifier, for principal: Principal) async throws
+    func documents(in collection: Identifier?, for principal: Principal) async throws
         -> [DocumentSummary]
+    func document(_ id: Identifier, for principal: Principal) async throws -> DocumentSummary
+    /// The document with the bytes that were uploaded.
+    func content(of document: Identifier, for principal: Principal) async throws
+        -> (DocumentSummary, [UInt8])
+    func changeDocument(_ id: Identifier, _ change: DocumentChange, for principal: Principal)
+        async throws -> DocumentSummary
+    /// Puts one of the principal's documents into another collection as well, or takes it out.
+    func attach(
+        _ document: Identifier, to collection: Identifier, _ isAttached: Bool,
+        for principal: Principal
+    ) async throws -> DocumentSummary
 }

@@ -1,20 +1,6 @@
-/// A set of documents with one owner.
-package struct Collection: Hashable, Codable, Sendable {
-    package let id: Identifier
-    package let name: String
-    package let documentCount: Int
-    package let passageCount: Int
-    package let createdAt: Timestamp
+package import OrderedJSON
 
-    package init(
-        id: Identifier, name: String, documentCount: Int, passageCount: Int, createdAt: Timestamp
-    ) {
-        (self.id, self.name, self.createdAt) = (id, name, createdAt)
-        (self.documentCount, self.passageCount) = (documentCount, passageCount)
-    }
-}
-
-/// A document as its owner sees it in a list.
+/// A document as it is seen in a list.
 package struct DocumentSummary: Hashable, Codable, Sendable {
     package enum State: String, Codable, Sendable { case pending, ready, failed }
 
@@ -32,6 +18,12 @@ package struct DocumentSummary: Hashable, Codable, Sendable {
     package let source: String?, contentHash: String?
     /// Another document of the owner's that says nearly the same.
     package let similarTo: Identifier?
+    /// What it can be filtered by.
+    package var tags: [String] = []
+    package var attributes: [String: AttributeValue] = [:]
+    /// What the file was uploaded for through the OpenAI API; nil for what came another way.
+    package var purpose: String?
+    package var expiresAt: Timestamp?
 
     package init(
         id: Identifier, collectionID: Identifier, name: String, mediaType: String, byteCount: Int,
@@ -57,6 +49,9 @@ package struct Upload: Codable, Sendable {
     package let collectionID: Identifier?
     /// The path or the address it comes from; a later one from there replaces it.
     package let source: String?
+    /// Set for a file of the OpenAI API, which stays beside others of its name.
+    package var purpose: String?
+    package var expiresAt: Timestamp?
 
     package init(
         name: String, mediaType: String, bytes: [UInt8], collectionID: Identifier?,
@@ -103,9 +98,13 @@ package struct Passage: Hashable, Codable, Sendable {
 package struct SearchRequest: Codable, Sendable {
     package let principal: Principal
     package let text: String
-    /// Empty means all of the principal's collections.
+    /// Empty means all that the principal may read.
     package let collectionIDs: [Identifier]
     package let limit: Int
+    /// What documents have to be like, as OpenAI writes it: `{"type": "eq", "key": …, "value": …}`,
+    /// and `and` and `or` of such. The keys `$tag`, `$type`, `$name` and `$date` are of the document
+    /// itself, all others are its attributes.
+    package var filter: JSONValue?
     /// A document that should be found: an explanation says what became of it.
     package let documentID: Identifier?
 

@@ -10,6 +10,10 @@ package struct Principal: Hashable, Codable, Sendable {
     package let name: String
     /// The API key that the user came with; nil for a session or the command line.
     package let keyID: Identifier?
+    /// The teams that the user is in.
+    package var teamIDs: [Identifier]?
+    /// The collections that the key is limited to; nil for all.
+    package var collectionIDs: [Identifier]?
 
     package init(userID: Identifier, role: Role, name: String, keyID: Identifier? = nil) {
         (self.userID, self.role, self.name, self.keyID) = (userID, role, name, keyID)

@@ -22,7 +22,7 @@ package struct ChatEntry: Hashable, Codable, Sendable {
     package let turnID: Identifier?
     package let turnState: TurnState?
     /// Nil for a question, and until the answer is complete.
-    package let outcome: TurnOutcome?
+    package var outcome: TurnOutcome?
 
     package init(
         id: Identifier, role: ChatMessage.Role, text: String, createdAt: Timestamp,
@@ -96,7 +96,7 @@ package enum TurnEventKind: Hashable, Codable, Sendable {
 package struct TurnOutcome: Hashable, Codable, Sendable {
     package let state: TurnState
     package let text: String
-    package let citations: [Citation]
+    package var citations: [Citation]
     /// What bears out each sentence that says something, in the order of the text; nil where nobody
     /// looked: in a turn that was stopped, and in those of older versions.
     package let verdicts: [SentenceVerdict]?
@@ -138,7 +138,7 @@ package struct Citation: Hashable, Codable, Sendable {
     }
 
     package let number: Int
-    package let passage: Passage
+    package var passage: Passage
     package let origin: Origin
 
     package init(number: Int, passage: Passage, origin: Origin) {

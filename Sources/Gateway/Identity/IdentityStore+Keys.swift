@@ -12,6 +12,8 @@ package struct KeySummary: Hashable, Codable, Sendable {
     package let createdAt: Timestamp
     /// To the minute; nil when it was never used.
     package let lastUsedAt: Timestamp?
+    /// The collections that it is limited to; nil for all.
+    package let collectionIDs: [Identifier]?
 }
 
 /// An API key at the moment it is made, the only one at which it can be read.
@@ -28,7 +30,14 @@ extension IdentityStore {
     static let keysMax = 100
 
     /// Throws `invalid` for a name that cannot be, `conflict` when the user has too many keys.
-    package func createKey(name: String, for principal: Principal) async throws -> NewKey {
+    ///
+    /// - Parameter collectionIDs: what the key is limited to; nil for no limit.
+    package func createKey(
+        name: String, collectionIDs: [Identifier]? = nil, for principal: Principal
+    ) async throws -> NewKey {
+        guard principal.collectionIDs == nil else {
+            throw Failure(.forbidden, "A key that is limited to collections cannot make keys.")
+        }
         let name = name.trimmingCharacters(in: .whitespacesAndNewlines)
         guard !name.isEmpty, name.count <= Self.nameCharactersMax, name.utf8.count <= 256 else {
             throw Failure(
@@ -50,11 +59,12 @@ extension IdentityStore {
             }
             try database.execute(
                 sql: """
-                    INSERT INTO keys (id, userID, name, prefix, hash, createdAt)
-                    VALUES (?, ?, ?, ?, ?, ?)
+                    INSERT INTO keys (id, userID, name, prefix, hash, createdAt, collections)
+                    VALUES (?, ?, ?, ?, ?, ?, ?)
                     """,
                 arguments: [
                     created.id, principal.userID, name, created.prefix, Data(hash), now,
+                    try collectionIDs.map { try JSON.text($0) },
                 ])
         }
         return created
@@ -66,15 +76,23 @@ extension IdentityStore {
             try Row.fetchAll(
                 database,
                 sql: """
-                    SELECT id, name, prefix, createdAt, lastUsedAt FROM keys
+                    SELECT id, name, prefix, createdAt, lastUsedAt, collections FROM keys
                     WHERE userID = ? ORDER BY id DESC
                     """,
                 arguments: [principal.userID]
             ).map {
                 KeySummary(
                     id: $0["id"], name: $0["name"], prefix: $0["prefix"],
-                    createdAt: $0["createdAt"], lastUsedAt: $0["lastUsedAt"])
+                    createdAt: $0["createdAt"], lastUsedAt: $0["lastUsedAt"],
+                    collectionIDs: Self.collectionIDs($0))
             }
+        }
+    }
+
+    /// A limit that cannot be read leaves the key nothing.
+    private static func collectionIDs(_ row: Row) -> [Identifier]? {
+        (row["collections"] as String?).map { text in
+            (try? JSONDecoder().decode([Identifier].self, from: Data(text.utf8))) ?? []
         }
     }
 
@@ -103,12 +121,15 @@ extension IdentityStore {
             try Row.fetchOne(
                 database,
                 sql: """
-                    SELECT users.id, users.name, users.role, keys.id AS keyID, keys.lastUsedAt
+                    SELECT \(Self.columns), keys.id AS keyID, keys.lastUsedAt,
+                        keys.collections
                     FROM keys JOIN users ON users.id = keys.userID WHERE keys.hash = ?
                     """,
                 arguments: [Data(hash)]
             ).map { row -> (Principal?, Timestamp?) in
-                (Self.principal(row, keyID: row["keyID"]), row["lastUsedAt"])
+                var principal = Self.principal(row, keyID: row["keyID"])
+                principal?.collectionIDs = Self.collectionIDs(row)
+                return (principal, row["lastUsedAt"])
             }
         }
         guard case (let principal?, let lastUsedAt)? = found else { return nil }

@@ -56,7 +56,7 @@ extension IdentityStore {
             try Row.fetchOne(
                 database,
                 sql: """
-                    SELECT users.id, users.name, users.role, sessions.createdAt, sessions.seenAt
+                    SELECT \(Self.columns), sessions.createdAt, sessions.seenAt
                     FROM sessions JOIN users ON users.id = sessions.userID
                     WHERE sessions.hash = ?
                     """,

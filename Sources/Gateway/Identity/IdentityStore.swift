@@ -58,8 +58,10 @@ package final class IdentityStore: Sendable {
         let version = memory.version
         if let known = memory.entry(of: [], at: version) { return known.principal }
         let owner = try await store.pool.read { database in
-            try Row.fetchOne(database, sql: "SELECT id, name, role FROM users WHERE role = 'owner'")
-                .flatMap { Self.principal($0) }
+            try Row.fetchOne(
+                database, sql: "SELECT \(Self.columns) FROM users WHERE role = 'owner'"
+            )
+            .flatMap { Self.principal($0) }
         }
         if let owner {
             memory.remember(.init(principal: owner, lastUsedAt: nil), of: [], at: version)
@@ -75,7 +77,7 @@ package final class IdentityStore: Sendable {
         let folded = Self.folded(name)
         let user = try await store.pool.read { database in
             try Row.fetchOne(
-                database, sql: "SELECT id, name, role FROM users WHERE folded = ?",
+                database, sql: "SELECT \(Self.columns) FROM users WHERE folded = ?",
                 arguments: [folded]
             ).flatMap { Self.principal($0) }
         }
@@ -89,7 +91,7 @@ package final class IdentityStore: Sendable {
     /// Everyone, by time of creation: the owner first.
     package func users() async throws -> [Principal] {
         try await store.pool.read { database in
-            try Row.fetchAll(database, sql: "SELECT id, name, role FROM users ORDER BY id")
+            try Row.fetchAll(database, sql: "SELECT \(Self.columns) FROM users ORDER BY id")
                 .compactMap { Self.principal($0) }
         }
     }
@@ -158,7 +160,7 @@ package final class IdentityStore: Sendable {
         let folded = Self.folded(name)
         let (user, stored) = try await store.pool.read { database in
             let row = try Row.fetchOne(
-                database, sql: "SELECT id, name, role, password FROM users WHERE folded = ?",
+                database, sql: "SELECT \(Self.columns), password FROM users WHERE folded = ?",
                 arguments: [folded])
             return (row.flatMap { Self.principal($0) }, row.flatMap { $0["password"] as String? })
         }
@@ -224,9 +226,19 @@ package final class IdentityStore: Sendable {
         }
     }
 
+    /// What a principal is made of, of the row of `users`.
+    static let columns = """
+        users.id, users.name, users.role,
+            (SELECT group_concat(teamID) FROM members WHERE members.userID = users.id) AS teams
+        """
+
     static func principal(_ row: Row, keyID: Identifier? = nil) -> Principal? {
         guard let role = Principal.Role(rawValue: row["role"]) else { return nil }
-        return Principal(userID: row["id"], role: role, name: row["name"], keyID: keyID)
+        var principal = Principal(userID: row["id"], role: role, name: row["name"], keyID: keyID)
+        principal.teamIDs = (row["teams"] as String?)?.split(separator: ",").compactMap {
+            Identifier(String($0))
+        }
+        return principal
     }
 
     static func folded(_ name: String) -> String {

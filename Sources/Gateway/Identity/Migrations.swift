@@ -46,6 +46,27 @@ enum Migrations {
                     CREATE INDEX keysByUser ON keys (userID, id);
                     """)
         }
+        migrator.registerMigration("teams, and keys for some collections") { database in
+            try database.execute(
+                sql: """
+                    CREATE TABLE teams (
+                        id TEXT PRIMARY KEY,
+                        name TEXT NOT NULL,
+                        folded TEXT NOT NULL UNIQUE,
+                        createdAt INTEGER NOT NULL
+                    ) STRICT, WITHOUT ROWID;
+
+                    CREATE TABLE members (
+                        userID TEXT NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+                        teamID TEXT NOT NULL REFERENCES teams (id) ON DELETE CASCADE,
+                        PRIMARY KEY (userID, teamID)
+                    ) STRICT, WITHOUT ROWID;
+                    CREATE INDEX membersByTeam ON members (teamID);
+
+                    -- The identifiers of collections as JSON; null for a key without limits.
+                    ALTER TABLE keys ADD COLUMN collections TEXT;
+                    """)
+        }
         return migrator
     }
 }

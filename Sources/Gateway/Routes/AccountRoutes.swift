@@ -5,6 +5,7 @@ import Hummingbird
 /// A user's keys, traces and spending.
 struct AccountRoutes: Sendable {
     let identity: IdentityStore
+    let catalogue: any Catalogue
     let traces: any TraceReader
     let ledger: any Ledger
 
@@ -24,8 +25,10 @@ struct AccountRoutes: Sendable {
                 .get, "/api/keys", "Your API keys, newest first.",
                 answers: [.ok(.record(["keys": .list("KeySummary")]))], handler: keys),
             Route(
-                .post, "/api/keys", "Make an API key. It is shown this once.",
-                body: .json(.record(["name": .string])),
+                .post, "/api/keys",
+                "Make an API key, for all that you may do or for some collections. It is shown"
+                    + " this once.",
+                body: .json(.record(["name": .string, "collectionIDs?": .array(.identifier)])),
                 answers: [.created(.reference("NewKey"))], handler: createKey),
             Route(
                 .delete, "/api/keys/{id}", "End a key at once.", answers: [.noContent],
@@ -59,7 +62,16 @@ struct AccountRoutes: Sendable {
 
     @Sendable private func createKey(_ call: Call) async throws -> Response {
         let body = try await call.json(NewKeyBody.self)
-        let key = try await identity.createKey(name: body.name, for: call.principal)
+        let principal = try call.principal
+        if let ids = body.collectionIDs {
+            let known = Set(try await catalogue.collections(for: principal).map(\.id))
+            guard (1...ChatRoutes.collectionsMax).contains(ids.count), known.isSuperset(of: ids)
+            else {
+                throw Failure(.notFound, "`collectionIDs` names what is no collection of yours.")
+            }
+        }
+        let key = try await identity.createKey(
+            name: body.name, collectionIDs: body.collectionIDs, for: principal)
         return try .json(key, status: .created)
     }
 
@@ -71,4 +83,5 @@ struct AccountRoutes: Sendable {
 
 private struct NewKeyBody: Decodable {
     let name: String
+    let collectionIDs: [Identifier]?
 }

@@ -7,6 +7,7 @@ struct ChatRoutes: Sendable {
     let conversations: any Conversations
     let assistant: any Assistant
     let model: any ChatModel
+    let knowledge: any KnowledgeBase
     let streams: StreamSlots
 
     static let titleCharactersMax = 200
@@ -92,9 +93,23 @@ struct ChatRoutes: Sendable {
     }
 
     @Sendable private func entries(_ call: Call) async throws -> Response {
-        let (chat, entries) = try await conversations.entries(
-            in: call.id(), for: call.principal)
+        let principal = try call.principal
+        let (chat, kept) = try await conversations.entries(in: call.id(), for: principal)
+        let hidden = try await hidden(
+            kept.flatMap { $0.outcome?.citations ?? [] }.map(\.passage), from: principal)
+        let entries = kept.map { entry in
+            var entry = entry
+            entry.outcome?.hide(hidden)
+            return entry
+        }
         return try .json(ChatBody(chat: chat, entries: entries))
+    }
+
+    /// Passages of documents that were shared, and are not any more.
+    private func hidden(
+        _ passages: [Passage], from principal: Principal
+    ) async throws -> Set<Identifier> {
+        try await knowledge.hidden(Set(passages.map(\.documentID)), from: principal)
     }
 
     @Sendable private func remove(_ call: Call) async throws -> Response {
@@ -156,7 +171,9 @@ struct ChatRoutes: Sendable {
         await sink.reportingFailures {
             try await assistant.follow(turn: turn, after: number, for: principal) { event in
                 switch event.kind {
-                case .passages(let passages):
+                case .passages(let found):
+                    let hidden = try await hidden(found, from: principal)
+                    let passages = found.map { $0.hidden(among: hidden) }
                     try await sink.send(
                         id: event.number, event: "passages", data: ["passages": passages])
                 case .text(let text):
@@ -164,11 +181,32 @@ struct ChatRoutes: Sendable {
                 case .notice(let notice):
                     try await sink.send(
                         id: event.number, event: "notice", data: ["notice": notice])
-                case .ended(let outcome):
+                case .ended(var outcome):
+                    outcome.hide(
+                        try await hidden(outcome.citations.map(\.passage), from: principal))
                     try await sink.send(id: event.number, event: "ended", data: outcome)
                 }
             }
         }
+    }
+}
+
+extension TurnOutcome {
+    fileprivate mutating func hide(_ hidden: Set<Identifier>) {
+        guard !hidden.isEmpty else { return }
+        for place in citations.indices {
+            citations[place].passage = citations[place].passage.hidden(among: hidden)
+        }
+    }
+}
+
+extension Passage {
+    /// Without its words where its document is among those that are hidden.
+    fileprivate func hidden(among documents: Set<Identifier>) -> Passage {
+        guard documents.contains(documentID) else { return self }
+        return Passage(
+            id: id, documentID: documentID, documentName: "A document that is not shared any more",
+            headings: [], text: "", start: 0, end: 0)
     }
 }
 

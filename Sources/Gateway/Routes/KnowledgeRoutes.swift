@@ -1,35 +1,20 @@
 import Core
 import HTTPTypes
 import Hummingbird
+import OrderedJSON
 
-/// Collections, documents and search.
+/// Documents and search.
 struct KnowledgeRoutes: Sendable {
     let knowledge: any KnowledgeBase
-    let catalogue: any Catalogue
+    let archive: any Archive
     let uploads: UploadReader
 
     static let hitsDefault = 8
     static let hitsMax = 50
-    static let nameCharactersMax = 200
     static let addressBytesMax = 2000
 
     var routes: [Route] {
         [
-            Route(
-                .get, "/api/collections", "Your collections, newest first.",
-                answers: [.ok(.record(["collections": .list("Collection")]))],
-                handler: collections),
-            Route(
-                .post, "/api/collections", "Make a collection.",
-                body: .json(.record(["name": .string])),
-                answers: [.created(.reference("Collection"))], handler: createCollection),
-            Route(
-                .delete, "/api/collections/{id}", "Take a collection and its documents away.",
-                answers: [.noContent], handler: removeCollection),
-            Route(
-                .get, "/api/collections/{id}/documents", "Its documents, newest first.",
-                answers: [.ok(.record(["documents": .list("DocumentSummary")]))],
-                handler: documents),
             Route(
                 .post, "/api/documents",
                 "Upload documents: as `multipart/form-data` with `file` parts after an optional "
@@ -62,6 +47,17 @@ struct KnowledgeRoutes: Sendable {
                         ]))
                 ], handler: document),
             Route(
+                .get, "/api/documents/{id}/content", "A document's file, as it was uploaded.",
+                answers: [.text("application/octet-stream", "The bytes.")], handler: content),
+            Route(
+                .patch, "/api/documents/{id}",
+                "Move a document to another collection, or say what it can be filtered by.",
+                body: .json(
+                    .record([
+                        "collectionID?": .identifier, "tags?": .array(.string),
+                        "attributes?": .map(.attribute),
+                    ])), answers: [.ok(.reference("DocumentSummary"))], handler: change),
+            Route(
                 .delete, "/api/documents/{id}", "Take a document away.", answers: [.noContent],
                 handler: removeDocument),
             Route(
@@ -71,32 +67,6 @@ struct KnowledgeRoutes: Sendable {
                 body: .json(.reference("SearchQuery")),
                 answers: [.ok(.reference("SearchAnswer"))], handler: search),
         ]
-    }
-
-    @Sendable private func collections(_ call: Call) async throws -> Response {
-        try .json(["collections": try await catalogue.collections(for: call.principal)])
-    }
-
-    @Sendable private func createCollection(_ call: Call) async throws -> Response {
-        let body = try await call.json(NewCollectionBody.self)
-        let isBlank = body.name.allSatisfy(\.isWhitespace)
-        guard !isBlank, body.name.count <= Self.nameCharactersMax else {
-            throw Failure(
-                .invalid, "A collection's name has 1 to \(Self.nameCharactersMax) characters.")
-        }
-        let collection = try await catalogue.createCollection(
-            named: body.name, for: call.principal)
-        return try .json(collection, status: .created)
-    }
-
-    @Sendable private func removeCollection(_ call: Call) async throws -> Response {
-        try await catalogue.removeCollection(call.id(), for: call.principal)
-        return .noContent
-    }
-
-    @Sendable private func documents(_ call: Call) async throws -> Response {
-        let documents = try await catalogue.documents(in: call.id(), for: call.principal)
-        return try .json(["documents": documents])
     }
 
     @Sendable private func ingest(_ call: Call) async throws -> Response {
@@ -138,6 +108,17 @@ struct KnowledgeRoutes: Sendable {
         return try .json(DocumentBody(document: document, text: text))
     }
 
+    @Sendable private func content(_ call: Call) async throws -> Response {
+        let (document, bytes) = try await archive.content(of: call.id(), for: call.principal)
+        return .download(bytes, name: document.name)
+    }
+
+    @Sendable private func change(_ call: Call) async throws -> Response {
+        let change = try await call.json(DocumentChange.self)
+        return try .json(
+            try await archive.changeDocument(call.id(), change, for: call.principal))
+    }
+
     @Sendable private func removeDocument(_ call: Call) async throws -> Response {
         try await knowledge.remove(document: call.id(), for: call.principal)
         return .noContent
@@ -145,42 +126,70 @@ struct KnowledgeRoutes: Sendable {
 
     @Sendable private func search(_ call: Call) async throws -> Response {
         let principal = try call.principal
-        let body = try await call.json(SearchBody.self)
-        guard body.text.contains(where: { !$0.isWhitespace }) else {
+        let body = try JSONFields(JSON.value(of: try await call.body()))
+        let text = try body.required("text", try body.string("text"))
+        guard text.contains(where: { !$0.isWhitespace }) else {
             throw Refusal.invalid("`text` is empty.")
         }
-        let limit = body.limit ?? Self.hitsDefault
+        let limit = try body.int("limit") ?? Self.hitsDefault
         guard (1...Self.hitsMax).contains(limit) else {
             throw Refusal.invalid("`limit` has to be 1 to \(Self.hitsMax).")
         }
-        let ids = body.collectionIDs ?? []
+        let ids = try (body.strings("collectionIDs") ?? []).map { text in
+            guard let id = Identifier(text) else {
+                throw Refusal.invalid("`collectionIDs` holds what is no identifier.")
+            }
+            return id
+        }
         guard ids.count <= ChatRoutes.collectionsMax else {
             throw Refusal.invalid(
                 "`collectionIDs` has more than \(ChatRoutes.collectionsMax) entries.")
         }
-        let request = SearchRequest(
-            principal: principal, text: body.text, collectionIDs: ids, limit: limit)
-        guard body.explain == true else {
+        var request = SearchRequest(
+            principal: principal, text: text, collectionIDs: ids, limit: limit)
+        request.filter = try SearchFilter.filter(body)
+        guard try body.bool("explain") == true else {
             return try .json(["hits": try await knowledge.search(request)])
         }
         return try .json(try await knowledge.explain(request))
     }
 }
 
-private struct NewCollectionBody: Decodable {
-    let name: String
+/// The filters of a native search, as one filter.
+enum SearchFilter {
+    private static let namesMax = 50
+
+    static func filter(_ body: JSONFields) throws -> JSONValue? {
+        var parts: [JSONValue] = []
+        if let tags = try names("tags", body) {
+            parts.append(["type": "in", "key": "$tag", "value": tags])
+        }
+        if let types = try names("types", body) {
+            parts.append(["type": "in", "key": "$type", "value": types])
+        }
+        if let from = try body.string("from") {
+            parts.append(["type": "gte", "key": "$date", "value": .string(from)])
+        }
+        if let until = try body.string("until") {
+            parts.append(["type": "lt", "key": "$date", "value": .string(until)])
+        }
+        if let filter = try body.object("filter") { parts.append(filter) }
+        return parts.isEmpty ? nil : ["type": "and", "filters": .array(parts)]
+    }
+
+    /// Any of these; none named is no filter.
+    private static func names(_ key: String, _ body: JSONFields) throws -> JSONValue? {
+        guard let names = try body.strings(key), !names.isEmpty else { return nil }
+        guard names.count <= namesMax else {
+            throw body.refusal(key, "has more than \(namesMax) entries.")
+        }
+        return .array(names.map { .string($0) })
+    }
 }
 
 private struct FetchBody: Decodable {
     let url: String
     let collectionID: Identifier?
-}
-
-private struct SearchBody: Decodable {
-    let text: String
-    let collectionIDs: [Identifier]?
-    let limit: Int?
-    let explain: Bool?
 }
 
 private struct DocumentBody: Encodable {

@@ -6,6 +6,7 @@ extension Schema {
         .merging(knowledge) { $1 }.merging(telemetry) { $1 }.merging(openAI) { $1 }
         .merging(anthropic) { $1 }
         .merging(responses) { $1 }
+        .merging(vectorStores) { $1 }
         .merging(admin) { $1 }
         .merging(explanation) { $1 }
 
@@ -27,7 +28,7 @@ extension Schema {
         ]),
         "KeySummary": .record([
             "id": .identifier, "name": .string, "prefix": .string, "createdAt": .timestamp,
-            "lastUsedAt?": .timestamp,
+            "lastUsedAt?": .timestamp, "collectionIDs?": .array(.identifier),
         ]),
         "NewKey": .record([
             "id": .identifier, "name": .string, "prefix": .string, "key": .string,
@@ -107,14 +108,33 @@ extension Schema {
     private static let knowledge: [String: Schema] = [
         "Collection": .record([
             "id": .identifier, "name": .string, "documentCount": .integer,
-            "passageCount": .integer, "createdAt": .timestamp,
+            "passageCount": .integer, "createdAt": .timestamp, "ownerID": .identifier,
+            "ownerName?": .string, "access": .choice(["read", "write", "own"]),
+            "byteCount": .integer, "pendingCount": .integer, "failedCount": .integer,
+            "activeAt": .timestamp, "settings": .reference("CollectionSettings"),
+            "documentsMax": .integer, "bytesMax": .integer, "metadata": .map(.string),
+            "expiresAfterDays?": .integer,
         ]),
+        "CollectionSettings": .record([
+            "passagesMax?": .integer, "vectorShare?": .number, "similarityMin?": .number,
+            "passageTokensMax?": .integer, "documentsMax?": .integer, "bytesMax?": .integer,
+        ]),
+        "CollectionChange": .record([
+            "name?": .string, "settings?": .reference("CollectionSettings"),
+            "metadata?": .map(.string), "expiresAfterDays?": .integer,
+        ]),
+        "Share": .record([
+            "granteeID": .identifier, "access": .choice(["read", "write"]), "user?": .string,
+            "team?": .string,
+        ]),
+        "Team": .record(["id": .identifier, "name": .string, "members": .array(.string)]),
         "DocumentSummary": .record([
             "id": .identifier, "collectionID": .identifier, "name": .string,
             "mediaType": .string, "byteCount": .integer, "passageCount": .integer,
             "state": .choice(["pending", "ready", "failed"]), "failure?": .string,
             "createdAt": .timestamp, "source?": .string, "contentHash?": .string,
-            "similarTo?": .identifier,
+            "similarTo?": .identifier, "tags": .array(.string),
+            "attributes": .map(.attribute), "purpose?": .string, "expiresAt?": .timestamp,
         ]),
         "AcceptedUpload": .record([
             "documentID": .identifier, "jobID": .identifier, "name": .string,
@@ -125,7 +145,8 @@ extension Schema {
         ]),
         "SearchQuery": .record([
             "text": .string, "collectionIDs?": .array(.identifier), "limit?": .integer,
-            "explain?": .boolean,
+            "explain?": .boolean, "tags?": .array(.string), "types?": .array(.string),
+            "from?": .timestamp, "until?": .timestamp, "filter?": anyObject,
         ]),
         "SearchHit": .record([
             "passage": .reference("Passage"), "score": .number, "keywordRank?": .integer,

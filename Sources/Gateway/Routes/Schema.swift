@@ -16,6 +16,7 @@ struct Schema: Sendable {
     static let picodollars = Schema([
         "type": "integer", "format": "int64", "description": "Picodollars: 1e-12 USD.",
     ])
+    static let attribute = oneOf([.string, .number, .boolean])
     static let traceID = Schema(["type": "string", "pattern": "^[0-9a-f]{32}$"])
 
     static func choice(_ values: [String]) -> Schema {

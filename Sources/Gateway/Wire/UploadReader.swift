@@ -18,20 +18,40 @@ struct UploadReader: Sendable {
 
     /// Throws `invalid` for a form that is malformed or has no file, `tooLarge` past the limit.
     func read(_ call: Call) async throws -> [Upload] {
-        let place: StreamSlots.Slot
+        let place = try place()
+        defer { place.release() }
+        let contentType = call.request.headers[.contentType] ?? ""
+        if Self.isForm(contentType) { return try await readForm(call, contentType).uploads }
+        return [try await readRaw(call, contentType)]
+    }
+
+    /// The one file of a form, and the form's other fields.
+    func readFile(_ call: Call) async throws -> (Upload, [String: String]) {
+        let place = try place()
+        defer { place.release() }
+        let contentType = call.request.headers[.contentType] ?? ""
+        guard Self.isForm(contentType) else {
+            throw Failure(.unsupported, "The body has to be multipart/form-data with a `file`.")
+        }
+        let (uploads, fields) = try await readForm(call, contentType)
+        guard uploads.count == 1 else {
+            throw JSONFields.refusal("file", "has to be one file; send others by themselves.")
+        }
+        return (uploads[0], fields)
+    }
+
+    private static func isForm(_ contentType: String) -> Bool {
+        contentType.lowercased().hasPrefix("multipart/form-data")
+    }
+
+    private func place() throws -> StreamSlots.Slot {
         do {
-            place = try places.take(for: everyone)
+            return try places.take(for: everyone)
         } catch {
             throw Failure(
                 .unavailable, "Too many uploads are running; try again in a moment.",
                 retryAfter: .seconds(3))
         }
-        defer { place.release() }
-        let contentType = call.request.headers[.contentType] ?? ""
-        if contentType.lowercased().hasPrefix("multipart/form-data") {
-            return try await readForm(call, contentType)
-        }
-        return [try await readRaw(call, contentType)]
     }
 
     private func readRaw(_ call: Call, _ contentType: String) async throws -> Upload {
@@ -51,7 +71,9 @@ struct UploadReader: Sendable {
             source: try Self.source(query["source"]))
     }
 
-    private func readForm(_ call: Call, _ contentType: String) async throws -> [Upload] {
+    private func readForm(
+        _ call: Call, _ contentType: String
+    ) async throws -> (uploads: [Upload], fields: [String: String]) {
         let form = UploadForm(
             parser: try Multipart(contentType: contentType), limits: call.limits,
             collection: try Self.collection(try call.query["collectionID"]))
@@ -104,6 +126,7 @@ private struct UploadForm: Sendable {
     private var part: Multipart.Part?
     private var bytes: [UInt8] = []
     private var uploads: [Upload] = []
+    private var fields: [String: String] = [:]
 
     init(parser: Multipart, limits: BodyLimits, collection: Identifier?) {
         self.parser = parser
@@ -117,12 +140,12 @@ private struct UploadForm: Sendable {
         for event in events { try take(event) }
     }
 
-    func finish() throws -> [Upload] {
+    func finish() throws -> (uploads: [Upload], fields: [String: String]) {
         try parser.finish()
         guard !uploads.isEmpty else {
             throw Refusal.invalid("The form has no file: add a part called `file`.")
         }
-        return uploads
+        return (uploads, fields)
     }
 
     private mutating func take(_ event: Multipart.Event) throws {
@@ -146,9 +169,10 @@ private struct UploadForm: Sendable {
                     Upload(
                         name: try UploadReader.fileName(name), mediaType: part.mediaType,
                         bytes: bytes, collectionID: collection))
-            } else if part.name == "collectionID" {
+            } else {
                 let text = String(decoding: bytes, as: UTF8.self)
-                collection = try UploadReader.collection(text)
+                fields[part.name] = text
+                if part.name == "collectionID" { collection = try UploadReader.collection(text) }
             }
             bytes = []
         }

@@ -105,9 +105,9 @@ package struct RetrievalEvaluation: Sendable {
     ) async throws {
         let kept = try await library.documents.keep(
             Upload(name: name, mediaType: "text/plain", bytes: [], collectionID: nil),
-            mediaType: "text/plain", of: Self.principal.userID)
+            mediaType: "text/plain", for: Self.principal)
         try await library.passages.publish(
-            manuscript.drafts, text: manuscript.text, as: kept.id, of: Self.principal.userID)
+            manuscript.drafts, text: manuscript.text, as: kept.id, for: Self.principal)
     }
 
     // MARK: Asking
@@ -132,7 +132,7 @@ package struct RetrievalEvaluation: Sendable {
                 throw Failure(.unavailable, "A question could not be embedded.")
             }
             let candidates = Self.order(ranking, lanes)
-            let hits = try await library.hits(candidates[...], of: Self.principal.userID)
+            let hits = try await library.hits(candidates[...], for: Self.principal)
             all.append(
                 RankingMetrics(of: Self.documents(hits), grades: query.grades))
         }

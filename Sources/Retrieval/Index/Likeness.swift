@@ -70,7 +70,7 @@ struct Likeness: Equatable, Sendable {
     // MARK: In the database
 
     /// Keeps the sketch, and with the document which other of the owner's it resembles most.
-    func keep(for document: StoredDocument, of owner: Identifier, _ database: Database) throws {
+    func keep(for document: StoredDocument, _ database: Database) throws {
         let rows = try Row.fetchCursor(
             database,
             sql: """
@@ -78,7 +78,7 @@ struct Likeness: Equatable, Sendable {
                 JOIN document ON document.number = likeness.document
                 WHERE owner_id = ? AND likeness.document <> ?
                 ORDER BY likeness.document DESC LIMIT \(Self.comparedMax)
-                """, arguments: [owner, document.number])
+                """, arguments: [document.owner, document.number])
         var best: (number: Int64, similarity: Double)?
         while let row = try rows.next() {
             guard let other = Likeness(row["minima"] as Data) else { continue }

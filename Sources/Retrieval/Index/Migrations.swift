@@ -15,8 +15,41 @@ enum Migrations {
         migrator.registerMigration("2 where documents come from, and what they resemble") {
             try $0.execute(sql: origins)
         }
+        migrator.registerMigration("3 collections that are shared, and documents as files") {
+            try $0.execute(sql: sharing)
+        }
         return migrator
     }
+
+    /// `level` is 1 for read and 2 for write; a grantee is a user or a team. A document is in the
+    /// collection of its row and in those that it is attached to; its owner is the collection's.
+    private static let sharing = """
+        ALTER TABLE collection ADD COLUMN settings TEXT NOT NULL DEFAULT '{}';
+        ALTER TABLE collection ADD COLUMN metadata TEXT NOT NULL DEFAULT '{}';
+        ALTER TABLE collection ADD COLUMN expires_days INTEGER;
+        ALTER TABLE collection ADD COLUMN active_at INTEGER;
+        CREATE TABLE share (
+            collection INTEGER NOT NULL REFERENCES collection (number) ON DELETE CASCADE,
+            grantee TEXT NOT NULL,
+            level INTEGER NOT NULL,
+            PRIMARY KEY (grantee, collection)
+        ) WITHOUT ROWID;
+        CREATE INDEX share_by_collection ON share (collection, grantee, level);
+        CREATE TABLE attachment (
+            collection INTEGER NOT NULL REFERENCES collection (number) ON DELETE CASCADE,
+            document INTEGER NOT NULL REFERENCES document (number) ON DELETE CASCADE,
+            PRIMARY KEY (collection, document)
+        ) WITHOUT ROWID;
+        CREATE INDEX attachment_by_document ON attachment (document, collection);
+        ALTER TABLE document ADD COLUMN added_by TEXT;
+        ALTER TABLE document ADD COLUMN tags TEXT NOT NULL DEFAULT '[]';
+        ALTER TABLE document ADD COLUMN attributes TEXT NOT NULL DEFAULT '{}';
+        ALTER TABLE document ADD COLUMN purpose TEXT;
+        ALTER TABLE document ADD COLUMN expires_at INTEGER;
+        CREATE INDEX document_by_owner ON document (owner_id, byte_count);
+        CREATE INDEX document_by_collection ON document (collection, state, passage_count, byte_count);
+        CREATE INDEX document_by_expiry ON document (expires_at) WHERE expires_at IS NOT NULL;
+        """
 
     private static let origins = """
         ALTER TABLE document ADD COLUMN source TEXT;

@@ -66,26 +66,29 @@ extension PassageStore {
 }
 
 extension DocumentStore {
-    /// How many documents that are ready, and passages, these collections have.
-    func counts(in collections: [Int64]) async throws -> (documents: Int, passages: Int) {
-        let scope = String(decoding: try JSONEncoder().encode(collections), as: UTF8.self)
+    /// How many documents that are ready, and passages, a scope has.
+    func counts(in scope: SearchScope) async throws -> (documents: Int, passages: Int) {
+        let column = scope.documents == nil ? "collection" : "number"
+        let list = String(
+            decoding: try JSONEncoder().encode(scope.documents?.numbers ?? scope.collections),
+            as: UTF8.self)
         return try await pool.read { database in
             let row = try Row.fetchOne(
                 database,
                 sql: """
                     SELECT COUNT(*) AS documents, TOTAL(passage_count) AS passages
                     FROM json_each(?) AS wanted
-                    CROSS JOIN document ON document.collection = wanted.value
+                    CROSS JOIN document ON document.\(column) = wanted.value
                     WHERE document.state = 'ready'
-                    """, arguments: [scope])
+                    """, arguments: [list])
             return (row?["documents"] ?? 0, Int(row?["passages"] as Double? ?? 0))
         }
     }
 
     /// Makes a document pending again, as if it had just come, with its file alone.
-    func reset(document id: Identifier, of owner: Identifier) async throws {
+    func reset(document id: Identifier, for principal: Principal) async throws {
         try await pool.write { database in
-            let document = try Self.document(id, of: owner, database)
+            let document = try Access(principal).document(id, atLeast: .write, database)
             try PassageStore.forgetWords(of: document.number, database)
             for statement in [
                 "DELETE FROM passage WHERE document = ?",

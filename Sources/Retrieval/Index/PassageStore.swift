@@ -29,10 +29,10 @@ struct PassageStore: Sendable {
     /// Throws `notFound` where the document is gone. Does nothing where it is ready already.
     func publish(
         _ drafts: [Draft], text: String, likeness: Likeness? = nil, as id: Identifier,
-        of owner: Identifier
+        for principal: Principal
     ) async throws {
         try await pool.write { database in
-            let document = try DocumentStore.document(id, of: owner, database)
+            let document = try Access(principal).document(id, atLeast: .write, database)
             guard document.summary.state != .ready else { return }
             try insert(drafts, document, database)
             try database.execute(
@@ -48,7 +48,7 @@ struct PassageStore: Sendable {
                     drafts.count, drafts.contains { $0.vector == nil }, document.number,
                 ])
             try removeOlderVersions(of: document, database)
-            try likeness?.keep(for: document, of: owner, database)
+            try likeness?.keep(for: document, database)
             try VectorStore.changed(database)
         }
     }
@@ -87,13 +87,33 @@ struct PassageStore: Sendable {
     }
 
     /// What was uploaded under this name from this source before is replaced, also where it never became ready.
+    /// What was said of it and where it is attached holds for the new one.
     private func removeOlderVersions(of document: StoredDocument, _ database: Database) throws {
-        try DocumentStore.delete(
-            "collection = ? AND name = ? AND number < ? AND (source IS ? OR source IS NULL)",
-            [
-                document.collection, document.summary.name, document.number,
-                document.summary.source,
-            ], database)
+        guard document.summary.purpose == nil else { return }
+        let isOlder = """
+            collection = :collection AND name = :name AND number < :number AND purpose IS NULL
+                AND (source IS (SELECT source FROM document WHERE number = :number)
+                    OR source IS NULL)
+            """
+        let arguments: StatementArguments = [
+            "collection": document.collection, "name": document.summary.name,
+            "number": document.number,
+        ]
+        try database.execute(
+            sql: """
+                UPDATE document SET tags = older.tags, attributes = older.attributes
+                FROM (SELECT tags, attributes FROM document WHERE \(isOlder)
+                    ORDER BY number DESC LIMIT 1) AS older
+                WHERE document.number = :number AND document.tags = '[]'
+                    AND document.attributes = '{}'
+                """, arguments: arguments)
+        try database.execute(
+            sql: """
+                INSERT OR IGNORE INTO attachment (collection, document)
+                SELECT attachment.collection, :number FROM attachment
+                WHERE attachment.document IN (SELECT number FROM document WHERE \(isOlder))
+                """, arguments: arguments)
+        try DocumentStore.delete(isOlder, arguments, database)
     }
 
     /// Takes a document's words out of the keyword index, which has to be told them once more.
@@ -115,35 +135,42 @@ struct PassageStore: Sendable {
         let score: Double
     }
 
-    /// The passages that match an FTS5 expression, best first, among the collections.
-    func matches(_ expression: String, in collections: [Int64], limit: Int) async throws -> [Match]
-    {
+    /// The passages that match an FTS5 expression, best first, among those of the scope.
+    func matches(_ expression: String, in scope: SearchScope, limit: Int) async throws -> [Match] {
+        let query = scope.documents == nil ? Self.matchQuery : Self.matchInDocumentsQuery
         let scope = String(
-            decoding: try JSONEncoder().encode(collections), as: UTF8.self)
+            decoding: try JSONEncoder().encode(scope.documents?.numbers ?? scope.collections),
+            as: UTF8.self)
         return try await pool.read { database in
             try Row.fetchAll(
-                database, sql: Self.matchQuery, arguments: [expression, scope, limit]
+                database, sql: query, arguments: [expression, scope, limit]
             ).map { Match(passage: $0["number"], score: -($0["distance"] as Double)) }
         }
     }
 
     /// Headings count for more than text: they say what all of the passage is about.
-    static let matchQuery = """
+    static let matchQuery = matchQuery(within: "collection")
+    static let matchInDocumentsQuery = matchQuery(within: "document")
+
+    private static func matchQuery(within column: String) -> String {
+        """
         SELECT passage.number, bm25(passage_terms, 2.0, 1.0, 0.5) AS distance
         FROM passage_terms
         CROSS JOIN passage ON passage.number = passage_terms.rowid
         WHERE passage_terms MATCH ?
-            AND passage.collection IN (SELECT value FROM json_each(?))
+            AND passage.\(column) IN (SELECT value FROM json_each(?))
         ORDER BY distance, passage.number LIMIT ?
         """
+    }
 
-    /// The passages of these numbers, of this owner; those that are gone are left out.
-    func passages(_ numbers: [Int64], of owner: Identifier) async throws -> [Int64: Passage] {
+    /// The passages of these numbers that the principal may read now; the others are left out.
+    func passages(_ numbers: [Int64], for principal: Principal) async throws -> [Int64: Passage] {
+        let access = Access(principal)
         let list = String(decoding: try JSONEncoder().encode(numbers), as: UTF8.self)
         return try await pool.read { database in
             var passages: [Int64: Passage] = [:]
             let rows = try Row.fetchCursor(
-                database, sql: Self.passagesQuery, arguments: [list, owner])
+                database, sql: Self.passagesQuery, arguments: access.arguments(["list": list]))
             while let row = try rows.next() { passages[row["number"]] = Self.passage(row) }
             return passages
         }
@@ -160,10 +187,12 @@ struct PassageStore: Sendable {
     static let passagesQuery = """
         SELECT passage.number, passage.id, headings, body, start_at, end_at,
             document.id AS document_id, document.name
-        FROM json_each(?) AS wanted
+        FROM json_each(:list) AS wanted
         CROSS JOIN passage ON passage.number = wanted.value
         CROSS JOIN wording ON wording.passage = passage.number
         CROSS JOIN document ON document.number = passage.document
-        WHERE document.owner_id = ?
+        WHERE document.collection IN (\(Access.readable)) OR EXISTS (
+            SELECT 1 FROM attachment WHERE attachment.document = document.number
+                AND attachment.collection IN (\(Access.readable)))
         """
 }

@@ -53,6 +53,8 @@ struct RowOwners: Sendable {
     /// The rows that a search may see.
     struct Allowed {
         fileprivate let slots: [Bool]
+        /// Where rows are told apart one by one, those that are allowed.
+        fileprivate let rows: [Bool]?
         let count: Int
         /// Whether only rows that are gone are left out.
         let isEverything: Bool
@@ -66,10 +68,22 @@ struct RowOwners: Sendable {
             flags[Int(slot)] = true
             count += counts[Int(slot)]
         }
-        return Allowed(slots: flags, count: count, isEverything: count == slots.count - counts[0])
+        return Allowed(
+            slots: flags, rows: nil, count: count, isEverything: count == slots.count - counts[0])
     }
 
-    func isAllowed(_ row: Int, _ allowed: Allowed) -> Bool { allowed.slots[Int(slots[row])] }
+    /// The rows that `isWanted`, of whatever collection.
+    func allowed(where isWanted: (Int) -> Bool) -> Allowed {
+        let rows = slots.indices.map { slots[$0] != 0 && isWanted($0) }
+        let count = rows.count { $0 }
+        return Allowed(
+            slots: [], rows: rows, count: count, isEverything: count == slots.count - counts[0])
+    }
+
+    func isAllowed(_ row: Int, _ allowed: Allowed) -> Bool {
+        if let rows = allowed.rows { return rows[row] }
+        return allowed.slots[Int(slots[row])]
+    }
 
     /// A gap this small is cheaper to multiply through than to go around.
     private static let gapMax = 16
@@ -80,7 +94,7 @@ struct RowOwners: Sendable {
         guard allowed.count > 0, !range.isEmpty else { return [] }
         if allowed.isEverything { return [range] }
         var runs: [Range<Int>] = []
-        for row in range where allowed.slots[Int(slots[row])] {
+        for row in range where isAllowed(row, allowed) {
             if let run = runs.last, row - run.upperBound <= Self.gapMax {
                 runs[runs.count - 1] = run.lowerBound..<row + 1
             } else {

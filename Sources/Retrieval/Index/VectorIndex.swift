@@ -44,7 +44,7 @@ final class VectorIndex: Sendable {
 
     private struct Question: Sendable {
         let vector: Vector
-        let collections: Set<Int64>
+        let scope: SearchScope
         let limit: Int
         let answer: CheckedContinuation<[VectorRows.Neighbour], any Error>
     }
@@ -66,14 +66,14 @@ final class VectorIndex: Sendable {
         self.limits = limits
     }
 
-    /// The passages of these collections nearest to `vector`, best first, with their cosines.
+    /// The passages of the scope nearest to `vector`, best first, with their cosines.
     @concurrent
     func nearest(
-        to vector: Vector, in collections: [Int64], limit: Int
+        to vector: Vector, in scope: SearchScope, limit: Int
     ) async throws -> [VectorRows.Neighbour] {
         try await withCheckedThrowingContinuation { continuation in
             let question = Question(
-                vector: vector, collections: Set(collections), limit: limit, answer: continuation)
+                vector: vector, scope: scope, limit: limit, answer: continuation)
             pending.withLock { $0.append(question) }
             // Whoever comes first also takes those that came while another search was running.
             queue.start { [self] in answerPending() }
@@ -94,13 +94,14 @@ final class VectorIndex: Sendable {
         let groups = Dictionary(grouping: questions) { question in
             Group(
                 candidate: question.vector.candidate, dimensions: question.vector.elements.count,
-                collections: question.collections, limit: question.limit)
+                scope: question.scope, limit: question.limit)
         }
         for (group, questions) in groups {
             do {
                 let rows = try current(group.candidate, group.dimensions)
                 let answers = rows.nearest(
-                    to: questions.map(\.vector.elements), in: group.collections, limit: group.limit)
+                    to: questions.map(\.vector.elements), in: Set(group.scope.collections),
+                    of: group.scope.documents, limit: group.limit)
                 for (question, answer) in zip(questions, answers) {
                     question.answer.resume(returning: answer)
                 }
@@ -114,7 +115,7 @@ final class VectorIndex: Sendable {
     private struct Group: Hashable {
         let candidate: String
         let dimensions: Int
-        let collections: Set<Int64>
+        let scope: SearchScope
         let limit: Int
     }
 

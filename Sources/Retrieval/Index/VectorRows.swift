@@ -160,11 +160,26 @@ struct VectorRows: Sendable {
         nearest(to: [query], in: scope, limit: limit)[0]
     }
 
+    /// The same for several queries, among documents one by one where these are named.
+    func nearest(
+        to queries: [[Float]], in scope: Set<Int64>, of documents: SearchScope.Documents?,
+        limit: Int
+    ) -> [[Neighbour]] {
+        guard let documents else { return nearest(to: queries, in: scope, limit: limit) }
+        return nearest(
+            to: queries, among: owners.allowed { documents.holds(passages[$0]) }, limit: limit)
+    }
+
     /// The same for several queries, which share what is read.
     func nearest(
         to queries: [[Float]], in scope: Set<Int64>, limit: Int
     ) -> [[Neighbour]] {
-        let allowed = owners.allowed(scope)
+        nearest(to: queries, among: owners.allowed(scope), limit: limit)
+    }
+
+    private func nearest(
+        to queries: [[Float]], among allowed: RowOwners.Allowed, limit: Int
+    ) -> [[Neighbour]] {
         guard limit > 0, allowed.count > 0, queries.allSatisfy({ $0.count == dimensions }) else {
             return queries.map { _ in [] }
         }

@@ -36,6 +36,8 @@ final class ScriptedLayers: Sendable {
         /// Keys of the provider `far` that were set.
         var providerKeys: [String] = []
         var refusedUploads: Set<String> = []
+        /// Documents that were shared and are not any more.
+        var hidden: Set<Identifier> = []
     }
 
     static let chat = fixed(1)
@@ -129,12 +131,22 @@ final class ScriptedLayers: Sendable {
     ]
     static let chatSummary = ChatSummary(
         id: chat, title: "A chat", createdAt: time, updatedAt: time)
-    static let collectionValue = Core.Collection(
-        id: collection, name: "Notes", documentCount: 1, passageCount: 2, createdAt: time)
-    static let documentSummary = DocumentSummary(
-        id: document, collectionID: collection, name: "a.md", mediaType: "text/markdown",
-        byteCount: 5, passageCount: 1, state: .ready, failure: nil, createdAt: time,
-        source: "/a.md", contentHash: "00", similarTo: document)
+    static var collectionValue: Core.Collection {
+        var value = Core.Collection(id: collection, name: "Notes", ownerID: chat, createdAt: time)
+        (value.documentCount, value.passageCount, value.expiresAfterDays) = (1, 2, 3)
+        value.settings.vectorShare = 0.5
+        value.metadata = ["a": "b"]
+        return value
+    }
+    static var documentSummary: DocumentSummary {
+        var summary = DocumentSummary(
+            id: document, collectionID: collection, name: "a.md", mediaType: "text/markdown",
+            byteCount: 5, passageCount: 1, state: .ready, failure: nil, createdAt: time,
+            source: "/a.md", contentHash: "00", similarTo: document)
+        summary.tags = ["t"]
+        summary.attributes = ["a": .string("b"), "n": .number(1.5), "is": .bool(true)]
+        return summary
+    }
     static let card = ModelCard(
         name: "tiny", candidates: ["local/tiny"], contextTokens: 2048, outputTokensMax: 512,
         isLocal: true,
@@ -210,7 +222,7 @@ extension ScriptedLayers: Assistant, Conversations {
     }
 }
 
-extension ScriptedLayers: KnowledgeBase, Catalogue {
+extension ScriptedLayers: KnowledgeBase, Catalogue, Archive {
     func search(_ request: SearchRequest) async throws -> [SearchHit] {
         for id in request.collectionIDs { try check(id, Self.collection, request.principal) }
         state.withLock { $0.searches.append(request) }
@@ -268,23 +280,74 @@ extension ScriptedLayers: KnowledgeBase, Catalogue {
     }
 
     func collections(for principal: Principal) async throws -> [Core.Collection] {
-        [Self.collectionValue]
+        principal.userID == state.withLock { $0.owner } ? [Self.collectionValue] : []
     }
 
     func createCollection(named name: String, for principal: Principal) async throws
         -> Core.Collection
     { Self.collectionValue }
 
-    func removeCollection(_ id: Identifier, for principal: Principal) async throws {
+    func removeCollection(
+        _ id: Identifier, keepingDocuments: Bool, for principal: Principal
+    ) async throws {
         try check(id, Self.collection, principal)
     }
 
-    func documents(in collection: Identifier, for principal: Principal) async throws
+    func changeCollection(
+        _ id: Identifier, _ change: CollectionChange, for principal: Principal
+    ) async throws -> Core.Collection {
+        try check(id, Self.collection, principal)
+        return Self.collectionValue
+    }
+
+    func shares(of collection: Identifier, for principal: Principal) async throws -> [Share] {
+        try check(collection, Self.collection, principal)
+        return [Share(granteeID: Self.chat, access: .read)]
+    }
+
+    func share(
+        _ collection: Identifier, with grantee: Identifier, _ access: CollectionAccess?,
+        for principal: Principal
+    ) async throws { try check(collection, Self.collection, principal) }
+
+    func documents(in collection: Identifier?, for principal: Principal) async throws
         -> [DocumentSummary]
     {
-        try check(collection, Self.collection, principal)
+        try check(collection ?? Self.collection, Self.collection, principal)
         return [Self.documentSummary]
     }
+
+    func document(_ id: Identifier, for principal: Principal) async throws -> DocumentSummary {
+        try check(id, Self.document, principal)
+        return Self.documentSummary
+    }
+
+    func content(of document: Identifier, for principal: Principal) async throws
+        -> (DocumentSummary, [UInt8])
+    {
+        try check(document, Self.document, principal)
+        return (Self.documentSummary, Array("<b>Text.</b>".utf8))
+    }
+
+    func changeDocument(
+        _ id: Identifier, _ change: DocumentChange, for principal: Principal
+    ) async throws -> DocumentSummary {
+        try check(id, Self.document, principal)
+        return Self.documentSummary
+    }
+
+    func attach(
+        _ document: Identifier, to collection: Identifier, _ isAttached: Bool,
+        for principal: Principal
+    ) async throws -> DocumentSummary {
+        try check(collection, Self.collection, principal)
+        try check(document, Self.document, principal)
+        return Self.documentSummary
+    }
+
+    func hidden(_ documents: Set<Identifier>, from principal: Principal) async throws
+        -> Set<Identifier>
+    { documents.intersection(state.withLock { $0.hidden }) }
 }
 
 extension ScriptedLayers: JobQueue {

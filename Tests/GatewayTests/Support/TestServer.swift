@@ -127,7 +127,8 @@ struct TestServer: Sendable {
 extension ScriptedLayers {
     var all: GatewayLayers {
         GatewayLayers(
-            assistant: self, conversations: self, knowledge: self, catalogue: self, jobs: self,
-            model: self, embedder: self, gateway: self, ledger: self, traces: self, assets: self)
+            assistant: self, conversations: self, knowledge: self, catalogue: self,
+            archive: self, jobs: self, model: self, embedder: self, gateway: self, ledger: self,
+            traces: self, assets: self)
     }
 }
