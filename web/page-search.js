@@ -52,7 +52,7 @@ class SearchPage {
     main.replaceChildren(element("div", { class: "page wide" },
       element("h1", {}, this.title),
       element("p", { class: "lead" }, "What is found for a question, why in this order, and what of it"
-        + " the model is given. Only your own documents are looked at."),
+        + " the model is given. Only documents that you may read are looked at."),
       this.form, this.#body));
   }
 
