@@ -121,7 +121,7 @@ struct ChatKernelTests {
     }
 
     /// A row in blocks, and the values they stand for.
-    private static func quantise(_ x: [Float], _ set: kernel_set) -> (
+    static func quantise(_ x: [Float], _ set: kernel_set) -> (
         codes: [Int8], blocks: [kernel_block], values: [Double]
     ) {
         var codes = [Int8](repeating: 0, count: x.count)
@@ -151,7 +151,7 @@ struct ChatKernelTests {
     }
 
     /// Bytes by chance, with scales that are numbers.
-    private static func rows(_ type: Int32, _ format: kernel_format, blocks: Int) -> [UInt8] {
+    static func rows(_ type: Int32, _ format: kernel_format, blocks: Int) -> [UInt8] {
         var random = Random(state: 11)
         let size = Int(format.block_bytes)
         var bytes = (0..<blocks * size).map { _ in UInt8(truncatingIfNeeded: random.next()) }

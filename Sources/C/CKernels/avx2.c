@@ -60,24 +60,61 @@ INLINE __m256i codes_of(const int packing, const bool unpacked, const uint8_t *b
     return codes;
 }
 
+INLINE bool has_four_bits(const int packing) {
+    return packing == KERNEL_PACKED_4 || packing == KERNEL_PACKED_4_ROUNDED;
+}
+
+// How far the codes of blocks are apart.
 INLINE int bytes_of(const int packing) {
-    return packing == KERNEL_PACKED_4   ? KERNEL_PACKED_4_BYTES
-           : packing == KERNEL_PACKED_6 ? KERNEL_PACKED_6_BYTES
-                                        : KERNEL_PACKED_8_BYTES;
+    return packing == KERNEL_PACKED_4           ? KERNEL_PACKED_4_BYTES
+           : packing == KERNEL_PACKED_6         ? KERNEL_PACKED_6_BYTES
+           : packing == KERNEL_PACKED_4_ROUNDED ? KERNEL_ROUNDED_BLOCK
+                                                : KERNEL_PACKED_8_BYTES;
 }
 
 // How many scales the columns of a block have.
 INLINE int halves_of(const int packing) { return packing == KERNEL_PACKED_6 ? 2 : 1; }
 
-// The scales or, after those, the offsets of one side of a block in a panel, for one of its halves.
-INLINE __m256 scales_at(const int packing, const uint8_t *block, int side, int half) {
-    const int codes = packing == KERNEL_PACKED_4 ? 256 : packing == KERNEL_PACKED_6 ? 384 : 512;
-    return halves_at(block + codes + 32 * half + 16 * side);
+// What a panel begins with: where its codes are, and, for each side, what all of its scales need.
+typedef struct {
+    const uint8_t *start, *codes;
+    __m256 step[2], least[2], middle_step[2], middle_least[2];
+} panel_head;
+
+INLINE panel_head head_of(const int packing, const uint8_t *panel, long blocks) {
+    panel_head head = {.start = panel, .codes = panel};
+    if (packing != KERNEL_PACKED_4_ROUNDED) return head;
+    head.codes = panel + kernel_rounded_codes(blocks);
+    UNROLL for (int side = 0; side < 2; side++) {
+        head.step[side] = halves_at(panel + 16 * side);
+        head.least[side] = halves_at(panel + 32 + 16 * side);
+        head.middle_step[side] = halves_at(panel + 64 + 16 * side);
+        head.middle_least[side] = halves_at(panel + 96 + 16 * side);
+    }
+    return head;
 }
 
-INLINE __m256 offsets_at(const int packing, const uint8_t *block, int side, int half) {
-    return packing == KERNEL_PACKED_8 ? _mm256_setzero_ps()
-                                      : scales_at(packing, block, side, halves_of(packing) + half);
+INLINE __m256 line_at(const uint8_t *bytes, __m256 step, __m256 least) {
+    __m256i codes = _mm256_cvtepu8_epi32(_mm_loadl_epi64((const void *)bytes));
+    return _mm256_fmadd_ps(_mm256_cvtepi32_ps(codes), step, least);
+}
+
+// The scales and offsets of one side of block `b` in a panel, for one of its halves.
+INLINE void scales_of(const int packing, const panel_head *head, long b, int side, int half,
+                      __m256 *scales, __m256 *offsets) {
+    if (packing == KERNEL_PACKED_4_ROUNDED) {
+        const uint8_t *bytes = head->start + KERNEL_ROUNDED_SCALES + 32 * b + 8 * side;
+        *scales = line_at(bytes, head->step[side], head->least[side]);
+        *offsets = _mm256_fnmadd_ps(
+            *scales, _mm256_set1_ps(KERNEL_ROUNDED_MIDDLE),
+            line_at(bytes + 16, head->middle_step[side], head->middle_least[side]));
+        return;
+    }
+    const int codes = packing == KERNEL_PACKED_4 ? 256 : packing == KERNEL_PACKED_6 ? 384 : 512;
+    const uint8_t *own = head->codes + b * bytes_of(packing) + codes + 16 * side;
+    *scales = halves_at(own + 32 * half);
+    *offsets = packing == KERNEL_PACKED_8 ? _mm256_setzero_ps()
+                                          : halves_at(own + 32 * (halves_of(packing) + half));
 }
 
 // What one half of a block (`half` of `halves`) adds for `sides` times eight rows and `lines` rows of
@@ -87,7 +124,7 @@ INLINE void sums_of(const int packing, const bool unpacked, const int sides, con
                     const int half, const uint8_t *block, long apart, const int8_t *activations,
                     long columns, __m256i (*sums)[LINES_MAX]) {
     // Groups whose products share a 16-bit sum.
-    const int run = packing == KERNEL_PACKED_4 ? 8 : packing == KERNEL_PACKED_6 ? 2 : 1;
+    const int run = has_four_bits(packing) ? 8 : packing == KERNEL_PACKED_6 ? 2 : 1;
     const int groups = 8 / halves_of(packing);
     UNROLL for (int first = half * groups; first < (half + 1) * groups; first += run) {
         __m256i run_sums[2][LINES_MAX];
@@ -154,19 +191,23 @@ INLINE void panel_product(const int packing, const int lines, const uint8_t *pan
                           bool adds) {
     const long blocks = columns / KERNEL_BLOCK;
     const int bytes = bytes_of(packing);
+    const int all_bytes = bytes + (packing == KERNEL_PACKED_4_ROUNDED ? 32 : 0);
+    const panel_head head = head_of(packing, panel, blocks);
     __m256 totals[2][LINES_MAX];
     UNROLL for (int t = 0; t < lines; t++) totals[0][t] = totals[1][t] = _mm256_setzero_ps();
     for (long b = 0; b < blocks; b++) {
-        const uint8_t *block = panel + b * bytes;
-        UNROLL for (int line = 0; line < (bytes + 63) / 64; line++)
-            _mm_prefetch(block + AHEAD_BYTES + 64 * line, _MM_HINT_T0);
+        const uint8_t *block = head.codes + b * bytes;
+        const uint8_t *ahead = head.start + b * all_bytes + AHEAD_BYTES;
+        UNROLL for (int line = 0; line < (all_bytes + 63) / 64; line++)
+            _mm_prefetch(ahead + 64 * line, _MM_HINT_T0);
         UNROLL for (int side = 0; side < 2; side++) {
             UNROLL for (int half = 0; half < halves_of(packing); half++) {
                 __m256i sums[1][LINES_MAX];
+                __m256 scales, offsets;
+                scales_of(packing, &head, b, side, half, &scales, &offsets);
                 sums_of(packing, false, 1, lines, half, block + 32 * side, 0,
                         x->codes + b * KERNEL_BLOCK, columns, sums);
-                add_sums(packing, lines, half, sums[0], scales_at(packing, block, side, half),
-                         offsets_at(packing, block, side, half), x->blocks + b, blocks,
+                add_sums(packing, lines, half, sums[0], scales, offsets, x->blocks + b, blocks,
                          totals[side]);
             }
         }
@@ -186,22 +227,25 @@ typedef struct {
 INLINE unpacked_panel unpack(const int packing, const uint8_t *panel, long blocks,
                              uint8_t *scratch) {
     const bool in_place = packing == KERNEL_PACKED_8;
-    float *scales = (float *)(scratch + (in_place ? 0 : blocks * 512)), *next = scales;
+    float *floats = (float *)(scratch + (in_place ? 0 : blocks * 512)), *next = floats;
+    const panel_head head = head_of(packing, panel, blocks);
     for (long b = 0; b < blocks; b++) {
-        const uint8_t *block = panel + b * bytes_of(packing);
+        const uint8_t *block = head.codes + b * bytes_of(packing);
         UNROLL for (int group = 0; group < (in_place ? 0 : 16); group++)
             _mm256_storeu_si256(
                 (void *)(scratch + b * 512 + group * 32),
                 codes_of(packing, false, block + 32 * (group / 8), group % 8));
         UNROLL for (int half = 0; half < halves_of(packing); half++) {
             UNROLL for (int side = 0; side < 2; side++, next += 2 * ROWS) {
-                _mm256_storeu_ps(next, scales_at(packing, block, side, half));
-                _mm256_storeu_ps(next + ROWS, offsets_at(packing, block, side, half));
+                __m256 scales, offsets;
+                scales_of(packing, &head, b, side, half, &scales, &offsets);
+                _mm256_storeu_ps(next, scales);
+                _mm256_storeu_ps(next + ROWS, offsets);
             }
         }
     }
-    return in_place ? (unpacked_panel){panel, KERNEL_PACKED_8_BYTES, 32, scales}
-                    : (unpacked_panel){scratch, 512, 256, scales};
+    return in_place ? (unpacked_panel){panel, KERNEL_PACKED_8_BYTES, 32, floats}
+                    : (unpacked_panel){scratch, 512, 256, floats};
 }
 
 INLINE void unpacked_product(const int packing, const int lines, unpacked_panel panel,
@@ -278,6 +322,7 @@ static void avx2_product(const kernel_packed *weights, long first, long last,
         PRODUCT(KERNEL_PACKED_4)
         PRODUCT(KERNEL_PACKED_6)
         PRODUCT(KERNEL_PACKED_8)
+        PRODUCT(KERNEL_PACKED_4_ROUNDED)
     }
 }
 

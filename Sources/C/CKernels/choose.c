@@ -6,7 +6,7 @@
 
 extern const kernel_set kernel_set_plain;
 #if defined(__x86_64__)
-extern const kernel_set kernel_set_avx2, kernel_set_avx512;
+extern const kernel_set kernel_set_avx2, kernel_set_avx512, kernel_set_avx512vnni;
 #elif defined(__aarch64__)
 extern const kernel_set kernel_set_neon;
 #endif
@@ -18,10 +18,11 @@ const kernel_set *kernel_set_at(int index) {
     bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")
                 && __builtin_cpu_supports("f16c");
     bool avx512 = avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw")
-                  && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl")
-                  && __builtin_cpu_supports("avx512vnni");
+                  && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+    bool vnni = avx512 && __builtin_cpu_supports("avx512vnni");
     if (index == 1 && avx2) return &kernel_set_avx2;
     if (index == 2 && avx512) return &kernel_set_avx512;
+    if (index == 3 && vnni) return &kernel_set_avx512vnni;
 #elif defined(__aarch64__)
     if (index == 1) return &kernel_set_neon;
 #endif

@@ -1,6 +1,7 @@
 // Weights of any block format as panels (see Packed.h).
 #include "include/CKernels.h"
 
+#include <math.h>
 #include <string.h>
 
 static uint16_t half_of(float value) {
@@ -25,6 +26,21 @@ static uint16_t half_of(float value) {
     return sign | (uint16_t)((bits - 0x38000000) >> 13);
 }
 
+static float float_of(const uint8_t *half) {
+    uint16_t bits;
+    memcpy(&bits, half, 2);
+    // See portable.h.
+    uint32_t magnitude = (uint32_t)(bits & 0x7fff) << 13, wide;
+    float value;
+    memcpy(&value, &magnitude, 4);
+    value *= 0x1p112f;
+    memcpy(&wide, &value, 4);
+    if ((bits & 0x7c00) == 0x7c00) wide = magnitude | 0x7f800000;
+    wide |= (uint32_t)(bits & 0x8000) << 16;
+    memcpy(&value, &wide, 4);
+    return value;
+}
+
 int kernel_packing_of(int type) {
     kernel_format format = kernel_format_of(type);
     if (!format.is_integer) return -1;
@@ -44,7 +60,10 @@ static size_t block_bytes(int packing) {
 
 size_t kernel_packed_bytes(int packing, long rows, long columns) {
     size_t panels = ((size_t)rows + KERNEL_PANEL - 1) / KERNEL_PANEL;
-    return panels * ((size_t)columns / KERNEL_BLOCK) * block_bytes(packing);
+    long blocks = columns / KERNEL_BLOCK;
+    return panels * (packing == KERNEL_PACKED_4_ROUNDED
+                         ? kernel_rounded_codes(blocks) + (size_t)blocks * KERNEL_ROUNDED_BLOCK
+                         : (size_t)blocks * block_bytes(packing));
 }
 
 size_t kernel_product_scratch(long columns) {
@@ -134,5 +153,77 @@ void kernel_pack(int packing, int type, const void *rows, size_t row_bytes, long
             for (long column = 0; column < width; column += KERNEL_BLOCK, out += bytes)
                 pack_block(packing, format.group, &p, column, (float)lowest, out);
         }
+    }
+}
+
+// A row's scales, or its middles: value = least + step * byte.
+typedef struct {
+    float step, least;
+} line;
+
+static line line_of(float least, float most, uint8_t *step_at, uint8_t *least_at) {
+    uint16_t half = half_of(least);
+    memcpy(least_at, &half, 2);
+    line own = {0, float_of(least_at)};
+    half = half_of((most - own.least) / 255);
+    memcpy(step_at, &half, 2);
+    own.step = float_of(step_at);
+    return own;
+}
+
+static uint8_t byte_of(float value, line own) {
+    if (own.step == 0) return 0;
+    float code = (value - own.least) / own.step + 0.5f;
+    return code > 0 ? code < 255 ? (uint8_t)code : 255 : 0;  // A NaN is 0 too.
+}
+
+void kernel_round_scales(const uint8_t *panels, long columns, long count, uint8_t *rounded,
+                         kernel_rounding *rounding) {
+    const long blocks = columns / KERNEL_BLOCK;
+    const size_t panel_bytes = kernel_packed_bytes(KERNEL_PACKED_4, KERNEL_PANEL, columns);
+    const size_t rounded_bytes = kernel_packed_bytes(KERNEL_PACKED_4_ROUNDED, KERNEL_PANEL, columns);
+    // Of codes from 0 to 15 about 8, and of what is rounded to one of them, in units of their scale.
+    const double code_variance = 21.5, lost_variance = 1.0 / 12;
+    for (long panel = 0; panel < count; panel++) {
+        uint8_t *codes = rounded + kernel_rounded_codes(blocks);
+        for (long b = 0; b < blocks; b++)
+            memcpy(codes + b * KERNEL_ROUNDED_BLOCK, panels + b * KERNEL_PACKED_4_BYTES,
+                   KERNEL_ROUNDED_BLOCK);
+        memset(rounded + KERNEL_ROUNDED_SCALES, 0,
+               kernel_rounded_codes(blocks) - KERNEL_ROUNDED_SCALES);
+        for (int r = 0; r < KERNEL_PANEL; r++) {
+            const uint8_t *own = panels + KERNEL_ROUNDED_BLOCK + 2 * r;
+            float least[2] = {0}, most[2] = {0};
+            for (long b = 0; b < blocks; b++) {
+                float scale = float_of(own + b * KERNEL_PACKED_4_BYTES);
+                float middle = float_of(own + b * KERNEL_PACKED_4_BYTES + 32)
+                               + KERNEL_ROUNDED_MIDDLE * scale;
+                if (b == 0 || scale < least[0]) least[0] = scale;
+                if (b == 0 || scale > most[0]) most[0] = scale;
+                if (b == 0 || middle < least[1]) least[1] = middle;
+                if (b == 0 || middle > most[1]) most[1] = middle;
+            }
+            line scales = line_of(least[0], most[0], rounded + 2 * r, rounded + 32 + 2 * r);
+            line middles = line_of(least[1], most[1], rounded + 64 + 2 * r, rounded + 96 + 2 * r);
+            for (long b = 0; b < blocks; b++) {
+                float scale = float_of(own + b * KERNEL_PACKED_4_BYTES);
+                float middle = float_of(own + b * KERNEL_PACKED_4_BYTES + 32)
+                               + KERNEL_ROUNDED_MIDDLE * scale;
+                uint8_t *place = rounded + KERNEL_ROUNDED_SCALES + 32 * b + r;
+                place[0] = byte_of(scale, scales);
+                place[16] = byte_of(middle, middles);
+                double wrong = (double)(scales.least + scales.step * place[0]) - scale;
+                double shifted = (double)(middles.least + middles.step * place[16]) - middle;
+                double changed = wrong * wrong * code_variance + shifted * shifted;
+                double share = changed == 0 ? 0 : changed / (scale * scale * lost_variance);
+                // Also where it is not a number.
+                if (!(share < HUGE_VAL)) share = HUGE_VAL;
+                if (share > rounding->worst) rounding->worst = share;
+                rounding->sum += share;
+                rounding->blocks++;
+            }
+        }
+        panels += panel_bytes;
+        rounded += rounded_bytes;
     }
 }

@@ -61,7 +61,7 @@ final class Transformer {
         self.pool = pool
         self.precision = precision
         self.kernels = kernels
-        packed = PackedWeights(weights)
+        packed = PackedWeights(weights, precision: precision)
         func rows(_ width: Int) -> FloatBuffer { FloatBuffer(Self.tokensMax * width) }
         func activations(_ width: Int, _ precision: ChatPrecision) -> Activations {
             Activations(

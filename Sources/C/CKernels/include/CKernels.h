@@ -76,7 +76,8 @@ typedef struct kernel_set {
 long kernel_attention_scratch(long width);
 
 // The fastest set that this processor can run; the one that the environment variable
-// HEPTAD_KERNELS names (plain, avx2, avx512, neon), where the processor can run that. Chosen once.
+// HEPTAD_KERNELS names (plain, avx2, avx512, avx512vnni, neon), where the processor can run that.
+// Chosen once.
 const kernel_set *kernel_set_best(void);
 // The sets that this processor can run, slowest first; null past the last. For tests.
 const kernel_set *kernel_set_at(int index);
