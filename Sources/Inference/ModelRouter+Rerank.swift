@@ -59,7 +59,8 @@ extension ModelRouter: Reranker {
             let failure = CandidateFailure(error)
             place.failed(failure.kind)
             span.failed(error)
-            throw error is CancellationError ? error : failure.failure
+            if error is CancellationError { throw error }
+            throw failure.failure
         }
     }
 

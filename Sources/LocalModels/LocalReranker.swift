@@ -2,12 +2,6 @@ import CKernels
 import Core
 import Synchronization
 
-#if canImport(FoundationEssentials)
-    import FoundationEssentials
-#else
-    import Foundation
-#endif
-
 /// A cross-encoder of this machine: a BERT model that reads a question and a text together and says
 /// how well they fit, such as ms-marco-MiniLM-L-6-v2. Weights in safetensors with a WordPiece
 /// vocabulary beside them. Thread-safe.
@@ -109,7 +103,9 @@ package final class LocalReranker: Sendable {
     private func encode(_ question: String, _ texts: ArraySlice<String>) async throws
         -> (scores: [Double], tokens: Int)
     {
-        try await pool.run { [tokenizer, encoder, head, packing, tokensMax] pool in
+        try await pool.run {
+            [tokenizer, encoder, head, packing, tokensMax] pool -> (scores: [Double], tokens: Int)
+            in
             let asked = tokenizer.encode(question, piecesMax: tokensMax)
             var (inputs, seconds): ([[Int32]], [Int]) = ([], [])
             var tokens = 0

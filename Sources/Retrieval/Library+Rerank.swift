@@ -1,5 +1,7 @@
 import Core
 import Logging
+import Metrics
+import Synchronization
 import Tracing
 
 /// The best of what was found, put in order once more by a model that reads question and passage

@@ -56,11 +56,9 @@ import Testing
         #expect(ranking.scores == scores && ranking.usage == usage)
         let sent = try #require(server.requests.first)
         #expect(sent.method == "POST" && sent.path.hasSuffix("/rerank"))
-        #expect(
-            try JSONValue(parsing: sent.body) == [
-                "model": "judge", "query": "which?", "documents": ["one", "two", "three"],
-                "top_n": 3,
-            ])
+        let body = try JSONValue(parsing: sent.body)
+        #expect(body["model"] == "judge" && body["query"] == "which?")
+        #expect(body["documents"] == ["one", "two", "three"] && body["top_n"]?.double == 3)
     }
 
     @Test(

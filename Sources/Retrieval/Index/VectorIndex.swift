@@ -176,8 +176,8 @@ final class VectorIndex: Sendable {
         let matrix = MatrixFile(path: files.matrix, dimensions: dimensions)
         if matrix == nil, FileManager.default.fileExists(atPath: files.matrix) {
             log.notice(
-                "A file of the vector index is cut off, damaged, or of another kind of machine: it is"
-                    + " made again from the database.", metadata: ["file": "\(files.matrix)"])
+                "A file of the vector index is damaged or another machine's; it is made again.",
+                metadata: ["file": "\(files.matrix)"])
         }
         let lists = matrix.flatMap { matrix in
             matrix.keys.count < limits.listedRowsMin

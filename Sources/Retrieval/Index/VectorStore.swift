@@ -92,13 +92,18 @@ struct VectorStore: Sendable {
             ? Self.lackingQuery
             : document == nil ? Self.missingQuery : Self.missingInDocumentQuery
         var arguments: StatementArguments = ["after": number, "limit": limit]
-        arguments = arguments &+ (document.map { ["document": $0] } ?? ["owner": owner])
+        if let document {
+            arguments = arguments &+ ["document": document]
+        } else {
+            arguments = arguments &+ ["owner": owner]
+        }
         if let model {
             arguments =
                 arguments &+ ["candidate": model.candidate, "dimensions": model.dimensions]
         }
+        let bound = arguments
         return try await pool.read { database in
-            try Row.fetchAll(database, sql: query, arguments: arguments).map { row in
+            try Row.fetchAll(database, sql: query, arguments: bound).map { row in
                 let context: String = row["context"]
                 let body: String = row["body"]
                 return Missing(

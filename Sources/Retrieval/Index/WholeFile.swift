@@ -33,8 +33,8 @@ enum WholeFile {
         let manager = FileManager.default
         let names = (try? manager.contentsOfDirectory(atPath: folder)) ?? []
         for name in names where name.hasPrefix(prefix) {
-            guard let mark = name.range(of: mark, options: .backwards),
-                let process = Int32(name[mark.upperBound...]), process > 0
+            guard let place = name.range(of: mark, options: .backwards),
+                let process = Int32(name[place.upperBound...]), process > 0
             else { continue }
             let path = "\(folder)/\(name)"
             let isAnothers = process != getpid() && (kill(process, 0) == 0 || errno == EPERM)

@@ -36,6 +36,8 @@ struct FollowUp {
     private static let messagesMax = 6
     private static let questionCharactersMax = 500
     private static let answerCharactersMax = 2000
+    /// Characters of a text that are looked at.
+    private static let readMax = 2000
     private static let termsMax = 10
     private static let namesMax = 5
     /// A longer question says what it is about, whatever pronouns it has.
@@ -56,7 +58,7 @@ struct FollowUp {
     /// Telling words, each once, in their order.
     private static func words(of text: String) -> [String] {
         var seen: Set<String> = []
-        return KeywordQuery.words(of: text).filter {
+        return KeywordQuery.words(of: String(text.prefix(readMax))).filter {
             !vague.contains($0) && !KeywordQuery.isStopWord($0) && seen.insert($0).inserted
         }
     }
