@@ -57,8 +57,9 @@ import Testing
         let sent = try #require(server.requests.first)
         #expect(sent.method == "POST" && sent.path.hasSuffix("/rerank"))
         let body = try JSONValue(parsing: sent.body)
-        #expect(body["model"] == "judge" && body["query"] == "which?")
-        #expect(body["documents"] == ["one", "two", "three"] && body["top_n"]?.double == 3)
+        #expect(body["model"]?.string == "judge" && body["query"]?.string == "which?")
+        let texts = body["documents"]?.array?.compactMap(\.string)
+        #expect(texts == ["one", "two", "three"] && body["top_n"]?.double == 3)
     }
 
     @Test(

