@@ -199,7 +199,8 @@ function field(label, control) {
 function settings({ search, model, passageTokensMax, shape, vectorShare, hasVectors }) {
   const nearest = search.bestSimilarity === undefined ? ""
     : ` The nearest has a cosine of ${search.bestSimilarity.toFixed(2)}.`;
-  return `Looked for “${search.text.trim()}” in ${count(search.documentCount ?? 0, "document")}`
+  const texts = [search.text, ...search.queries ?? []].map((text) => `“${text.trim()}”`).join(", ");
+  return `Looked for ${texts} in ${count(search.documentCount ?? 0, "document")}`
     + ` (${count(search.passageCount ?? 0, "passage")}).${nearest} It is ${shapes[shape]}: meaning`
     + ` counts ${percent(vectorShare)}, words ${percent(1 - vectorShare)}${
       hasVectors ? "" : ", but it could not be embedded"}. ${model || "A model"} is given up to ${
@@ -239,7 +240,7 @@ function rowTable(rows) {
 }
 
 function tableRow({ hit, fate, tokens, wasGiven }) {
-  const { passage, rank, keywordRank, keywordScore, vectorRank, similarity, isExact, score } = hit;
+  const { passage, rank, keywordRank, keywordScore, vectorRank, similarity, isExact, score, rerankRank } = hit;
   const open = button("", { class: "source-link", onclick: () => openPassage(passage, open) },
     [passage.documentName, ...passage.headings].join(" › "));
   const text = passage.text.slice(0, excerptCharacters);
@@ -247,7 +248,8 @@ function tableRow({ hit, fate, tokens, wasGiven }) {
     ["Words", lane(keywordRank, keywordScore?.toFixed(2))],
     ["Meaning", lane(vectorRank, similarity?.toFixed(3))],
     ["Exact", isExact ? "yes" : "–"],
-    ["Score", rank || score ? score.toFixed(3) : "–"],
+    ["Score", [rank || score ? score.toFixed(3) : "–",
+      rerankRank ? element("span", { class: "hint" }, ` reranked #${rerankRank}`) : ""]],
   ];
   return element("tr", { class: fate ?? "unfound" },
     element("td", { "data-label": "Place" }, rank ? String(rank) : "–"),

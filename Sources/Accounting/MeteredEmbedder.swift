@@ -22,7 +22,9 @@ package struct MeteredEmbedder: Embedder {
         let hold = try await reserve(request, call)
         do {
             var embeddings = try await embedder.embed(request)
-            answered.remember(embeddings.candidate, for: request.model)
+            if request.candidate == nil {
+                answered.remember(embeddings.candidate, for: request.model)
+            }
             let usage =
                 embeddings.usage.input > 0 ? embeddings.usage : Self.usage(of: request.texts)
             let parts =
@@ -38,7 +40,8 @@ package struct MeteredEmbedder: Embedder {
     }
 
     private func reserve(_ request: EmbeddingRequest, _ call: CallDetails) async throws -> Hold? {
-        guard let candidate = answered.candidate(for: request.model) else { return nil }
+        guard let candidate = request.candidate ?? answered.candidate(for: request.model)
+        else { return nil }
         let price = try ledger.prices.price(of: candidate, now: ledger.environment.now())
         guard !price.isFree else { return nil }
         let tokens = Self.usage(of: request.texts).freshInput

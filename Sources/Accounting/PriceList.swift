@@ -44,6 +44,13 @@ final class PriceList: Sendable {
         return price
     }
 
+    /// Like `price`, for calls that are not booked at the ceiling: nil where no price is known.
+    func knownPrice(of candidate: String, now: Timestamp) throws -> Price? {
+        let price = lookUp(candidate, now: now)
+        return try price.isKnown
+            ? price : policy == .ceiling ? nil : self.price(of: candidate, now: now)
+    }
+
     /// Like `price`, for what has been called already: never refused.
     func bookedPrice(of candidate: String, now: Timestamp) -> Price { lookUp(candidate, now: now) }
 

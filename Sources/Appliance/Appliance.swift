@@ -53,7 +53,9 @@ struct Appliance: Sendable {
             store: conversations, environment: environment,
             configuration: configuration.orchestration)
         let library = try Library(
-            configuration.retrieval, folder: data, embedder: embedder, jobs: jobs,
+            configuration.retrieval, folder: data, embedder: embedder,
+            embedderName: router.inventory.embedder,
+            reranker: MeteredReranker(router, ledger: ledger), model: model, jobs: jobs,
             client: client, environment: environment)
         let orchestrator = try Orchestrator(
             configuration.orchestration, store: conversations, model: model, embedder: embedder,
@@ -73,7 +75,8 @@ struct Appliance: Sendable {
             configuration: .init(
                 services: [
                     telemetry.service, client, audit, library,
-                    JobRunner(store: jobs, handlers: [library]), orchestrator, server,
+                    JobRunner(store: jobs, handlers: [library, library.reembedding]), orchestrator,
+                    server,
                 ] + companions,
                 gracefulShutdownSignals: signals, logger: Logger(label: "heptad.appliance")))
     }

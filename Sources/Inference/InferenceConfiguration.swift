@@ -12,8 +12,9 @@ package struct InferenceConfiguration: Codable, Sendable, Equatable {
     package var models: [String: ModelConfiguration] = [:]
     /// The public name that is used where a request names none; empty means the first by alphabet.
     package var defaultModel = ""
-    /// Who makes the embeddings, as `provider/model`; empty means the models folder. Changing it
-    /// makes the documents that were embedded before unfindable until they are embedded again.
+    /// Who makes the embeddings, as `provider/model`; empty means the models folder. After a change
+    /// all documents are embedded again in the background, and searched by the old vectors until then
+    /// as long as their model is there.
     package var embeddingModel = ""
     /// Others that serve the very same model, each as `provider/model`, in the order they are asked
     /// when the first fails. The documents' vectors stay those of `embedding_model`.
@@ -32,6 +33,12 @@ package struct InferenceConfiguration: Codable, Sendable, Equatable {
     package var cache = CacheConfiguration()
 
     package init() {}
+
+    /// Throws `invalid` where `candidate`, the value of a key elsewhere, names nobody who is here.
+    package func check(_ candidate: String, key: String) throws {
+        guard !candidate.isEmpty else { return }
+        try CandidateName.check(candidate, key: key, providers: providers)
+    }
 
     /// Throws `invalid` with the key that is wrong.
     package func validate() throws {

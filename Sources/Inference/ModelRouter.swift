@@ -149,18 +149,7 @@ package final class ModelRouter: ChatModel, Embedder {
     /// A call that has many texts asks for as many at a time as all candidates take, and may be
     /// served by several of them.
     package func embed(_ request: EmbeddingRequest) async throws -> Embeddings {
-        guard let route = routes.embedding, let first = route.candidates.first else {
-            throw Failure(
-                .unavailable, routes.inventory.problems.last ?? "There is no embedding model.")
-        }
-        // Names of embedding models are written in any case: all-minilm-l6-v2, all-MiniLM-L6-v2.
-        let names = [first.name.description, first.name.model].map { $0.lowercased() }
-        if let model = request.model, !model.isEmpty, !names.contains(model.lowercased()) {
-            throw Failure(
-                .notFound,
-                "There is no embedding model \"\(model.prefix(100))\". There is:"
-                    + " \(first.name.model).")
-        }
+        let (route, first) = try routes.embedding(for: request)
         guard request.texts.count <= Self.textsMax else {
             throw Failure(
                 .tooLarge, "At most \(Self.textsMax) texts can be embedded by one call.")

@@ -24,7 +24,7 @@ package final class LocalEmbedder: Sendable {
 
     private let tokenizer: WordPiece
     private let encoder: BertEncoder
-    private let packing: Packing
+    private let packing: EncoderPacking
     private let pool: WorkerPool
     private let callsMax: Int
     private let calls = Mutex(0)
@@ -44,7 +44,7 @@ package final class LocalEmbedder: Sendable {
         callsMax: Int
     ) throws {
         self.callsMax = callsMax
-        packing = Packing(kernels: kernels, precision: precision)
+        packing = EncoderPacking(kernels: kernels, precision: precision)
         let configuration = try EncoderConfiguration(folder: folder)
         let vocabulary = try WordPieceVocabulary(MappedModel(path: folder + "/vocab.txt"))
         encoder = try BertEncoder(
@@ -130,28 +130,6 @@ package final class LocalEmbedder: Sendable {
             throw Failure(
                 .unavailable, "Too many texts are waiting to be embedded; try again in a moment.",
                 retryAfter: .seconds(2))
-        }
-    }
-
-    /// The packed weights, once a text has come.
-    private final class Packing: Sendable {
-        // SAFETY: a table of functions that never changes.
-        nonisolated(unsafe) private let kernels: EncoderKernels
-        private let precision: EmbeddingPrecision
-        // SAFETY: only the lead thread of the pool touches it.
-        nonisolated(unsafe) private var result: PackedEncoder?
-
-        init(kernels: EncoderKernels, precision: EmbeddingPrecision) {
-            self.kernels = kernels
-            self.precision = precision
-        }
-
-        /// Only from a job.
-        func packed(_ encoder: BertEncoder, on pool: WorkerPool) -> PackedEncoder {
-            if let result { return result }
-            let packed = PackedEncoder(encoder, kernels, precision, on: pool)
-            result = packed
-            return packed
         }
     }
 }

@@ -8,7 +8,7 @@ import Core
 
 /// What a user wants to know of a model on disk, read from its tables without running it.
 package struct ModelSummary: Hashable, Codable, Sendable {
-    package enum Kind: String, Codable, Sendable { case chat, embedding }
+    package enum Kind: String, Codable, Sendable { case chat, embedding, reranker }
 
     /// The tensors that are stored one way.
     package struct Share: Hashable, Codable, Sendable {
@@ -75,17 +75,21 @@ package struct ModelSummary: Hashable, Codable, Sendable {
         }
     }
 
-    /// A folder with a sentence-embedding model. Throws like the other.
+    /// A folder with a sentence-embedding model or a reranker. Throws like the other.
     package init(folder path: String) throws {
         let file = try MappedModel(path: path + "/model.safetensors")
-        self.init(named: file, kind: .embedding)
+        self.init(
+            named: file, kind: LocalReranker.isReranker(folder: path) ? .reranker : .embedding)
         let folder = path.hasSuffix("/") ? String(path.dropLast()) : path
         name = folder.split(separator: "/").last.map(String.init) ?? folder
         do {
             describe(try Safetensors(file))
-            let model = try LocalEmbedder(folder: folder, threads: 1)
-            dimensions = model.dimensions
-            contextTokens = model.tokensMax
+            if kind == .reranker {
+                contextTokens = try LocalReranker(folder: folder, threads: 1).tokensMax
+            } else {
+                let model = try LocalEmbedder(folder: folder, threads: 1)
+                (dimensions, contextTokens) = (model.dimensions, model.tokensMax)
+            }
         } catch let failure as Failure where failure.code != .invalid {
             refusal = failure.message
         }

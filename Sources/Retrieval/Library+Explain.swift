@@ -8,7 +8,7 @@ extension Library {
             kind: QuestionKind(request.text), vectorShare: 0,
             similarityMin: configuration.similarityMin)
         var hits = try await measured(limit) { span in
-            ranking = try await self.ranking(request, lanes: .both, span)
+            ranking = try await self.reranking(request, span)
             return try await self.hits(
                 ranking.kept.prefix(ranking.limit(limit)), for: principal)
         }
@@ -18,6 +18,10 @@ extension Library {
             hits: hits, dropped: dropped, question: ranking.kind.shape.rawValue,
             vectorShare: ranking.vectorShare, similarityMin: ranking.similarityMin,
             hasVectors: ranking.question != nil)
+        explanation.queries = Array(request.queries.prefix(Self.queriesMax - 1))
+        explanation.reranker = ranking.reranker
+        explanation.notes = ranking.notes
+        explanation.notes += try await modelNotes(hasVectors: ranking.question != nil)
         let scope = try await documents.scope(of: request)
         (explanation.documentCount, explanation.passageCount) = try await documents.counts(
             in: scope)

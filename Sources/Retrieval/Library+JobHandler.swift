@@ -27,13 +27,16 @@ extension Library: JobHandler {
         _ id: Identifier, _ job: Job, for principal: Principal, _ span: any Span,
         _ report: (JobProgress) async throws -> Void
     ) async throws {
-        let document = try await documents.document(id, for: principal, atLeast: .write).summary
+        let stored = try await documents.document(id, for: principal, atLeast: .write)
+        let document = stored.summary
         do {
             // The job may come a second time, after a restart or for the same file sent twice.
-            if document.state == .ready {
-                let model = questionModel.withLock { $0 }
-                return try await finish(
+            if document.state == .ready, !stored.isStale {
+                let model = embedding.withLock { $0.seen }
+                try await finish(
                     document, document.passageCount, nil, principal, model: model, report)
+                if let model { _ = try await vectors.switchOver(to: model) }
+                return
             }
             try await report(.init(done: 0, total: 0, message: "Reading “\(document.name)”."))
             let manuscript = try await read(document, principal, span)
@@ -88,8 +91,8 @@ extension Library: JobHandler {
                         message: "Embedding the passages of “\(document.name)”."))
                 let batch = done..<min(done + configuration.embeddingBatchMax, drafts.count)
                 do {
-                    let vectors = try await embedder.vectors(
-                        of: drafts[batch].map(\.embedded), for: principal, purpose: "ingest")
+                    let vectors = try await embed(
+                        drafts[batch].map(\.embedded), for: principal, purpose: "ingest")
                     for (place, vector) in zip(batch, vectors) { drafts[place].vector = vector }
                 } catch {
                     let failure = Failure(error)
@@ -108,14 +111,14 @@ extension Library: JobHandler {
     /// before get theirs; with a `model`, those that it has made none of.
     private func finish(
         _ document: DocumentSummary, _ count: Int, _ reason: String?, _ principal: Principal,
-        model: String? = nil, _ report: (JobProgress) async throws -> Void
+        model: EmbeddingModel? = nil, _ report: (JobProgress) async throws -> Void
     ) async throws {
         var reason = reason
         if reason == nil {
             do {
-                _ = try await embedMissing(
-                    of: try await documents.document(document.id, for: principal).owner,
-                    candidate: model)
+                let stored = try await documents.document(document.id, for: principal)
+                _ = try await embedMissing(of: stored.owner, model: model)
+                await embedAsBefore(stored)
             } catch {
                 if Task.isCancelled { throw error }
                 reason = Failure(error).message
@@ -141,12 +144,12 @@ extension Library: JobHandler {
 
     /// Makes the vectors that passages lack, of one owner or of all. Returns how many it made; throws
     /// what the embedder throws, with those made before kept.
-    func embedMissing(of owner: Identifier?, candidate: String?) async throws -> Int {
+    func embedMissing(of owner: Identifier?, model: EmbeddingModel?) async throws -> Int {
         var made = 0
         var last: Int64 = 0
         while true {
             let missing = try await vectors.missing(
-                after: last, of: owner, candidate: candidate,
+                after: last, of: owner, model: model,
                 limit: configuration.embeddingBatchMax)
             guard let end = missing.last else {
                 if made > 0 { try await vectors.markComplete() }
@@ -154,8 +157,8 @@ extension Library: JobHandler {
             }
             for (owner, group) in Dictionary(grouping: missing, by: \.owner) {
                 let principal = Principal(userID: owner, role: .member, name: "")
-                let made = try await embedder.vectors(
-                    of: group.map(\.text), for: principal, purpose: "ingest")
+                let made = try await embed(
+                    group.map(\.text), for: principal, purpose: "ingest")
                 try await vectors.add(zip(group, made).map { ($0.passage, $1) })
             }
             made += missing.count
@@ -175,13 +178,17 @@ extension Library: JobHandler {
         do {
             if failure.code == .cancelled {
                 if await isCalledOff(job, principal) {
-                    try await writing.run { try documents.discardPending(document: id) }
+                    try await writing.run {
+                        try documents.discardPending(document: id)
+                        try documents.keepAsItIs(document: id)
+                    }
                 }
                 return error
             }
             Meters.documentsFailed.increment()
             try await writing.run {
                 try documents.fail(document: id, because: failure.message)
+                try documents.keepAsItIs(document: id)
             }
         } catch {
             // The job still says why; the list of documents asks it.

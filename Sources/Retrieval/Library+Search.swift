@@ -9,7 +9,7 @@ extension Library {
         let limit = limit(of: request)
         guard limit > 0 else { return [] }
         return try await measured(limit) { span in
-            let ranking = try await ranking(request, lanes: .both, span)
+            let ranking = try await reranking(request, span)
             return try await hits(
                 ranking.kept.prefix(ranking.limit(limit)), for: request.principal)
         }
@@ -43,10 +43,13 @@ extension Library {
         let passages = try await passages.passages(candidates.map(\.passage), for: principal)
         return candidates.compactMap { candidate in
             passages[candidate.passage].map { passage in
-                SearchHit(
+                var hit = SearchHit(
                     passage: passage, score: candidate.score, keywordRank: candidate.keywordRank,
                     vectorRank: candidate.vectorRank, similarity: candidate.similarity,
                     keywordScore: candidate.keywordScore, isExact: candidate.isExact)
+                hit.rerankScore = candidate.rerankScore
+                hit.rerankRank = candidate.rerankRank
+                return hit
             }
         }
     }
@@ -77,8 +80,29 @@ extension Library {
         var passagesMax: Int?
         /// Nil where the question could not be embedded.
         var question: Vector?
+        /// Who had the last word on the order, where somebody had.
+        var reranker: String?
+        /// What the reader of an explanation should know.
+        var notes: [String] = []
 
         func limit(_ asked: Int) -> Int { min(asked, passagesMax ?? asked) }
+    }
+
+    /// The order that a search has in the end.
+    func reranking(_ request: SearchRequest, _ span: any Span) async throws -> Ranking {
+        var ranking = try await ranking(request, lanes: .both, span)
+        let others = request.queries.prefix(Self.queriesMax - 1)
+        if !others.isEmpty {
+            var rankings = [ranking]
+            for query in others {
+                let other = request.asking(query)
+                rankings.append(try await self.ranking(other, lanes: .both, span))
+            }
+            (ranking.kept, ranking.dropped) = QueryFusion.fused(rankings)
+            span.attributes["heptad.retrieval.queries"] = rankings.count
+        }
+        try await rerank(&ranking, for: request, span)
+        return ranking
     }
 
     /// All that is found among the collections, in order. What the limit of the request is makes no
@@ -150,11 +174,11 @@ extension Library {
         guard !text.isEmpty else { return nil }
         do {
             let began = ContinuousClock.now
-            let vectors = try await embedder.vectors(
-                of: [text], for: request.principal,
-                purpose: "search")
-            guard let question = vectors.first else { return nil }
-            questionModel.withLock { $0 = question.candidate }
+            guard let question = try await embedQuestion(text, for: request.principal) else {
+                Meters.searchesWithoutVectors.increment()
+                span.attributes["heptad.retrieval.vectors_failed"] = "model_changed"
+                return nil
+            }
             let embedded = ContinuousClock.now
             let neighbours = try await index.nearest(
                 to: question, in: scope, limit: configuration.candidatesMax)
@@ -181,4 +205,14 @@ extension Library {
     /// Characters of a question that are embedded; no model reads more of one.
     private static let questionMax = 4000
     private static let scoresPerCandidate = 10
+}
+
+extension SearchRequest {
+    /// The same search for other words.
+    fileprivate func asking(_ text: String) -> SearchRequest {
+        var request = SearchRequest(
+            principal: principal, text: text, collectionIDs: collectionIDs, limit: limit)
+        request.filter = filter
+        return request
+    }
 }

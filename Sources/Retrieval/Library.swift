@@ -27,31 +27,45 @@ package final class Library: Sendable {
     let decoding = WorkQueue("decoding")
     /// Where short writes block that must happen though their task was cancelled.
     let writing = WorkQueue("writing")
-    /// The model that last embedded a question, which passages ought to be embedded by as well.
-    let questionModel = Mutex<String?>(nil)
+    let reranker: (any Reranker)?
+    /// Rewrites questions, where that is configured.
+    let model: (any ChatModel)?
+    /// How often in a row it has not answered.
+    let rerankFailures = Mutex(0)
+    /// Which model embeds, as far as that is known.
+    let embedding: Mutex<EmbeddingState>
     let log = Logger(label: "heptad.retrieval")
 
-    /// Opens `knowledge.db` in `folder`. Throws `invalid` for a configuration that makes no sense,
+    /// Opens `knowledge.db` in `folder`. `embedderName` is the candidate that embeds, as
+    /// `provider/model`, where that is known before it has: when other vectors are in the database, all
+    /// are made again. Throws `invalid` for a configuration that makes no sense,
     /// and `unavailable` where the database cannot be opened.
     package convenience init(
         _ configuration: RetrievalConfiguration, folder: String, embedder: any Embedder,
-        jobs: any JobQueue, client: HTTPClient, environment: Environment
+        embedderName: String? = nil, reranker: (any Reranker)? = nil,
+        model: (any ChatModel)? = nil, jobs: any JobQueue, client: HTTPClient,
+        environment: Environment
     ) throws {
         try self.init(
-            configuration, folder: folder, embedder: embedder, jobs: jobs,
-            client: client, environment: environment, limits: .init())
+            configuration, folder: folder, embedder: embedder, embedderName: embedderName,
+            reranker: reranker, model: model, jobs: jobs, client: client, environment: environment,
+            limits: .init())
     }
 
     init(
         _ configuration: RetrievalConfiguration, folder: String, embedder: any Embedder,
-        jobs: any JobQueue, client: HTTPClient, environment: Environment,
-        limits: VectorIndex.Limits
+        embedderName: String? = nil, reranker: (any Reranker)? = nil,
+        model: (any ChatModel)? = nil, jobs: any JobQueue, client: HTTPClient,
+        environment: Environment, limits: VectorIndex.Limits
     ) throws {
         try configuration.validate()
         self.configuration = configuration
         self.jobs = jobs
         self.client = client
         self.environment = environment
+        self.reranker = reranker
+        self.model = model
+        embedding = Mutex(EmbeddingState(named: embedderName))
         self.embedder = PassageEmbedder(
             embedder: embedder, model: configuration.embeddingModel,
             batchMax: configuration.embeddingBatchMax)

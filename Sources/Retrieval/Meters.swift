@@ -10,6 +10,8 @@ enum Meters {
     static let searches = Counter(label: "heptad_retrieval_searches_total")
     static let searchesWithoutVectors = Counter(
         label: "heptad_retrieval_searches_without_vectors_total")
+    static let searchesNotReranked = Counter(
+        label: "heptad_retrieval_searches_not_reranked_total")
     static let searchDuration = Metrics.Timer(label: "heptad_retrieval_search_duration")
     static let searchHits = Recorder(label: "heptad_retrieval_search_hits")
 }

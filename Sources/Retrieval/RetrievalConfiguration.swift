@@ -25,6 +25,12 @@ package struct RetrievalConfiguration: Codable, Sendable, Equatable {
     package var vectorShare = 0.5
     /// A passage that no keyword found is left out below this cosine. From -1 to 1.
     package var similarityMin = 0.2
+    /// How a question is looked up that goes on with a conversation: `off` as it stands; `terms` also
+    /// with the telling words of what was said before; `model` as the default chat model rewrites it,
+    /// which is a call more and takes up to four seconds.
+    package var queryRewriting = QueryRewriting.terms
+    /// A model that puts the best of what was found in order once more.
+    package var reranker = RerankerConfiguration()
     /// The most documents, and the most bytes of files, that one collection may hold.
     package var collectionDocumentsMax = 20_000
     package var collectionBytesMax = 10_000_000_000
@@ -70,10 +76,43 @@ package struct RetrievalConfiguration: Codable, Sendable, Equatable {
         try check(
             (-1.0...1.0).contains(similarityMin),
             "retrieval.similarity_min must be between -1 and 1.")
+        try reranker.validate()
         for (key, value) in [
             ("collection_documents_max", collectionDocumentsMax),
             ("collection_bytes_max", collectionBytesMax),
             ("user_documents_max", userDocumentsMax), ("user_bytes_max", userBytesMax),
         ] { try check(value >= 1, "retrieval.\(key) must be 1 or more.") }
+    }
+}
+
+package enum QueryRewriting: String, Codable, Sendable { case off, terms, model }
+
+/// Who reads question and passage together, after both lanes have found what there is.
+package struct RerankerConfiguration: Codable, Sendable, Equatable {
+    /// As `provider/model`: a provider of `inference.providers` whose server has `POST /rerank` (Cohere,
+    /// Jina, vLLM, llama.cpp), or `local/FOLDER`, a cross-encoder of the models folder. Empty for nobody.
+    package var model = ""
+    /// How many of the passages found it reads, the best of them. The others follow as they were.
+    package var candidatesMax = 30
+    /// A passage that it scores below this is left out, from 0 to 1; 0 leaves none out.
+    package var scoreMin = 0.0
+    /// The longest that a search waits for it; then the order stays as it was.
+    package var timeoutSeconds = 5.0
+
+    package init() {}
+
+    func validate() throws {
+        func check(_ isGood: Bool, _ sentence: String) throws {
+            guard isGood else { throw Failure(.invalid, "retrieval.reranker." + sentence) }
+        }
+        try check(
+            model.isEmpty || model.split(separator: "/", maxSplits: 1).count == 2,
+            "model must be of the form provider/model.")
+        try check(
+            (1...1000).contains(candidatesMax), "candidates_max must be between 1 and 1000.")
+        try check((0.0...1.0).contains(scoreMin), "score_min must be between 0 and 1.")
+        try check(
+            (0.01...600).contains(timeoutSeconds),
+            "timeout_seconds must be between 0.01 and 600.")
     }
 }

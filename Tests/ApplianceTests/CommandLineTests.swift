@@ -95,6 +95,49 @@ import Testing
         try await server.stop()
     }
 
+    @Test("Pruning removes documents whose file is gone from a named folder, and no others")
+    func prune() async throws {
+        let folder = try TemporaryFolder()
+        let environment = ["HEPTAD_MODELS": folder.path + "/none"]
+        let (kept, other) = (folder.path + "/notes", folder.path + "/notes-2024")
+        for path in [kept, other] {
+            try FileManager.default.createDirectory(
+                atPath: path, withIntermediateDirectories: true)
+        }
+        let texts = [
+            "\(kept)/oars.txt": "Oars row.", "\(kept)/sails.txt": "Sails sail.",
+            "\(other)/boats.txt": "Boats float.",
+        ]
+        for (path, text) in texts {
+            try text.write(toFile: path, atomically: true, encoding: .utf8)
+        }
+        func ingest(_ arguments: String...) async throws -> String {
+            let result = try await HeptadBinary.run(
+                ["ingest"] + arguments, in: folder, environment: environment)
+            #expect(result.exitCode == 0, "\(result.errors)")
+            return result.output
+        }
+        func finds(_ word: String) async throws -> Bool {
+            let result = try await HeptadBinary.run(
+                ["search", word, "--json"], in: folder, environment: environment)
+            return result.output.contains(".txt")
+        }
+        _ = try await ingest(kept, other)
+        for path in texts.keys.filter({ !$0.hasSuffix("/oars.txt") }) {
+            try FileManager.default.removeItem(atPath: path)
+        }
+        let without = try await ingest(kept)
+        let isThere = try await finds("sails")
+        let pruned = try await ingest(kept, "--prune")
+
+        #expect(!without.contains("removed") && isThere)
+        #expect(pruned.contains("sails.txt: removed") && pruned.contains("oars.txt: unchanged"))
+        #expect(try await finds("oars"))
+        #expect(try await finds("sails") == false)
+        // Another folder's, though its name begins alike and its file is gone as well.
+        #expect(try await finds("boats"))
+    }
+
     @Test("Two servers never share a data folder")
     func oneServer() async throws {
         let folder = try TemporaryFolder()

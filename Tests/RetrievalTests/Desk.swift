@@ -15,7 +15,8 @@ struct Desk {
     let client: HTTPClient
 
     init(
-        embedder: ScriptedEmbedder = ScriptedEmbedder(), limits: VectorIndex.Limits = .init(),
+        embedder: ScriptedEmbedder = ScriptedEmbedder(), reranker: (any Reranker)? = nil,
+        model: (any ChatModel)? = nil, limits: VectorIndex.Limits = .init(),
         allowedTargets: [String] = [],
         _ change: (inout RetrievalConfiguration) -> Void = { _ in }
     ) throws {
@@ -29,15 +30,18 @@ struct Desk {
         let environment = Environment.manual(clock)
         jobs = ScriptedJobQueue(environment: environment)
         library = try Library(
-            configuration, folder: folder.path, embedder: embedder, jobs: jobs,
-            client: client, environment: environment, limits: limits)
+            configuration, folder: folder.path, embedder: embedder, reranker: reranker,
+            model: model, jobs: jobs, client: client, environment: environment, limits: limits)
     }
 
     /// The same files opened a second time, as another process or after a restart.
-    func another(limits: VectorIndex.Limits = .init()) throws -> Library {
+    func another(
+        limits: VectorIndex.Limits = .init(), embedderName: String? = nil
+    ) throws -> Library {
         try Library(
-            RetrievalConfiguration(), folder: folder.path, embedder: embedder, jobs: jobs,
-            client: client, environment: .manual(clock, seed: 99), limits: limits)
+            RetrievalConfiguration(), folder: folder.path, embedder: embedder,
+            embedderName: embedderName, jobs: jobs, client: client,
+            environment: .manual(clock, seed: 99), limits: limits)
     }
 
     /// Uploads a text and runs its job to the end. Gives the document and what the job reported.

@@ -116,24 +116,4 @@ import Testing
             #expect(expected?.passagesWithoutVector == 0)
         }
     }
-
-    @Test("A document that is read once more is found as before, and once")
-    func renewal() async throws {
-        let desk = try Desk()
-        let document = try await desk.add("The red boats rest.", as: "a.txt").document
-        let before = try await desk.search("red boats").map(\.passage.text)
-        let ingestion = try await desk.library.renew(
-            document: document, vectorsOnly: false, for: .alice)
-        #expect(ingestion.documentID == document)
-        #expect(try await desk.search("red boats").isEmpty)
-        try await desk.jobs.run(ingestion.jobID, with: desk.library, for: .alice)
-        #expect(try await desk.search("red boats").map(\.passage.text) == before)
-        #expect(try await desk.documents().map(\.passageCount) == [1])
-        let terms = try await desk.library.store.pool.read { database in
-            try Int.fetchOne(
-                database,
-                sql: "SELECT COUNT(*) FROM passage_terms WHERE passage_terms MATCH 'boats'")
-        }
-        #expect(terms == 1)
-    }
 }

@@ -80,7 +80,7 @@ import Testing
         try await desk.add("Another text about boats.", as: "boats.txt")
         let afterNext = try await desk.search("three habits keep the bill down").first
         let others = try await desk.search("Mallory's own words", for: .mallory).first
-        let made = try await desk.library.embedMissing(of: nil, candidate: nil)
+        let made = try await desk.library.embedMissing(of: nil, model: nil)
         let afterStart = try await desk.search("Mallory's own words", for: .mallory).first
 
         #expect(afterNext?.vectorRank == 1 && others?.vectorRank == nil)
@@ -102,19 +102,6 @@ import Testing
         try await service.value
 
         #expect(rank == 1)
-    }
-
-    @Test("Another embedding model gets vectors of its own, and the two never mix")
-    func otherModel() async throws {
-        let desk = try Desk()
-        try await desk.add(Samples.guide, as: "guide.txt")
-        desk.embedder.become("other/model")
-        let before = try await desk.search("three habits keep the bill down").first
-        let made = try await desk.library.embedMissing(of: nil, candidate: "other/model")
-        let after = try await desk.search("three habits keep the bill down").first
-
-        #expect(before?.vectorRank == nil && before?.keywordRank == 1)
-        #expect(made > 3 && after?.vectorRank == 1)
     }
 
     // MARK: The same name again

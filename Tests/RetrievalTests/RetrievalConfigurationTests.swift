@@ -16,6 +16,10 @@ import Testing
         ("retrieval.candidates_max", { $0.candidatesMax = 0 }),
         ("retrieval.vector_share", { $0.vectorShare = 1.5 }),
         ("retrieval.similarity_min", { $0.similarityMin = .nan }),
+        ("retrieval.reranker.model", { $0.reranker.model = "judge" }),
+        ("retrieval.reranker.candidates_max", { $0.reranker.candidatesMax = 0 }),
+        ("retrieval.reranker.score_min", { $0.reranker.scoreMin = 2 }),
+        ("retrieval.reranker.timeout_seconds", { $0.reranker.timeoutSeconds = .infinity }),
     ]
 
     @Test("A value that makes no sense is refused by its key", arguments: changes)

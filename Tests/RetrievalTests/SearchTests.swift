@@ -121,7 +121,7 @@ import Testing
                 ["collections": "[1]"]
             ), (CollectionStore.countsQuery, ["collections": "[1]"]),
             (VectorStore.rowsQuery, [1, 3]), (VectorStore.elementsQuery, ["[1]", "x", 3]),
-            (VectorStore.lackingQuery, ["after": 0, "owner": nil, "candidate": nil, "limit": 9]),
+            (VectorStore.lackingQuery, ["after": 0, "owner": nil, "limit": 9]),
             (CollectionStore.collectionsQuery, access.arguments()),
         ]
         for (sql, arguments) in queries {

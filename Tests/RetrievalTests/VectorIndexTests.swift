@@ -69,6 +69,47 @@ import Testing
         #expect(MatrixFile(path: path, dimensions: 96)?.keys.count == 12)
     }
 
+    @Test("An index that cannot be written is tried again after a while, not at every search")
+    func backOff() async throws {
+        let desk = try Desk(limits: .small)
+        // Nothing can be renamed onto a folder.
+        try FileManager.default.createDirectory(
+            atPath: file(desk) + "/full", withIntermediateDirectories: true)
+        try await filled(desk)
+        let found = try await names(desk.library)
+        try FileManager.default.removeItem(atPath: file(desk))
+        try await filled(desk, 13...14)
+        _ = try await names(desk.library)
+        let early = FileManager.default.fileExists(atPath: file(desk))
+        desk.clock.advance(by: .seconds(61))
+        _ = try await names(desk.library)
+
+        #expect(found.first == "d3.txt" && !early)
+        #expect(MatrixFile(path: file(desk), dimensions: 96)?.keys.count == 14)
+        #expect(try leftovers(desk) == [])
+    }
+
+    private func leftovers(_ desk: Desk) throws -> [String] {
+        try FileManager.default.contentsOfDirectory(atPath: desk.folder.path)
+            .filter { $0.contains(".new-") }.sorted()
+    }
+
+    @Test("Files that were being written when a process was killed are gone after the next start")
+    func abandoned() async throws {
+        let desk = try Desk()
+        let (own, dead, alive) = (getpid(), Int32.max, getppid())
+        let names = [own, dead, alive].map { "vectors-a-96.f32.new-\($0)" }
+        for name in names + ["vectors-b-96.ivf.new-\(alive)", "notes.new-\(dead)"] {
+            try Data([1]).write(to: URL(fileURLWithPath: desk.folder.path + "/" + name))
+        }
+        let long = Date(timeIntervalSinceNow: -7200)
+        try FileManager.default.setAttributes(
+            [.modificationDate: long],
+            ofItemAtPath: desk.folder.path + "/vectors-b-96.ivf.new-\(alive)")
+        _ = try desk.another()
+        #expect(try leftovers(desk) == ["notes.new-\(dead)", names[2]])
+    }
+
     @Test("What another process adds or takes away is seen in the next search")
     func otherProcess() async throws {
         let desk = try Desk(limits: .small)

@@ -7,25 +7,33 @@ package final class ScriptedEmbedder: Embedder {
     private struct State {
         var failure: Failure?
         var candidate: String
+        /// How long the vectors are of each model that can be asked.
+        var dimensions: [String: Int]
         var batches: [Int] = []
         var texts: [String] = []
     }
 
     private let state: Mutex<State>
-    private let dimensions: Int
 
     package init(
         dimensions: Int = 96, candidate: String = "scripted/words", failing: Failure? = nil
     ) {
-        self.dimensions = dimensions
-        state = Mutex(State(failure: failing, candidate: candidate))
+        state = Mutex(
+            State(failure: failing, candidate: candidate, dimensions: [candidate: dimensions]))
     }
 
     /// What every call throws from now on; nil to answer again.
     package func fail(with failure: Failure?) { state.withLock { $0.failure = failure } }
 
-    /// Answers from now on as another model.
-    package func become(_ candidate: String) { state.withLock { $0.candidate = candidate } }
+    /// Answers from now on as another model; the one before can still be asked by its name, or not.
+    package func become(_ candidate: String, dimensions: Int? = nil, keepingOld: Bool = false) {
+        state.withLock { state in
+            let before = state.dimensions[state.candidate] ?? 0
+            if !keepingOld { state.dimensions = [:] }
+            state.candidate = candidate
+            state.dimensions[candidate] = dimensions ?? before
+        }
+    }
 
     /// How many texts each call had.
     package var batches: [Int] { state.withLock { $0.batches } }
@@ -33,20 +41,28 @@ package final class ScriptedEmbedder: Embedder {
     package var texts: [String] { state.withLock { $0.texts } }
 
     package func embed(_ request: EmbeddingRequest) async throws -> Embeddings {
-        let candidate = try state.withLock { state in
+        let (candidate, dimensions) = try state.withLock { state in
             if let failure = state.failure { throw failure }
+            let candidate = request.candidate ?? state.candidate
+            guard let dimensions = state.dimensions[candidate] else {
+                throw Failure(.notFound, "The embedding model \(candidate) is not there.")
+            }
             state.batches.append(request.texts.count)
             state.texts += request.texts
-            return state.candidate
+            return (candidate, dimensions)
         }
         return Embeddings(
             candidate: candidate, dimensions: dimensions,
-            values: request.texts.flatMap(vector),
+            values: request.texts.flatMap { Self.vector(of: $0, dimensions) },
             usage: TokenUsage(freshInput: request.texts.reduce(0) { $0 + $1.utf8.count / 4 }))
     }
 
     /// The vector of one text.
     package func vector(of text: String) -> [Float] {
+        Self.vector(of: text, state.withLock { $0.dimensions[$0.candidate] ?? 0 })
+    }
+
+    private static func vector(of text: String, _ dimensions: Int) -> [Float] {
         var elements = Array(repeating: Float(0), count: dimensions)
         for word in text.lowercased().split(whereSeparator: { !$0.isLetter && !$0.isNumber }) {
             elements[Int(Self.hash(word) % UInt64(dimensions))] += 1

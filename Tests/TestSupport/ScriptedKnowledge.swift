@@ -48,6 +48,13 @@ package final class ScriptedKnowledge: KnowledgeBase {
         return explanation
     }
 
+    /// What it is looked up as beside itself, after anything else was said.
+    package func queries(
+        for question: String, after conversation: [ChatMessage], for principal: Principal
+    ) async -> [String] {
+        conversation.isEmpty ? [question] : [question, "\(question) (reworded)"]
+    }
+
     package func renew(
         document: Identifier, vectorsOnly: Bool, for principal: Principal
     ) async throws -> Ingestion {

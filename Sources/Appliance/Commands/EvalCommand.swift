@@ -93,15 +93,3 @@ struct EvalRetrievalCommand: AsyncParsableCommand {
         return width < 0 ? text + space : space + text
     }
 }
-
-/// The model in this process, without a server around it.
-private struct DirectEmbedder: Embedder {
-    let embedder: LocalEmbedder
-
-    func embed(_ request: EmbeddingRequest) async throws -> Embeddings {
-        let made = try await embedder.embed(request.texts)
-        return Embeddings(
-            candidate: "local/\(embedder.name)", dimensions: embedder.dimensions,
-            values: made.values, usage: TokenUsage())
-    }
-}

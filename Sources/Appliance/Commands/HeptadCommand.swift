@@ -17,7 +17,7 @@ package struct HeptadCommand: AsyncParsableCommand {
             ConfigCommand.self,
             DoctorCommand.self,
             HealthcheckCommand.self,
-            BenchVectorsCommand.self, VersionCommand.self,
+            BenchVectorsCommand.self, BenchRetrievalCommand.self, VersionCommand.self,
         ])
 
     package init() {}

@@ -46,6 +46,9 @@ struct SearchReportText {
             "A \(found.shape) question: meaning counts \(share) %, words \(100 - share) %."
                 + (found.hasVectors ? "" : " It could not be embedded: words alone decided."))
         let search = found.search
+        for query in search.queries ?? [] {
+            Terminal.say(Terminal.harmless("Also looked up: \(query)"))
+        }
         Terminal.say(
             "Documents searched: \(search.documentCount ?? 0), with passages: \(search.passageCount ?? 0)."
                 + " \(found.model.isEmpty ? "A model" : found.model) is given up to \(search.passagesMax) passages of"
@@ -73,7 +76,10 @@ struct SearchReportText {
             String(format: "score %.4f", hit.score),
             part("words", hit.keywordRank, "BM25 %.2f", hit.keywordScore),
             part("meaning", hit.vectorRank, "cosine %.3f", hit.similarity),
-        ].joined(separator: " · ") + (hit.isExact ? " · exact" : "")
+        ].joined(separator: " · ")
+            + (hit.rerankRank == nil
+                ? "" : " · " + part("reranked", hit.rerankRank, "%.3f", hit.rerankScore))
+            + (hit.isExact ? " · exact" : "")
     }
 }
 

@@ -21,6 +21,7 @@ struct Configuration: Section, Equatable {
         try gateway.validate()
         try inference.validate()
         try retrieval.validate()
+        try inference.check(retrieval.reranker.model, key: "retrieval.reranker.model")
         try orchestration.validate()
         try accounting.validate()
         try observability.validate()

@@ -7,6 +7,12 @@ package protocol KnowledgeBase: Sendable {
     /// The same search with how it came about.
     func explain(_ request: SearchRequest) async throws -> SearchExplanation
 
+    /// What a question is looked up as after a conversation: one text or a few, the most telling first.
+    /// Only the question where nothing was said before.
+    func queries(
+        for question: String, after conversation: [ChatMessage], for principal: Principal
+    ) async -> [String]
+
     /// Keeps the file and enqueues a job that makes it searchable. Throws `unsupported` for a type
     /// that cannot be read, `invalid` for an empty file, `tooLarge` past the configured size.
     func ingest(_ upload: Upload, for principal: Principal) async throws -> Ingestion

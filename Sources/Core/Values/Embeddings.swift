@@ -5,6 +5,9 @@ package struct EmbeddingRequest: Codable, Sendable {
     package let model: String?
     package let texts: [String]
     package let purpose: String
+    /// The very candidate whose vectors are wanted, as `provider/model`, for who keeps vectors that it
+    /// made; never what a user named. Nil goes by `model`.
+    package var candidate: String?
 
     package init(principal: Principal, model: String? = nil, texts: [String], purpose: String) {
         (self.principal, self.model, self.texts, self.purpose) = (principal, model, texts, purpose)

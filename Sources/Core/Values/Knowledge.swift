@@ -105,6 +105,8 @@ package struct SearchRequest: Codable, Sendable {
     /// and `and` and `or` of such. The keys `$tag`, `$type`, `$name` and `$date` are of the document
     /// itself, all others are its attributes.
     package var filter: JSONValue?
+    /// Other wordings of it, looked up as well.
+    package var queries: [String] = []
     /// A document that should be found: an explanation says what became of it.
     package let documentID: Identifier?
 
@@ -120,7 +122,7 @@ package struct SearchRequest: Codable, Sendable {
 /// A passage that was found, and why.
 package struct SearchHit: Hashable, Codable, Sendable {
     package let passage: Passage
-    /// Of both lanes together; comparable within one result only.
+    /// Of both lanes together, or of the reranker; comparable within one result only.
     package let score: Double
     /// Place in the keyword lane, from 1; nil where it was not among the best.
     package let keywordRank: Int?
@@ -134,6 +136,8 @@ package struct SearchHit: Hashable, Codable, Sendable {
     package let isExact: Bool
     /// Place in the whole order, from 1, where that is explained; nil where it is not among the found.
     package var rank: Int?
+    /// The reranker's score from 0 to 1, and the place it gave, from 1; nil where it did not read it.
+    package var rerankScore: Double?, rerankRank: Int?
 
     package init(
         passage: Passage, score: Double, keywordRank: Int?, vectorRank: Int?, similarity: Double?,
@@ -159,6 +163,12 @@ package struct SearchExplanation: Codable, Sendable {
     package let hasVectors: Bool
     /// How much was searched.
     package var documentCount = 0, passageCount = 0
+    /// What it was looked up as beside its own words.
+    package var queries: [String] = []
+    /// Who put the best in order once more, as `provider/model`; nil where nobody did.
+    package var reranker: String?
+    /// What else the reader should know of it, each in a sentence.
+    package var notes: [String] = []
     /// What became of the document that was asked about.
     package var expected: DocumentExplanation?
 

@@ -42,6 +42,8 @@ package struct SentenceVerdict: Hashable, Codable, Sendable {
 /// What was looked for before an answer was written.
 package struct SearchReport: Hashable, Codable, Sendable {
     package let text: String
+    /// Other wordings that were looked up as well.
+    package var queries: [String]?
     /// Empty means all that the user may search.
     package let collectionIDs: [Identifier]
     /// How many passages the answer could have.

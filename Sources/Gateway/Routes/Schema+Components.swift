@@ -151,13 +151,15 @@ extension Schema {
         "SearchHit": .record([
             "passage": .reference("Passage"), "score": .number, "keywordRank?": .integer,
             "vectorRank?": .integer, "similarity?": .number, "keywordScore?": .number,
-            "isExact": .boolean, "rank?": .integer,
+            "isExact": .boolean, "rank?": .integer, "rerankScore?": .number,
+            "rerankRank?": .integer,
         ]),
         "SearchAnswer": .record([
             "hits": .list("SearchHit"), "dropped?": .list("SearchHit"),
             "question?": .choice(["quoted", "code", "prose"]), "vectorShare?": .number,
             "similarityMin?": .number, "hasVectors?": .boolean, "documentCount?": .integer,
-            "passageCount?": .integer,
+            "passageCount?": .integer, "queries?": .array(.string),
+            "reranker?": .string, "notes?": .array(.string),
         ]),
     ]
 

@@ -13,8 +13,9 @@ extension Schema {
                 "wrongNumbers": .array(.integer), "reason?": .string,
             ], "What bears a sentence out; places count Unicode scalars, ends are exclusive."),
         "SearchReport": .record([
-            "text": .string, "collectionIDs": .array(.identifier), "passagesMax": .integer,
-            "model?": .string, "documentCount?": .integer, "passageCount?": .integer,
+            "text": .string, "queries?": .array(.string),
+            "collectionIDs": .array(.identifier), "passagesMax": .integer, "model?": .string,
+            "documentCount?": .integer, "passageCount?": .integer,
             "bestSimilarity?": .number,
         ]),
         "ExplanationQuery": .record([

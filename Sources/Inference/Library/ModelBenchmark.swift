@@ -109,6 +109,9 @@ package struct ModelBenchmark: Sendable {
             loaded()
             figures.embedding = try await measure(model)
             withExtendedLifetime(model) { measured() }
+        case .reranker:
+            throw Failure(
+                .unsupported, "\(summary.name) puts passages in order; name another model.")
         }
         return figures
     }

@@ -57,3 +57,15 @@ extension LocalEmbedding {
             countTokens: { model.countTokens($0) }, embed: { try await model.embed($0) })
     }
 }
+
+/// What the router needs of a reranker of this machine.
+struct LocalRanking: Sendable {
+    let name: String
+    let score: @Sendable (String, [String]) async throws -> (scores: [Double], tokens: Int)
+}
+
+extension LocalRanking {
+    init(_ model: LocalReranker) {
+        self.init(name: model.name, score: { try await model.score($0, $1) })
+    }
+}

@@ -85,6 +85,20 @@ struct LocalProvider: Provider {
             usage: TokenUsage(freshInput: tokens), responseModel: embedder.name)
     }
 
+    func rerank(
+        _ question: String, _ texts: [String], model: String, headers: [String: String]
+    ) async throws -> ProviderRanking {
+        guard let reranker = shelf.rerankers[model] else {
+            throw Failure(
+                .unavailable,
+                "The reranker \(model) is not there. Put its folder, with model.safetensors and"
+                    + " vocab.txt, into \(shelf.folder), or correct retrieval.reranker.model.")
+        }
+        let (scores, tokens) = try await reranker.score(question, texts)
+        return ProviderRanking(
+            scores: scores, usage: TokenUsage(freshInput: tokens), responseModel: reranker.name)
+    }
+
     func countTokens(_ texts: [String], model: String) throws -> [Int]? {
         guard let engine = shelf.chatModels[model] else {
             throw Failure(.unavailable, shelf.chatAdvice(model))

@@ -7,6 +7,7 @@ struct ModelShelf: Sendable {
     let folder: String
     var chatModels: [String: LocalEngine] = [:]
     var embedders: [String: LocalEmbedding] = [:]
+    var rerankers: [String: LocalRanking] = [:]
     /// Files that are there and cannot be used, each in a sentence.
     var problems: [String] = []
 
@@ -23,14 +24,19 @@ struct ModelShelf: Sendable {
         let files = FileManager.default
         for name in ((try? files.contentsOfDirectory(atPath: folder)) ?? []).sorted() {
             let path = "\(folder)/\(name)"
-            let isEmbedder = ["model.safetensors", "vocab.txt"].allSatisfy {
+            let isEncoder = ["model.safetensors", "vocab.txt"].allSatisfy {
                 files.fileExists(atPath: "\(path)/\($0)")
             }
             do {
                 if name.lowercased().hasSuffix(".gguf") {
                     let model = LocalEngine(try LocalChatModel(path: path, options: options))
                     chatModels[model.name] = model
-                } else if isEmbedder {
+                } else if isEncoder, LocalReranker.isReranker(folder: path) {
+                    let model = LocalRanking(
+                        try LocalReranker(
+                            folder: path, threads: threads, precision: options.embeddingPrecision))
+                    rerankers[model.name] = model
+                } else if isEncoder {
                     let model = LocalEmbedding(
                         try LocalEmbedder(
                             folder: path, threads: threads, precision: options.embeddingPrecision))

@@ -6,7 +6,7 @@ import Foundation
 struct OpenAIProvider: Provider {
     let telemetryName: String
     let isLocal = false
-    private let endpoint: HostedEndpoint
+    let endpoint: HostedEndpoint
     private let dialect: OpenAIDialect
     private let azure: AzureAddress?
 
@@ -71,7 +71,7 @@ struct OpenAIProvider: Provider {
         endpoint.wait(model: model, tokens: tokens)
     }
 
-    private func path(_ call: String, _ model: String) -> String {
+    func path(_ call: String, _ model: String) -> String {
         azure?.path(call, model) ?? call
     }
 

@@ -14,6 +14,11 @@ protocol Provider: Sendable {
     func embed(_ texts: [String], model: String, headers: [String: String]) async throws
         -> ProviderEmbeddings
 
+    /// A score for each text, of how well it answers the question.
+    func rerank(
+        _ question: String, _ texts: [String], model: String, headers: [String: String]
+    ) async throws -> ProviderRanking
+
     /// Tokens of each text, exactly; nil where only the provider knows.
     func countTokens(_ texts: [String], model: String) throws -> [Int]?
 
@@ -36,6 +41,14 @@ extension Provider {
     func promptTokens(_ request: ChatRequest, model: String) throws -> Int? { nil }
     func wait(model: String, tokens: Int) -> Duration? { nil }
     var embeddingsPerCall: Int { .max }
+    func rerank(
+        _ question: String, _ texts: [String], model: String, headers: [String: String]
+    ) async throws -> ProviderRanking {
+        throw Failure(
+            .unsupported,
+            "\(telemetryName) does not rank texts. Name another provider in retrieval.reranker.model."
+        )
+    }
     var keys: ProviderKeys? { nil }
 }
 
@@ -93,6 +106,13 @@ struct LocalFigures: Hashable, Sendable {
 struct ProviderEmbeddings: Sendable {
     let values: [Float]
     let dimensions: Int
+    let usage: TokenUsage
+    var responseModel = ""
+}
+
+struct ProviderRanking: Sendable {
+    /// In the texts' order, from 0 to 1; nil for a text that was left out.
+    let scores: [Double?]
     let usage: TokenUsage
     var responseModel = ""
 }

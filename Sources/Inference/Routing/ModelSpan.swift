@@ -7,7 +7,7 @@ import Tracing
 /// The trace and the metrics of one call of one candidate, after OpenTelemetry's GenAI conventions.
 /// It ends once, whoever ends it: by success, by failure, or by being let go of.
 final class ModelSpan: Sendable {
-    enum Operation: String { case chat, embeddings }
+    enum Operation: String { case chat, embeddings, rerank }
 
     private let span: any Span
     private let operation: Operation

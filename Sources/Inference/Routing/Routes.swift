@@ -9,6 +9,7 @@ struct Routes: Sendable {
     let inventory: Inventory
     private let byName: [String: Route]
     private let shelf: ModelShelf
+    private let providers: [String: any Provider]
 
     init(
         _ configuration: InferenceConfiguration, shelf: ModelShelf,
@@ -37,28 +38,20 @@ struct Routes: Sendable {
         }
         byName = Dictionary(routes.map { ($0.name, $0) }, uniquingKeysWith: { $1 })
         self.shelf = shelf
+        self.providers = providers
         let embedder =
             CandidateName(configuration.embeddingModel)
             ?? shelf.embedders.keys.sorted().first.map {
                 CandidateName(provider: CandidateName.local, model: $0)
             }
         func candidate(_ name: CandidateName) -> Candidate? {
-            guard let provider = providers[name.provider],
-                !provider.isLocal || shelf.embedders[name.model] != nil
-            else { return nil }
-            return Candidate(
-                name: name, provider: provider,
-                limits: ModelLimits(contextTokens: 0, outputTokensMax: 0))
+            Self.embeddingCandidate(name, providers, shelf)
         }
         embedding = embedder.flatMap(candidate).map { first in
-            var route = Route(
-                name: Self.embeddings,
-                candidates: [first]
+            Self.embeddingRoute(
+                [first]
                     + configuration.embeddingFallbacks.compactMap { CandidateName($0) }
-                    .compactMap(candidate),
-                missing: [])
-            route.isEmbedding = true
-            return route
+                    .compactMap(candidate))
         }
         let cards = ordered.compactMap(\.card)
         var problems = shelf.problems
@@ -71,6 +64,51 @@ struct Routes: Sendable {
         inventory = Inventory(
             models: cards, embedder: embedding?.candidates.first?.name.description,
             problems: problems)
+    }
+
+    private static func embeddingCandidate(
+        _ name: CandidateName, _ providers: [String: any Provider], _ shelf: ModelShelf
+    ) -> Candidate? {
+        guard let provider = providers[name.provider],
+            !provider.isLocal || shelf.embedders[name.model] != nil
+        else { return nil }
+        return Candidate(
+            name: name, provider: provider,
+            limits: ModelLimits(contextTokens: 0, outputTokensMax: 0))
+    }
+
+    private static func embeddingRoute(_ candidates: [Candidate]) -> Route {
+        var route = Route(name: embeddings, candidates: candidates, missing: [])
+        route.isEmbedding = true
+        return route
+    }
+
+    /// The route of a call for embeddings, and the candidate whose vectors they are. A candidate that
+    /// is asked for by its own name may be any that is there, also one that makes embeddings no more.
+    func embedding(for request: EmbeddingRequest) throws -> (Route, Candidate) {
+        if let text = request.candidate, text != inventory.embedder {
+            guard let name = CandidateName(text),
+                let candidate = Self.embeddingCandidate(name, providers, shelf)
+            else {
+                throw Failure(.notFound, "The embedding model \(text.prefix(100)) is not there.")
+            }
+            return (Self.embeddingRoute([candidate]), candidate)
+        }
+        guard let route = embedding, let first = route.candidates.first else {
+            throw Failure(
+                .unavailable, inventory.problems.last ?? "There is no embedding model.")
+        }
+        // Names of embedding models are written in any case: all-minilm-l6-v2, all-MiniLM-L6-v2.
+        let names = [first.name.description, first.name.model].map { $0.lowercased() }
+        if let model = request.model, !model.isEmpty, !names.contains(model.lowercased()),
+            request.candidate == nil
+        {
+            throw Failure(
+                .notFound,
+                "There is no embedding model \"\(model.prefix(100))\". There is:"
+                    + " \(first.name.model).")
+        }
+        return (route, first)
     }
 
     /// What the route of embeddings is called where figures are told.

@@ -38,6 +38,8 @@ struct BertEncoder: Sendable {
     let innerWidth: Int
     let positions: Int
     let vocabulary: Int
+    /// Whose texts it tells apart: the first and the second of a pair.
+    let kinds: Int
     let epsilon: Float
     // SAFETY: all of them point into `file`, which is read-only and lives as long as this value.
     nonisolated(unsafe) let layers: [Layer]
@@ -94,7 +96,7 @@ struct BertEncoder: Sendable {
         self.heads = heads
         words = try floats("embeddings.word_embeddings.weight", vocabulary, width)
         places = try floats("embeddings.position_embeddings.weight", positions, width)
-        let kinds = try matrix("embeddings.token_type_embeddings.weight").rows
+        kinds = try matrix("embeddings.token_type_embeddings.weight").rows
         types = try floats("embeddings.token_type_embeddings.weight", kinds, width)
         self.norm = try norm("embeddings.LayerNorm", width)
 

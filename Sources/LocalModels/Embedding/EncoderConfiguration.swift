@@ -14,6 +14,8 @@ struct EncoderConfiguration: Equatable {
     var epsilon: Float = 1e-12
     /// Tokens of one text, `[CLS]` and `[SEP]` included.
     var tokensMax = 256
+    /// Tokens of a question and a text together, of a model that reads pairs.
+    var pairTokensMax = 512
     var lowercases = true
 
     static let fileBytesMax = 1 << 20
@@ -37,6 +39,10 @@ struct EncoderConfiguration: Equatable {
         }
         if let tokenizer: Tokenizer = try Self.read("tokenizer_config.json", in: folder) {
             lowercases = tokenizer.doLowerCase ?? lowercases
+            // Where there is no limit these files have an enormous number.
+            if let tokens = tokenizer.modelMaxLength, (3...512).contains(tokens) {
+                pairTokensMax = Int(tokens)
+            }
         }
         if let pooling: Pooling = try Self.read("1_Pooling/config.json", in: folder) {
             guard pooling.poolingModeMeanTokens ?? true,
@@ -91,7 +97,10 @@ struct EncoderConfiguration: Equatable {
         let doLowerCase: Bool?
     }
 
-    private struct Tokenizer: Decodable { let doLowerCase: Bool? }
+    private struct Tokenizer: Decodable {
+        let doLowerCase: Bool?
+        let modelMaxLength: Double?
+    }
 
     private struct Pooling: Decodable {
         let poolingModeMeanTokens: Bool?

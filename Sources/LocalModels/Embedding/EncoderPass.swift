@@ -15,6 +15,8 @@ struct EncoderPass: ~Copyable {
     private let tokens: [Int32]
     /// Where each text begins, and after the last one where it ends.
     private let bounds: [Int]
+    /// Where in each text its second part begins; empty where none has one.
+    private let seconds: [Int]
     private let blockRows: Int
 
     /// Queries, keys and values of a row lie side by side. Sixteen numbers more keep rows from
@@ -36,7 +38,12 @@ struct EncoderPass: ~Copyable {
     }
 
     /// Each text has at least one token, at most `encoder.positions`, and all are in the vocabulary.
-    init(_ encoder: BertEncoder, _ packed: PackedEncoder, _ texts: [[Int32]], threads: Int) {
+    /// Texts with a second part want an encoder of two `kinds`.
+    init(
+        _ encoder: BertEncoder, _ packed: PackedEncoder, _ texts: [[Int32]], seconds: [Int] = [],
+        threads: Int
+    ) {
+        self.seconds = seconds
         self.encoder = encoder
         self.packed = packed
         tokens = Array(texts.joined())
@@ -81,6 +88,19 @@ struct EncoderPass: ~Copyable {
     /// One vector for each text. Nil where the weights gave one without a direction, as those of a
     /// damaged file may.
     func run(on pool: WorkerPool) -> [Float]? {
+        encode(on: pool)
+        return means()
+    }
+
+    /// The vector of each text's first token, as it leaves the last layer.
+    func firsts(on pool: WorkerPool) -> [Float] {
+        encode(on: pool)
+        return bounds.dropLast().flatMap { start in
+            UnsafeBufferPointer(start: hidden + start * encoder.width, count: encoder.width)
+        }
+    }
+
+    private func encode(on pool: WorkerPool) {
         pool.share(tokens.count, grain: blockRows) { rows, worker in
             embed(rows)
             project(rows, for: 0, scratches[worker])
@@ -93,7 +113,6 @@ struct EncoderPass: ~Copyable {
                 if layer + 1 < encoder.layers.count { project(rows, for: layer + 1, own) }
             }
         }
-        return means()
     }
 
     /// hidden = norm(word + place + type)
@@ -104,7 +123,8 @@ struct EncoderPass: ~Copyable {
             while bounds[text + 1] <= row { text += 1 }
             let out = hidden + row * width
             out.update(from: encoder.words + Int(tokens[row]) * width, count: width)
-            kernels.add(out, encoder.types, width)
+            let isSecond = !seconds.isEmpty && row - bounds[text] >= seconds[text]
+            kernels.add(out, encoder.types + (isSecond ? width : 0), width)
             kernels.add_normalise(
                 out, encoder.places + (row - bounds[text]) * width, encoder.norm.weight,
                 encoder.norm.shift, encoder.epsilon, 1, width)

@@ -108,14 +108,15 @@ extension Orchestrator {
     ) async throws -> ([Passage], SearchReport?) {
         if let chosen = request.collectionIDs, chosen.isEmpty { return ([], nil) }
         guard shape.passagesMax > 0 else { return ([], nil) }
+        let queries = await knowledge.queries(
+            for: question, after: history, for: request.principal)
         var report = SearchReport(
-            text: Self.searchText(for: question, after: history),
-            collectionIDs: request.collectionIDs ?? [], passagesMax: shape.passagesMax)
+            text: queries.first ?? question, collectionIDs: request.collectionIDs ?? [],
+            passagesMax: shape.passagesMax)
+        if queries.count > 1 { report.queries = Array(queries.dropFirst()) }
         do {
             let hits = try await knowledge.search(
-                SearchRequest(
-                    principal: request.principal, text: report.text,
-                    collectionIDs: report.collectionIDs, limit: shape.passagesMax))
+                report.request(for: request.principal, limit: shape.passagesMax))
             let relevant = hits.prefix(shape.passagesMax).filter(shape.isRelevant)
             if relevant.isEmpty {
                 report = await completed(report, for: request.principal)
@@ -134,9 +135,7 @@ extension Orchestrator {
         var report = report
         do {
             let found = try await knowledge.explain(
-                SearchRequest(
-                    principal: principal, text: report.text, collectionIDs: report.collectionIDs,
-                    limit: Self.hitsLookedAt))
+                report.request(for: principal, limit: Self.hitsLookedAt))
             report.documentCount = found.documentCount
             report.passageCount = found.passageCount
             report.bestSimilarity = (found.hits + found.dropped).compactMap(\.similarity).max()
@@ -149,17 +148,6 @@ extension Orchestrator {
     // Of those found and those left out, for the one that is most alike.
     private static let hitsLookedAt = 10
 
-    /// A question too short to be found by itself (`And the second one?`) is looked up together with
-    /// the one before it.
-    static func searchText(for question: String, after history: [ChatMessage]) -> String {
-        guard Words.contentSet(of: question).count < searchWordsMin,
-            let before = history.last(where: { $0.role == .user })
-        else { return question }
-        return before.text.prefix(searchCharactersOfHistoryMax) + "\n" + question
-    }
-
-    private static let searchWordsMin = 2
-    private static let searchCharactersOfHistoryMax = 500
     // For a model whose card does not say.
     private static let contextTokensDefault = 4096
 
@@ -186,6 +174,17 @@ extension TurnShape {
 }
 
 extension SearchReport {
+    /// The search that it reports.
+    func request(
+        for principal: Principal, limit: Int, documentID: Identifier? = nil
+    ) -> SearchRequest {
+        var request = SearchRequest(
+            principal: principal, text: text, collectionIDs: collectionIDs, limit: limit,
+            documentID: documentID)
+        request.queries = queries ?? []
+        return request
+    }
+
     /// What the reader is told where nothing fits; nil where there was nothing to search.
     fileprivate var noticeOfNothing: String? {
         guard !collectionIDs.isEmpty || documentCount ?? 0 > 0 else { return nil }

@@ -239,6 +239,14 @@ struct DocumentStore: Sendable {
         }
     }
 
+    /// Calls off that a document is read again: it stays what it was. Blocks, like `discardPending`.
+    func keepAsItIs(document id: Identifier) throws {
+        try pool.write { database in
+            try database.execute(
+                sql: "UPDATE document SET is_stale = 0 WHERE id = ?", arguments: [id])
+        }
+    }
+
     /// Says why a document did not become searchable. Blocks, like `discardPending`.
     func fail(document id: Identifier, because sentence: String) throws {
         try pool.write { database in
@@ -261,6 +269,8 @@ struct StoredDocument: Sendable {
     /// What the principal may do in the collection it is at home in; nil for nothing.
     let level: Int?
     let jobID: Identifier?
+    /// Found as it is, and to be read again.
+    let isStale: Bool
     let summary: DocumentSummary
 
     init(_ row: Row, for principal: Principal) {
@@ -270,6 +280,7 @@ struct StoredDocument: Sendable {
         addedBy = row["added_by"] ?? row["owner_id"]
         level = row["level"]
         jobID = row["job_id"]
+        isStale = row["is_stale"]
         // What only the owner has a right to: other documents, and paths of the owner's machine.
         let isOwn = owner == principal.userID
         var summary = DocumentSummary(

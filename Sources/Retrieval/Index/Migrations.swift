@@ -18,8 +18,26 @@ enum Migrations {
         migrator.registerMigration("3 collections that are shared, and documents as files") {
             try $0.execute(sql: sharing)
         }
+        migrator.registerMigration("4 which vectors serve, and documents that are read again") {
+            try $0.execute(sql: serving)
+        }
         return migrator
     }
+
+    /// `serving_model` has at most one row, the model whose vectors searches compare; `reembedding` at
+    /// most one, the job that makes those of the next. A document that `is_stale` is read again, and
+    /// found as it was until then.
+    private static let serving = """
+        CREATE TABLE serving_model (model INTEGER NOT NULL REFERENCES embedding_model (number));
+        INSERT INTO serving_model
+            SELECT model FROM vector GROUP BY model ORDER BY COUNT(*) DESC, model DESC LIMIT 1;
+        CREATE TABLE reembedding (
+            candidate TEXT NOT NULL,
+            job_id TEXT NOT NULL,
+            owner_id TEXT NOT NULL
+        );
+        ALTER TABLE document ADD COLUMN is_stale INTEGER NOT NULL DEFAULT 0;
+        """
 
     /// `level` is 1 for read and 2 for write; a grantee is a user or a team. A document is in the
     /// collection of its row and in those that it is attached to; its owner is the collection's.

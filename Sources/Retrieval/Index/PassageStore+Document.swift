@@ -85,23 +85,17 @@ extension DocumentStore {
         }
     }
 
-    /// Makes a document pending again, as if it had just come, with its file alone.
+    /// Asks for a document to be read again: one that is ready is found as it is until then, any other
+    /// is pending as if it had just come.
     func reset(document id: Identifier, for principal: Principal) async throws {
         try await pool.write { database in
             let document = try Access(principal).document(id, atLeast: .write, database)
-            try PassageStore.forgetWords(of: document.number, database)
-            for statement in [
-                "DELETE FROM passage WHERE document = ?",
-                "DELETE FROM extraction WHERE document = ?",
-                """
-                UPDATE document
-                SET state = 'pending', failure = NULL, passage_count = 0, lacks_vectors = 0
-                WHERE number = ?
-                """,
-            ] {
-                try database.execute(sql: statement, arguments: [document.number])
-            }
-            try VectorStore.changed(database)
+            try database.execute(
+                sql: """
+                    UPDATE document SET is_stale = state = 'ready', failure = NULL,
+                        state = iif(state = 'ready', state, 'pending')
+                    WHERE number = ?
+                    """, arguments: [document.number])
         }
     }
 }

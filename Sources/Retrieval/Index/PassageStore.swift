@@ -24,16 +24,20 @@ struct PassageStore: Sendable {
     }
 
     /// Makes a document searchable, all of it or nothing: passages, keywords, vectors and text, in
-    /// one transaction, with older documents of the same name taken away in it.
+    /// one transaction, with what it was before and older documents of the same name taken away in it.
     ///
-    /// Throws `notFound` where the document is gone. Does nothing where it is ready already.
+    /// Throws `notFound` where the document is gone. Does nothing where it is ready already, unless it
+    /// is to be read again.
     func publish(
         _ drafts: [Draft], text: String, likeness: Likeness? = nil, as id: Identifier,
         for principal: Principal
     ) async throws {
         try await pool.write { database in
             let document = try Access(principal).document(id, atLeast: .write, database)
-            guard document.summary.state != .ready else { return }
+            guard document.summary.state != .ready || document.isStale else { return }
+            try Self.forgetWords(of: document.number, database)
+            try database.execute(
+                sql: "DELETE FROM passage WHERE document = ?", arguments: [document.number])
             try insert(drafts, document, database)
             try database.execute(
                 sql: "INSERT OR REPLACE INTO extraction (document, text) VALUES (?, ?)",
@@ -41,7 +45,8 @@ struct PassageStore: Sendable {
             try database.execute(
                 sql: """
                     UPDATE document
-                    SET state = 'ready', failure = NULL, passage_count = ?, lacks_vectors = ?
+                    SET state = 'ready', failure = NULL, is_stale = 0, passage_count = ?,
+                        lacks_vectors = ?
                     WHERE number = ?
                     """,
                 arguments: [

@@ -38,8 +38,8 @@ final class VectorIndex: Sendable {
         case none
         case running
         case ready(MatrixFile, ListFile?)
-        /// Not tried again at the same generation.
-        case failed(generation: Int64)
+        /// Not tried again before then: a full disk is full for a while.
+        case failed(times: Int, until: Timestamp)
     }
 
     private struct Question: Sendable {
@@ -64,7 +64,11 @@ final class VectorIndex: Sendable {
         self.store = store
         self.folder = folder
         self.limits = limits
+        WholeFile.removeAbandoned(in: folder, prefix: Self.prefix)
     }
+
+    /// What names of the index's files begin with.
+    private static let prefix = "vectors-"
 
     /// The passages of the scope nearest to `vector`, best first, with their cosines.
     @concurrent
@@ -77,6 +81,25 @@ final class VectorIndex: Sendable {
             pending.withLock { $0.append(question) }
             // Whoever comes first also takes those that came while another search was running.
             queue.start { [self] in answerPending() }
+        }
+    }
+
+    /// Reads the rows of the model of `vector` now rather than with its first search.
+    func prepare(_ vector: Vector) async throws {
+        let nowhere = SearchScope(
+            collections: [], documents: nil, settings: nil, canExpire: false)
+        _ = try await nearest(to: vector, in: nowhere, limit: 1)
+    }
+
+    /// Lets go of the rows and the files of a model that nobody searches by any more.
+    func forget(_ model: EmbeddingModel) {
+        let files = Files(folder: folder, model.candidate, model.dimensions)
+        models.withLock { $0["\(model.candidate) \(model.dimensions)"] = nil }
+        // After a build that may be on its way.
+        building.start {
+            for path in [files.matrix, files.lists] {
+                try? FileManager.default.removeItem(atPath: path)
+            }
         }
     }
 
@@ -136,19 +159,26 @@ final class VectorIndex: Sendable {
                 try followed(rows, moment)
             }
         }
+        var failures = 0
         let needsBuild = models.withLock { models in
             if models[key] == nil, models.count >= Self.modelsMax { models.removeAll() }
             models[key, default: Model(rows: rows)].rows = rows
             guard isBuildDue(models[key]) else { return false }
+            if case .failed(let times, _) = models[key]?.build { failures = times }
             models[key]?.build = .running
             return true
         }
-        if needsBuild { build(rows, key, files) }
+        if needsBuild { build(rows, key, files, failures: failures) }
         return rows
     }
 
     private func opened(_ files: Files, _ dimensions: Int) -> VectorRows {
         let matrix = MatrixFile(path: files.matrix, dimensions: dimensions)
+        if matrix == nil, FileManager.default.fileExists(atPath: files.matrix) {
+            log.notice(
+                "A file of the vector index is damaged or another machine's; it is made again.",
+                metadata: ["file": "\(files.matrix)"])
+        }
         let lists = matrix.flatMap { matrix in
             matrix.keys.count < limits.listedRowsMin
                 ? nil : ListFile(path: files.lists, of: matrix)
@@ -169,7 +199,7 @@ final class VectorIndex: Sendable {
         guard let model else { return false }
         switch model.build {
         case .running, .ready: return false
-        case .failed(let generation) where generation == model.rows.generation: return false
+        case .failed(_, let until) where store.environment.now() < until: return false
         case .none, .failed: break
         }
         return isFileDue(model.rows) || isListingDue(model.rows)
@@ -186,20 +216,30 @@ final class VectorIndex: Sendable {
 
     // MARK: Building
 
-    private func build(_ rows: VectorRows, _ key: String, _ files: Files) {
+    private func build(_ rows: VectorRows, _ key: String, _ files: Files, failures: Int) {
         building.start { [self] in
             precondition(Self.isSingleThreaded)
             let build: Build
             do {
                 build = try built(rows, files)
+                if failures > 0 { log.notice("The vector index is written again.") }
             } catch {
                 // On a full disk the rows stay in memory, and searching goes on.
-                log.warning("The vector index was not written.", metadata: ["error": "\(error)"])
-                build = .failed(generation: rows.generation)
+                let wait = min(Self.waitMin * Double(1 << min(failures, 16)), Self.waitMax)
+                log.log(
+                    level: failures == 0 ? .warning : .debug,
+                    "The vector index was not written; it is tried again from time to time.",
+                    metadata: ["error": "\(error)", "times": "\(failures + 1)"])
+                build = .failed(
+                    times: failures + 1, until: store.environment.now() + .seconds(wait))
             }
             models.withLock { $0[key]?.build = build }
         }
     }
+
+    // In seconds; each failure doubles the wait.
+    private static let waitMin = 60.0
+    private static let waitMax = 3600.0
 
     private func built(_ rows: VectorRows, _ files: Files) throws -> Build {
         var matrix = rows.file
@@ -230,7 +270,7 @@ final class VectorIndex: Sendable {
                     && (scalar.properties.isAlphabetic || scalar.properties.numericType != nil)
                     ? Character(scalar) : "-"
             }
-            let path = "\(folder)/vectors-\(String(name.prefix(80)))-\(dimensions)"
+            let path = "\(folder)/\(VectorIndex.prefix)\(String(name.prefix(80)))-\(dimensions)"
             matrix = path + ".f32"
             lists = path + ".ivf"
         }

@@ -8,6 +8,17 @@ struct Vector: Sendable, Equatable {
     /// `provider/model`: vectors of different models are never compared.
     let candidate: String
     let elements: [Float]
+
+    var model: EmbeddingModel {
+        EmbeddingModel(candidate: candidate, dimensions: elements.count)
+    }
+}
+
+/// Whose vectors can be compared with each other. A model of the same name that gives vectors of
+/// another length is another model.
+struct EmbeddingModel: Hashable, Sendable {
+    let candidate: String
+    let dimensions: Int
 }
 
 /// The vectors of `knowledge.db`: the truth that matrix files are made from.
@@ -23,7 +34,7 @@ struct VectorStore: Sendable {
         _ database: Database
     ) throws {
         let key = "\(vector.candidate) \(vector.elements.count)"
-        let model = try models.numbers[key] ?? modelNumber(of: vector, database)
+        let model = try models.numbers[key] ?? modelNumber(of: vector.model, database)
         models.numbers[key] = model
         try database.cachedStatement(
             sql: """
@@ -36,17 +47,23 @@ struct VectorStore: Sendable {
         ])
     }
 
-    private static func modelNumber(of vector: Vector, _ database: Database) throws -> Int64 {
+    static func modelNumber(of model: EmbeddingModel, _ database: Database) throws -> Int64 {
         try database.execute(
             sql: """
                 INSERT INTO embedding_model (candidate, dimensions) VALUES (?, ?)
                 ON CONFLICT DO NOTHING
-                """, arguments: [vector.candidate, vector.elements.count])
+                """, arguments: [model.candidate, model.dimensions])
         let number = try Int64.fetchOne(
             database,
             sql: "SELECT number FROM embedding_model WHERE candidate = ? AND dimensions = ?",
-            arguments: [vector.candidate, vector.elements.count])
+            arguments: [model.candidate, model.dimensions])
         guard let number else { throw Failure(.internalError, "The embedding model is lost.") }
+        // The first vectors of all serve from the start.
+        try database.execute(
+            sql: """
+                INSERT INTO serving_model SELECT ?
+                WHERE NOT EXISTS (SELECT 1 FROM serving_model)
+                """, arguments: [number])
         return number
     }
 
@@ -64,18 +81,29 @@ struct VectorStore: Sendable {
         let text: String
     }
 
-    /// Passages after `number` that have no vector of `candidate`; without a candidate, those that
-    /// were left without any when they came.
+    /// Passages after `number` that have no vector of `model`; without a model, those that were left
+    /// without any when they came. Of all, of one owner, or of one document.
     func missing(
-        after number: Int64, of owner: Identifier?, candidate: String?, limit: Int
+        after number: Int64, of owner: Identifier? = nil, in document: Int64? = nil,
+        model: EmbeddingModel?, limit: Int
     ) async throws -> [Missing] {
-        try await pool.read { database in
-            try Row.fetchAll(
-                database, sql: candidate == nil ? Self.lackingQuery : Self.missingQuery,
-                arguments: [
-                    "after": number, "owner": owner, "candidate": candidate, "limit": limit,
-                ]
-            ).map { row in
+        let query =
+            model == nil
+            ? Self.lackingQuery
+            : document == nil ? Self.missingQuery : Self.missingInDocumentQuery
+        var arguments: StatementArguments = ["after": number, "limit": limit]
+        if let document {
+            arguments = arguments &+ ["document": document]
+        } else {
+            arguments = arguments &+ ["owner": owner]
+        }
+        if let model {
+            arguments =
+                arguments &+ ["candidate": model.candidate, "dimensions": model.dimensions]
+        }
+        let bound = arguments
+        return try await pool.read { database in
+            try Row.fetchAll(database, sql: query, arguments: bound).map { row in
                 let context: String = row["context"]
                 let body: String = row["body"]
                 return Missing(
@@ -86,17 +114,25 @@ struct VectorStore: Sendable {
     }
 
     /// Every passage is looked at: for when the embedding model has changed.
-    static let missingQuery = """
+    static let missingQuery = missingQuery(
+        "(:owner IS NULL OR document.owner_id = :owner) AND passage.number > :after")
+    static let missingInDocumentQuery = missingQuery(
+        "passage.document = :document AND passage.number > :after")
+
+    private static func missingQuery(_ condition: String) -> String {
+        """
         SELECT passage.number, context, body, document.owner_id
         FROM passage CROSS JOIN document ON document.number = passage.document
         CROSS JOIN wording ON wording.passage = passage.number
-        WHERE passage.number > :after AND (:owner IS NULL OR document.owner_id = :owner)
+        WHERE \(condition)
             AND NOT EXISTS (
                 SELECT 1 FROM vector JOIN embedding_model
                     ON embedding_model.number = vector.model
-                WHERE vector.passage = passage.number AND embedding_model.candidate = :candidate)
+                WHERE vector.passage = passage.number AND embedding_model.candidate = :candidate
+                    AND embedding_model.dimensions = :dimensions)
         ORDER BY passage.number LIMIT :limit
         """
+    }
 
     /// Only documents that are marked are looked at: for after every upload.
     static let lackingQuery = """
@@ -104,7 +140,7 @@ struct VectorStore: Sendable {
         FROM document CROSS JOIN passage ON passage.document = document.number
         CROSS JOIN wording ON wording.passage = passage.number
         WHERE document.lacks_vectors AND passage.number > :after
-            AND (:owner IS NULL OR document.owner_id = :owner) AND :candidate IS NULL
+            AND (:owner IS NULL OR document.owner_id = :owner)
             AND NOT EXISTS (SELECT 1 FROM vector WHERE vector.passage = passage.number)
         ORDER BY passage.number LIMIT :limit
         """

@@ -5,7 +5,7 @@ import Foundation
 enum WholeFile {
     /// Lets `fill` write a new file and puts it in the place of the one at `path`.
     static func write(to path: String, _ fill: (FileHandle) throws -> Void) throws {
-        let temporary = path + ".new-\(getpid())"
+        let temporary = path + mark + "\(getpid())"
         let manager = FileManager.default
         guard
             manager.createFile(
@@ -26,4 +26,25 @@ enum WholeFile {
             throw error
         }
     }
+
+    /// Removes the new files that a process left behind which was killed while it wrote them. Those of
+    /// a process that lives are let be for an hour; this process writes none yet.
+    static func removeAbandoned(in folder: String, prefix: String) {
+        let manager = FileManager.default
+        let names = (try? manager.contentsOfDirectory(atPath: folder)) ?? []
+        for name in names where name.hasPrefix(prefix) {
+            guard let place = name.range(of: mark, options: .backwards),
+                let process = Int32(name[place.upperBound...]), process > 0
+            else { continue }
+            let path = "\(folder)/\(name)"
+            let isAnothers = process != getpid() && (kill(process, 0) == 0 || errno == EPERM)
+            let changed = try? manager.attributesOfItem(atPath: path)[.modificationDate] as? Date
+            let age = -(changed ?? .distantPast).timeIntervalSinceNow
+            guard !isAnothers || age > writingSecondsMax else { continue }
+            try? manager.removeItem(atPath: path)
+        }
+    }
+
+    private static let mark = ".new-"
+    private static let writingSecondsMax = 3600.0
 }

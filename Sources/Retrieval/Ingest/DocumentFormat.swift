@@ -9,22 +9,23 @@ enum DocumentFormat: String, Sendable, CaseIterable {
     /// label where they do not. Throws `unsupported` with what can be done where the file cannot be
     /// read, or is not what its name says.
     init(of bytes: [UInt8], name: String, mediaType: String) throws {
-        if let format = try FileSignature.format(of: bytes, name: name) {
-            self = format
-            return
-        }
+        self = try Self.recognize(bytes, name: name, mediaType: mediaType, ReadingBudget()).0
+    }
+
+    /// The same with the archive that the file is, so that its directory is read once.
+    static func recognize(
+        _ bytes: [UInt8], name: String, mediaType: String, _ budget: ReadingBudget
+    ) throws -> (DocumentFormat, ZipArchive?) {
+        if let found = try FileSignature.format(of: bytes, name: name, budget) { return found }
         let label = try DocumentFormat(name: name, mediaType: mediaType)
-        if label == .pdf, PDFReader.isPDF(bytes) {
-            self = label
-            return
-        }
+        if label == .pdf, PDFReader.isPDF(bytes) { return (label, nil) }
         guard !label.isBinary else {
             throw Failure(
                 .unsupported,
                 "“\(name)” is not \(label.article) file, whatever its name says. Save it again in the"
                     + " program that made it.")
         }
-        self = label
+        return (label, nil)
     }
 
     /// By the name's extension, and by the media type where the name has none. Throws `unsupported`

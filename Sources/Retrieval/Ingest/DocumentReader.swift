@@ -9,7 +9,8 @@ struct DocumentReader {
     /// Throws `unsupported` for what cannot be read, `invalid` for what is damaged or hostile,
     /// `tooLarge` and `timeout` where the budget is used up. The message is for who sent the file.
     func text(of bytes: [UInt8], name: String, mediaType: String) throws -> ExtractedText {
-        let format = try DocumentFormat(of: bytes, name: name, mediaType: mediaType)
+        let (format, archive) = try DocumentFormat.recognize(
+            bytes, name: name, mediaType: mediaType, budget)
         // Before it is made scalars of, which take four times as much.
         guard !format.isText || bytes.count <= 4 * budget.limits.textMax else {
             throw budget.tooLong
@@ -25,17 +26,19 @@ struct DocumentReader {
         case .jsonLines: try JSONReader.readLines(try utf8(bytes, name), budget)
         case .mail: try MailReader.read(bytes, self)
         case .pdf: try PDFReader.read(bytes, name: name, budget)
-        case .word: try WordReader.read(archive(bytes), budget)
-        case .openDocument: try OpenDocumentReader.read(archive(bytes), budget)
-        case .slides: try SlidesReader.read(archive(bytes), budget)
-        case .sheet: try SheetReader.read(archive(bytes), budget)
-        case .epub: try EPUBReader.read(archive(bytes), budget)
-        case .archive: try ArchiveReader.read(archive(bytes), name: name, self)
+        case .word: try WordReader.read(packed(archive, name), budget)
+        case .openDocument: try OpenDocumentReader.read(packed(archive, name), budget)
+        case .slides: try SlidesReader.read(packed(archive, name), budget)
+        case .sheet: try SheetReader.read(packed(archive, name), budget)
+        case .epub: try EPUBReader.read(packed(archive, name), budget)
+        case .archive: try ArchiveReader.read(packed(archive, name), name: name, self)
         }
     }
 
-    private func archive(_ bytes: [UInt8]) throws -> ZipArchive {
-        try ZipArchive(bytes, budget: budget)
+    /// Formats that are archives are told by their bytes, so there is one.
+    private func packed(_ archive: ZipArchive?, _ name: String) throws -> ZipArchive {
+        guard let archive else { throw Failure(.invalid, "“\(name)” is no archive.") }
+        return archive
     }
 
     private func clean(_ bytes: [UInt8], _ name: String) throws -> [Unicode.Scalar] {

@@ -2,11 +2,17 @@ import Core
 
 /// What the first bytes of a file say it is, whatever its name says.
 enum FileSignature {
-    /// The format; nil where the bytes do not say. Throws `unsupported` with what to do for kinds of
-    /// file that are known and cannot be read, and `invalid` for a damaged archive.
-    static func format(of bytes: [UInt8], name: String) throws -> DocumentFormat? {
-        if bytes.starts(with: "%PDF-".utf8) { return .pdf }
-        if ZipArchive.isArchive(bytes) { return try packed(bytes) }
+    /// The format, and the archive where it is one, whose directory has been read then; nil where the
+    /// bytes do not say. Throws `unsupported` with what to do for kinds of file that are known and
+    /// cannot be read, and `invalid` for a damaged archive.
+    static func format(
+        of bytes: [UInt8], name: String, _ budget: ReadingBudget
+    ) throws -> (DocumentFormat, ZipArchive?)? {
+        if bytes.starts(with: "%PDF-".utf8) { return (.pdf, nil) }
+        if ZipArchive.isArchive(bytes) {
+            let archive = try ZipArchive(bytes, budget: budget)
+            return (format(of: archive), archive)
+        }
         if let (_, advice) = strangers.first(where: { bytes.starts(with: $0.start) }) {
             throw Failure(.unsupported, "“\(name)” \(advice)")
         }
@@ -14,8 +20,7 @@ enum FileSignature {
     }
 
     /// By the file that only this format has.
-    private static func packed(_ bytes: [UInt8]) throws -> DocumentFormat {
-        let archive = try ZipArchive(bytes, budget: ReadingBudget())
+    private static func format(of archive: ZipArchive) -> DocumentFormat {
         if archive.has("word/document.xml") { return .word }
         if archive.has("ppt/presentation.xml") { return .slides }
         if archive.has("xl/workbook.xml") { return .sheet }

@@ -7,16 +7,18 @@ struct PassageEmbedder: Sendable {
     let model: String
     let batchMax: Int
 
-    /// One vector for each text. Throws what the embedder throws, and `upstream` for vectors that
+    /// One vector for each text, of the model that is configured, or of a `candidate` that made others
+    /// before. Throws what the embedder throws, and `upstream` for vectors that
     /// are too few, empty, or not numbers.
     func vectors(
-        of texts: [String], for principal: Principal, purpose: String
+        of texts: [String], for principal: Principal, purpose: String, by candidate: String? = nil
     ) async throws -> [Vector] {
         guard !texts.isEmpty else { return [] }
-        let embeddings = try await embedder.embed(
-            EmbeddingRequest(
-                principal: principal, model: model.isEmpty ? nil : model, texts: texts,
-                purpose: purpose))
+        var request = EmbeddingRequest(
+            principal: principal, model: model.isEmpty ? nil : model, texts: texts,
+            purpose: purpose)
+        request.candidate = candidate
+        let embeddings = try await embedder.embed(request)
         guard embeddings.dimensions > 0, embeddings.dimensions <= Self.dimensionsMax,
             embeddings.values.count == texts.count * embeddings.dimensions
         else { throw Self.broken("\(embeddings.count) vectors for \(texts.count) texts") }

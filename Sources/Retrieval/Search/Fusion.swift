@@ -28,6 +28,9 @@ struct Fusion {
         var vectorRank: Int?
         var similarity: Double?
         var isExact = false
+        /// Of a reranker, and the place that it gave.
+        var rerankScore: Double?
+        var rerankRank: Int?
     }
 
     /// How far into each lane a passage is a candidate. Scores further down still count for those

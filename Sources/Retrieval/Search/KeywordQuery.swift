@@ -17,6 +17,8 @@ enum KeywordQuery {
         terms(of: question).filter { !$0.contains(" ") }
     }
 
+    static func isStopWord(_ word: String) -> Bool { stopWords.contains(word) }
+
     private static func terms(of question: String) -> [String] {
         let text = String(TextHygiene.cleanLine(question).prefix(charactersMax))
         var terms: [String] = []

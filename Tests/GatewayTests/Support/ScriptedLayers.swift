@@ -223,6 +223,10 @@ extension ScriptedLayers: Assistant, Conversations {
 }
 
 extension ScriptedLayers: KnowledgeBase, Catalogue, Archive {
+    func queries(
+        for question: String, after conversation: [ChatMessage], for principal: Principal
+    ) async -> [String] { [question] }
+
     func search(_ request: SearchRequest) async throws -> [SearchHit] {
         for id in request.collectionIDs { try check(id, Self.collection, request.principal) }
         state.withLock { $0.searches.append(request) }

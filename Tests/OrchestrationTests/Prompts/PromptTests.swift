@@ -50,18 +50,6 @@ import Testing
         #expect(Prompt.earlier(ChatMessage(.user, "Why [1]?")).text == "Why [1]?")
     }
 
-    @Test(
-        "A question too short to find anything brings the one before along",
-        arguments: [
-            ("And why?", "What is tiering?\nAnd why?"),
-            ("How does semantic caching work?", "How does semantic caching work?"),
-        ])
-    func searchText(question: String, expected: String) {
-        let history = [ChatMessage(.user, "What is tiering?"), ChatMessage(.assistant, "It is.")]
-        #expect(Orchestrator.searchText(for: question, after: history) == expected)
-        #expect(Orchestrator.searchText(for: question, after: []) == question)
-    }
-
     @Test("Passages that nothing but a faint likeness brought are left out")
     func relevance() async throws {
         func hit(_ text: String, _ number: Int, rank: Int?, _ similarity: Double?) -> SearchHit {

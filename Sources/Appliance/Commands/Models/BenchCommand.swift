@@ -63,7 +63,10 @@ struct BenchCommand: AsyncParsableCommand {
             guard case .model(let summary) = entry, summary.refusal == nil else { return nil }
             return summary
         }
-        guard let first = usable.first(where: { $0.kind == .chat }) ?? usable.first else {
+        guard
+            let first = usable.first(where: { $0.kind == .chat })
+                ?? usable.first(where: { $0.kind == .embedding })
+        else {
             throw Failure(
                 .notFound,
                 "There is no model in \(library.folder) that can be run. `heptad models list` says"

@@ -41,7 +41,7 @@ struct ModelsInfoCommand: AsyncParsableCommand {
             "made from",
             summary.baseModels.isEmpty ? nil : summary.baseModels.joined(separator: ", "))
         add("licence", summary.licence ?? "the file does not say")
-        add("kind", summary.kind == .chat ? "chat" : "embeddings")
+        add("kind", summary.kind == .embedding ? "embeddings" : summary.kind.rawValue)
         add("architecture", summary.architecture)
         add("parameters", summary.parameters.map { "\(shortCount($0)) (\($0))" })
         add("quantisation", summary.quantization)

@@ -12,8 +12,9 @@ struct Diagnosis {
     let context: PassageContext
 
     var findings: [Finding] {
-        guard let expected = found.expected else { return general }
-        return unread(expected) ?? unsearched(expected) ?? looked(expected)
+        let notes = found.notes.map { Finding($0) }
+        guard let expected = found.expected else { return general + notes }
+        return (unread(expected) ?? unsearched(expected) ?? looked(expected)) + notes
     }
 
     // MARK: Without a document in mind

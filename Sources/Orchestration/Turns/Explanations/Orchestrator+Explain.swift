@@ -29,10 +29,10 @@ extension Orchestrator {
             text: isTurns ? asked?.text ?? question : question,
             collectionIDs: request.collectionIDs ?? asked?.collectionIDs ?? [],
             passagesMax: shape.passagesMax)
+        report.queries = isTurns ? asked?.queries : nil
         let found = try await knowledge.explain(
-            SearchRequest(
-                principal: request.principal, text: report.text,
-                collectionIDs: report.collectionIDs, limit: Self.hitsExplainedMax,
+            report.request(
+                for: request.principal, limit: Self.hitsExplainedMax,
                 documentID: request.documentID))
         report.model = card?.name
         (report.documentCount, report.passageCount) = (found.documentCount, found.passageCount)
