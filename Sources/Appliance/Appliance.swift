@@ -63,8 +63,8 @@ struct Appliance: Sendable {
             configuration.gateway,
             GatewayLayers(
                 assistant: orchestrator, conversations: orchestrator, knowledge: library,
-                catalogue: library, archive: library, jobs: jobs, model: model,
-                embedder: embedder, gateway: router, ledger: ledger,
+                catalogue: library, archive: library, batches: library, jobs: jobs, model: model,
+                grounded: orchestrator, embedder: embedder, gateway: router, ledger: ledger,
                 traces: telemetry.reader, assets: WebClient()),
             identity: identity, operatorToken: operatorToken, environment: environment,
             onListening: onListening)
@@ -73,7 +73,8 @@ struct Appliance: Sendable {
             configuration: .init(
                 services: [
                     telemetry.service, client, audit, library,
-                    JobRunner(store: jobs, handlers: [library]), orchestrator, server,
+                    JobRunner(store: jobs, handlers: [library, SiteReader(library)]),
+                    orchestrator, server,
                 ] + companions,
                 gracefulShutdownSignals: signals, logger: Logger(label: "heptad.appliance")))
     }
