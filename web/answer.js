@@ -25,6 +25,8 @@ export class AnswerView {
   #growing = null;
   #notices = new Set();
   #verdicts = null;
+  // Documents are being read in parts: what stands here by now is a quotation.
+  #isReading = false;
   /** Where it is explained why the answer has these sources. */
   whyAddress = null;
 
@@ -49,10 +51,20 @@ export class AnswerView {
     switch (name) {
     case "passages": this.#takePassages(data.passages); return false;
     case "text": this.#takeText(data.text); return false;
-    case "notice": this.#notices.add(data.notice); return false;
+    case "notice": this.#notices.add(data.notice); return this.#say(data.notice);
+    case "progress":
+      this.#isReading = data.done < data.total;
+      this.#show(data.message);
+      return false;
     case "ended": this.end(data, { isNew: true }); return true;
     default: return false;
     }
+  }
+
+  // Before a text there is room to say why it takes a while.
+  #say(notice) {
+    if (!this.#growing) this.#foot.append(element("p", { class: "notice" }, notice));
+    return false;
   }
 
   #takePassages(passages) {
@@ -65,7 +77,7 @@ export class AnswerView {
   #takeText(text) {
     this.#growing ??= new GrowingMarkdown(this.#body, this.#citations(), this.onDraw);
     this.#growing.append(text);
-    this.#show("Writing");
+    if (!this.#isReading) this.#show("Writing");
   }
 
   /** Says that the connection is away, or back. */

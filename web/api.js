@@ -129,9 +129,11 @@ export const listModels = async (signal) => (await get("/api/models", signal)).m
 
 export const listChats = async (before, limit) =>
   (await get(`/api/chats?limit=${limit}${before ? `&before=${id(before)}` : ""}`)).chats;
-export const createChat = (title, passagesMax) => post("/api/chats", { title, passagesMax });
-export const setPassages = (chatID, passagesMax) =>
-  request("PATCH", `/api/chats/${id(chatID)}`, { body: { passagesMax } });
+export const createChat = (title, passagesMax, collectionIDs) =>
+  post("/api/chats", { title, passagesMax, collectionIDs });
+export const changeChat = (chatID, change) =>
+  request("PATCH", `/api/chats/${id(chatID)}`, { body: change });
+export const setPassages = (chatID, passagesMax) => changeChat(chatID, { passagesMax });
 export const readChat = (chatID, signal) => get(`/api/chats/${id(chatID)}`, signal);
 export const removeChat = (chatID) => act("DELETE", `/api/chats/${id(chatID)}`);
 

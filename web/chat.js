@@ -1,6 +1,6 @@
 // A chat: its questions and answers, the answer that is being written, the composer.
 
-import { beginTurn, cancelTurn, createChat, listDocuments, readChat, turnEvents } from "./api.js";
+import { beginTurn, cancelTurn, changeChat, createChat, listDocuments, readChat, turnEvents } from "./api.js";
 import { AnswerView } from "./answer.js";
 import { refreshChats, select } from "./chats.js";
 import { Composer } from "./composer.js";
@@ -32,6 +32,7 @@ class ChatPage {
     onAsk: (question) => this.#ask(question),
     onStop: () => this.stop(),
     onFiles: (files) => this.#uploads.add(files),
+    onCollections: (collectionIDs) => this.#rememberCollections(collectionIDs),
   });
   #running = null;
   #hasAsked = false;
@@ -59,8 +60,9 @@ class ChatPage {
     // it would open the keyboard.
     if (matchMedia("(hover: hover)").matches) this.#composer.focus();
     const loading = this.#composer.load(this.signal);
-    if (this.chatID) await this.#showEntries();
+    const chat = this.chatID ? await this.#showEntries() : null;
     await loading;
+    this.#composer.lookIn(chat?.collectionIDs);
     if (!this.chatID) await this.#showWelcome();
   }
 
@@ -72,6 +74,17 @@ class ChatPage {
     this.#scrollToEnd();
     const last = entries.at(-1);
     if (last?.turnState === "running") this.#resume(last, entries.at(-2)?.text);
+    return chat;
+  }
+
+  // A chat keeps what it looks in, for other devices too; a new one takes it along.
+  async #rememberCollections(collectionIDs) {
+    if (!this.chatID) return;
+    try {
+      await changeChat(this.chatID, { collectionIDs });
+    } catch (error) {
+      announce(`The choice is not kept: ${error.message}`);
+    }
   }
 
   #draw(entries) {
@@ -133,7 +146,8 @@ class ChatPage {
 
   async #needChat(question) {
     if (this.chatID) return;
-    const chat = await createChat(titleOf(question));
+    const chat = await createChat(titleOf(question), undefined,
+      this.#composer.choices.collectionIDs);
     this.chatID = chat.id;
     this.setTitle(chat.title || this.title);
     history.replaceState(null, "", `#/chats/${chat.id}`);

@@ -19,6 +19,7 @@ const pages = [
   ["#/spend", "coin", "Spend"],
   ["#/keys", "key", "API keys"],
   ["#/gateway", "gateway", "Model gateway", "administrators"],
+  ["#/teams", "people", "Teams", "administrators"],
 ];
 
 export function buildDrawer() {

@@ -20,9 +20,13 @@ export class Composer {
   #unsearched = new Set();
   #models = [];
 
-  /** `onAsk` takes the question's text, `onStop` nothing, `onFiles` a list of files. */
-  constructor({ onAsk, onStop, onFiles }) {
+  /**
+   * `onAsk` takes the question's text, `onStop` nothing, `onFiles` a list of files, `onCollections` the
+   * ids of the collections that were chosen, null for all.
+   */
+  constructor({ onAsk, onStop, onFiles, onCollections }) {
     this.onAsk = onAsk;
+    this.onCollections = onCollections;
     this.#stop.addEventListener("click", onStop);
     const files = element("input", { type: "file", multiple: true, class: "quiet", tabindex: "-1",
       "aria-hidden": "true", onchange: () => {
@@ -44,6 +48,18 @@ export class Composer {
     ]);
     this.#models = models.value ?? [];
     this.#collections = collections.value ?? [];
+    this.#drawPickers();
+  }
+
+  /** Chooses what a chat looks in; nothing, or only what is gone, means all. */
+  lookIn(collectionIDs) {
+    const kept = collectionIDs?.filter((id) => this.#collections.some((each) => each.id === id));
+    if (!kept || kept.length < Math.min(1, collectionIDs.length)) return;
+    this.#unsearched = new Set(this.#collections.map(({ id }) => id).filter((id) => !kept.includes(id)));
+    this.#drawPickers();
+  }
+
+  #drawPickers() {
     const pickers = [this.#modelPicker(), this.#collectionPicker()];
     this.#pickers.replaceChildren(...pickers.filter(Boolean));
   }
@@ -126,6 +142,7 @@ export class Composer {
       if (isSearched) this.#unsearched.delete(id);
       else this.#unsearched.add(id);
       describe();
+      this.onCollections(this.choices.collectionIDs ?? null);
     };
     describe();
     return picker(label, "Search in", this.#collections.map((collection) =>

@@ -4,6 +4,7 @@ import { createCollection, listCollections, listDocuments, removeDocument } from
 import { confirmed } from "./dialog.js";
 import { button, element, failureMessage, icon, iconButton } from "./dom.js";
 import { bytes, count, dateTime } from "./format.js";
+import { lazyPage } from "./lazy.js";
 import { pause } from "./sse.js";
 import { acceptDrops, documentState, UploadList } from "./upload.js";
 
@@ -34,7 +35,8 @@ class DocumentsPage {
       element("h1", {}, "Documents"),
       element("p", { class: "lead" },
         "What Heptad may read to answer you. Nobody else can, but for collections that are shared."),
-      element("div", { class: "tab-row" }, this.#tabs, this.#newCollection()), this.#drop(), this.uploads.node, this.#list);
+      element("div", { class: "tab-row" }, this.#tabs, this.#newCollection()),
+      this.#drop(), this.#web(), this.uploads.node, this.#list);
     acceptDrops(node, (files) => this.uploads.add(files));
     main.replaceChildren(node);
   }
@@ -48,6 +50,21 @@ class DocumentsPage {
     return element("div", {}, input, element("label", { class: "drop", for: "files" }, icon("upload"),
       element("strong", {}, "Drop documents here, or choose them"),
       element("span", { class: "hint" }, "Text, Markdown or HTML, several at once")));
+  }
+
+  // Few add pages of the web: what does so is fetched when it is opened.
+  #web() {
+    const body = element("div", {});
+    const node = element("details", { class: "web", ontoggle: async () => {
+      if (!node.open || body.firstChild) return;
+      try {
+        await lazyPage("web", "page-web")(body, { signal: this.signal,
+          collection: () => this.#selected, onChange: () => this.refresh() });
+      } catch (error) {
+        body.replaceChildren(failureMessage(error));
+      }
+    } }, element("summary", {}, "Add from the web"), body);
+    return node;
   }
 
   async refresh() {
@@ -141,7 +158,8 @@ class DocumentsPage {
       icon("file"),
       element("div", { class: "row-main" },
         element("strong", {}, document.name),
-        element("span", { class: "row-state" }, documentState(document))),
+        element("span", { class: "row-state" },
+          [documentState(document), ...document.tags].join(" · "))),
       element("span", { class: "hint row-side" },
         `${bytes(document.byteCount)} · ${dateTime(document.createdAt)}`),
       this.#selected.access === "read" ? "" : iconButton("trash", `Delete ${document.name}`, { onclick: () => this.#removeDocument(document) }));

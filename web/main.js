@@ -7,7 +7,6 @@ import { showChat } from "./chat.js";
 import { buildDrawer, closeDrawer, openDrawer, refreshChats, select } from "./chats.js";
 import { showDocuments } from "./documents.js";
 import { element, failureMessage, icon, iconButton } from "./dom.js";
-import { showKeys } from "./keys.js";
 import { lazyPage } from "./lazy.js";
 import { closePanel, isPanelOpen } from "./passage.js";
 import { showSpend } from "./spend.js";
@@ -24,7 +23,8 @@ const routes = [
   [/^\/traces\/([0-9a-f]+)$/, ([traceID]) => ({ traceID }), lazyPage("trace", "page-traces")],
   [/^\/spend$/, () => ({}), showSpend],
   [/^\/gateway$/, () => ({}), lazyPage("gateway", "admin-gateway")],
-  [/^\/keys$/, () => ({}), showKeys],
+  [/^\/teams$/, () => ({}), lazyPage("teams", "admin-teams")],
+  [/^\/keys$/, () => ({}), lazyPage("keys", "page-keys")],
 ];
 
 const main = document.getElementById("main");

@@ -3,7 +3,7 @@
 
 import { listCollections, listDocuments, removeCollection, request } from "./api.js";
 import { confirmed } from "./dialog.js";
-import { announce, button, element, failureMessage, icon } from "./dom.js";
+import { announce, button, element, failureMessage, icon, iconButton } from "./dom.js";
 import { bytes, count, number } from "./format.js";
 import { providePage } from "./lazy.js";
 
@@ -14,7 +14,8 @@ const write = (method, path, body) => request(method, path, { body });
 async function showCollection(main, { collectionID, signal, setTitle }) {
   const body = element("div", { class: "page" });
   main.replaceChildren(body);
-  const refresh = async () => {
+  const tags = new Set();
+  const refresh = async (edited) => {
     try {
       const collections = await listCollections(signal);
       const collection = collections.find(({ id }) => id === collectionID);
@@ -27,8 +28,10 @@ async function showCollection(main, { collectionID, signal, setTitle }) {
         isOwn ? read("/api/teams", "teams", signal) : [],
       ]);
       if (signal.aborted) return;
-      draw(body, { collection, collections, documents, shares, teams, path, isOwn }, refresh);
+      draw(body, { collection, collections, documents, shares, teams, path, isOwn, tags }, refresh);
       setTitle(collection.name);
+      // Whoever adds one tag may add another.
+      if (edited) body.querySelector(`[data-document="${CSS.escape(edited)}"] input`)?.focus();
     } catch (error) {
       if (!signal.aborted) body.replaceChildren(failureMessage(error, refresh));
     }
@@ -157,16 +160,67 @@ function settings({ collection, path }, refresh) {
 
 // Documents
 
-function documentRows({ collection, collections, documents }, refresh) {
+function documentRows(page, refresh) {
+  const { documents } = page;
+  const tags = [...new Set(documents.flatMap((document) => document.tags))].sort();
+  const list = element("div", {});
+  // The choice outlives a change of the documents.
+  const draw = () => {
+    const chosen = [...page.tags].filter((tag) => tags.includes(tag));
+    list.replaceChildren(
+      tags.length ? element("ul", { class: "tabs", "aria-label": "Filter by tag" }, tags.map((tag) =>
+        element("li", {}, button(tag, { class: "tab", "aria-pressed": String(chosen.includes(tag)),
+          onclick: () => {
+            if (!page.tags.delete(tag)) page.tags.add(tag);
+            draw();
+            [...list.querySelectorAll(".tab")].find((tab) => tab.textContent === tag)?.focus();
+          } })))) : "",
+      rows(page, documents.filter((document) => chosen.every((tag) => document.tags.includes(tag))),
+        refresh));
+  };
+  draw();
+  return list;
+}
+
+function rows({ collection, collections }, documents, refresh) {
   if (!documents.length) return element("p", { class: "empty" }, "This collection is empty.");
   const targets = collections.filter(({ id, access }) => id !== collection.id && access !== "read");
   return element("ul", { class: "rows" }, documents.map((document) => element("li", { class: "row" },
     icon("file"),
     element("div", { class: "row-main" }, element("strong", {}, document.name),
-      element("span", { class: "hint" }, [count(document.passageCount, "passage"),
-        bytes(document.byteCount), ...document.tags].join(" · "))),
+      element("span", { class: "hint" },
+        [count(document.passageCount, "passage"), bytes(document.byteCount)].join(" · ")),
+      collection.access === "read" ? tagList(document.tags) : tagEditor(document, refresh)),
     collection.access === "read" || document.collectionID !== collection.id || !targets.length
       ? "" : mover(document, targets, refresh))));
+}
+
+const tagList = (tags) => tags.length ? element("span", { class: "hint" }, tags.join(" · ")) : "";
+
+function tagEditor(document, refresh) {
+  const name = element("input", { required: true, maxlength: "64", placeholder: "Add a tag",
+    "aria-label": `New tag of ${document.name}` });
+  const problem = element("span", { class: "problem", role: "alert" });
+  const set = async (tags, sentence) => {
+    try {
+      problem.textContent = "";
+      await write("PATCH", `/api/documents/${document.id}`, { tags });
+      announce(sentence);
+      await refresh(document.id);
+    } catch (error) {
+      problem.textContent = error.message;
+    }
+  };
+  return element("div", { class: "tags", "data-document": document.id },
+    document.tags.length ? element("ul", { class: "chips", "aria-label": `Tags of ${document.name}` },
+      document.tags.map((tag) => element("li", { class: "chip" }, tag,
+        iconButton("close", `Take the tag ${tag} off ${document.name}`, {
+          onclick: () => set(document.tags.filter((each) => each !== tag), `Tag ${tag} taken off`) })))) : "",
+    element("form", { class: "inline-form", onsubmit: (event) => {
+      event.preventDefault();
+      const tag = name.value.trim();
+      if (tag) set([...new Set([...document.tags, tag])], `Tag ${tag} added`);
+    } }, name, iconButton("plus", `Add the tag to ${document.name}`, { type: "submit" })), problem);
 }
 
 function mover(document, targets, refresh) {

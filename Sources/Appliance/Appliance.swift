@@ -65,8 +65,8 @@ struct Appliance: Sendable {
             configuration.gateway,
             GatewayLayers(
                 assistant: orchestrator, conversations: orchestrator, knowledge: library,
-                catalogue: library, archive: library, jobs: jobs, model: model,
-                embedder: embedder, gateway: router, ledger: ledger,
+                catalogue: library, archive: library, batches: library, jobs: jobs, model: model,
+                grounded: orchestrator, embedder: embedder, gateway: router, ledger: ledger,
                 traces: telemetry.reader, assets: WebClient()),
             identity: identity, operatorToken: operatorToken, environment: environment,
             onListening: onListening)
@@ -75,8 +75,10 @@ struct Appliance: Sendable {
             configuration: .init(
                 services: [
                     telemetry.service, client, audit, library,
-                    JobRunner(store: jobs, handlers: [library, library.reembedding]), orchestrator,
-                    server,
+                    JobRunner(
+                        store: jobs,
+                        handlers: [library, library.reembedding, SiteReader(library)]),
+                    orchestrator, server,
                 ] + companions,
                 gracefulShutdownSignals: signals, logger: Logger(label: "heptad.appliance")))
     }

@@ -7,8 +7,10 @@ package struct GatewayLayers: Sendable {
     package let knowledge: any KnowledgeBase
     package let catalogue: any Catalogue
     package let archive: any Archive
+    package let batches: any FileBatches
     package let jobs: any JobQueue
     package let model: any ChatModel
+    package let grounded: any GroundedModel
     package let embedder: any Embedder
     package let gateway: any ModelGateway
     package let ledger: any Ledger
@@ -17,8 +19,10 @@ package struct GatewayLayers: Sendable {
 
     package init(
         assistant: any Assistant, conversations: any Conversations, knowledge: any KnowledgeBase,
-        catalogue: any Catalogue, archive: any Archive, jobs: any JobQueue, model: any ChatModel,
-        embedder: any Embedder, gateway: any ModelGateway, ledger: any Ledger,
+        catalogue: any Catalogue, archive: any Archive, batches: any FileBatches,
+        jobs: any JobQueue, model: any ChatModel,
+        grounded: any GroundedModel, embedder: any Embedder, gateway: any ModelGateway,
+        ledger: any Ledger,
         traces: any TraceReader,
         assets: any AssetSource
     ) {
@@ -27,8 +31,10 @@ package struct GatewayLayers: Sendable {
         self.knowledge = knowledge
         self.catalogue = catalogue
         self.archive = archive
+        self.batches = batches
         self.jobs = jobs
         self.model = model
+        self.grounded = grounded
         self.embedder = embedder
         self.gateway = gateway
         self.ledger = ledger

@@ -144,6 +144,7 @@ package struct GatewayServer: Service {
                 knowledge: layers.knowledge, catalogue: layers.catalogue, archive: layers.archive,
                 environment: environment
             ).routes
+        routes += FileBatchRoutes(batches: layers.batches).routes
         routes +=
             ExplainRoutes(
                 assistant: layers.assistant, conversations: layers.conversations,
@@ -156,6 +157,7 @@ package struct GatewayServer: Service {
                 ledger: layers.ledger
             ).routes
         routes += AdminRoutes(gateway: layers.gateway).routes
+        routes += TeamRoutes(identity: identity).routes
         routes +=
             OpenAIRoutes(
                 model: layers.model, embedder: layers.embedder, environment: environment,
@@ -167,7 +169,8 @@ package struct GatewayServer: Service {
             ).routes
         routes +=
             ResponsesRoutes(
-                model: layers.model, environment: environment, streams: streams
+                model: layers.model, grounded: layers.grounded, archive: layers.archive,
+                environment: environment, streams: streams
             ).routes
         routes +=
             HealthRoutes(

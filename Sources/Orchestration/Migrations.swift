@@ -13,11 +13,15 @@ enum Migrations {
         migrator.registerMigration("3 passages of a chat") { database in
             try database.execute(sql: "ALTER TABLE chats ADD COLUMN passages_max INTEGER")
         }
+        // A JSON list of identifiers; null for all.
+        migrator.registerMigration("4 collections of a chat") { database in
+            try database.execute(sql: "ALTER TABLE chats ADD COLUMN collections TEXT")
+        }
         return migrator
     }
 
     // Bodies of events are kept as they are read back: text for `text` and `notice`, JSON for
-    // `passages`, nothing for `ended`, whose outcome is on the turn.
+    // `passages` and `progress`, nothing for `ended`, whose outcome is on the turn.
     private static let conversations = """
         CREATE TABLE chats (
             id TEXT PRIMARY KEY NOT NULL,

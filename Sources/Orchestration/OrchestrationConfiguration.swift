@@ -21,6 +21,13 @@ package struct OrchestrationConfiguration: Codable, Sendable, Equatable {
     package var local = TurnShape.small
     /// What turns on hosted models are made of.
     package var hosted = TurnShape.large
+    /// Documents that are read in full for one question such as `Summarise …` or `List all …`.
+    package var wholeDocumentsMax = 8
+    /// Parts that they are read in where they do not fit into one prompt, each a call of the model;
+    /// zero never reads any in full.
+    package var wholePartsMax = 24
+    /// Tokens that those calls may read and write together.
+    package var wholeTokensMax = 300_000
     /// Jobs that may run at once.
     package var jobsMax = 2
     /// Jobs one user may have waiting; the next is refused.
@@ -40,6 +47,9 @@ package struct OrchestrationConfiguration: Codable, Sendable, Equatable {
         try Self.check("turnSecondsMax", turnSecondsMax, in: 1...86_400)
         try Self.check("shutdownGraceSeconds", shutdownGraceSeconds, in: 0...3600)
         try Self.check("turnEventsKeptDays", turnEventsKeptDays, in: 1...36_500)
+        try Self.check("wholeDocumentsMax", wholeDocumentsMax, in: 1...100)
+        try Self.check("wholePartsMax", wholePartsMax, in: 0...500)
+        try Self.check("wholeTokensMax", wholeTokensMax, in: 1000...100_000_000)
         try Self.check("jobsMax", jobsMax, in: 1...64)
         try Self.check("jobsWaitingPerUserMax", jobsWaitingPerUserMax, in: 1...100_000)
         try Self.check("jobCrashesMax", jobCrashesMax, in: 1...100)
@@ -64,6 +74,9 @@ package struct TurnShape: Codable, Sendable, Equatable {
     package var passagesMax = 4
     /// Tokens that all passages may have together.
     package var passageTokensMax = 800
+    /// Tokens of a document that is read in full that one prompt is given; a longer one is read in
+    /// parts of so many.
+    package var wholeTokensMax = 800
     /// Earlier messages shown to the model.
     package var historyMessagesMax = 6
     /// Tokens that earlier messages may have together.
@@ -90,6 +103,7 @@ package struct TurnShape: Codable, Sendable, Equatable {
         var shape = TurnShape()
         shape.passagesMax = 8
         shape.passageTokensMax = 4000
+        shape.wholeTokensMax = 12_000
         shape.historyMessagesMax = 40
         shape.historyTokensMax = 8000
         shape.outputTokensMax = 2048
@@ -117,6 +131,7 @@ package struct TurnShape: Codable, Sendable, Equatable {
         typealias Base = OrchestrationConfiguration
         try Base.check("\(key).passagesMax", passagesMax, in: 0...Self.passagesLimit)
         try Base.check("\(key).passageTokensMax", passageTokensMax, in: 0...1_000_000)
+        try Base.check("\(key).wholeTokensMax", wholeTokensMax, in: 64...1_000_000)
         try Base.check("\(key).historyMessagesMax", historyMessagesMax, in: 0...200)
         try Base.check("\(key).historyTokensMax", historyTokensMax, in: 0...1_000_000)
         try Base.check("\(key).outputTokensMax", outputTokensMax, in: 1...1_000_000)

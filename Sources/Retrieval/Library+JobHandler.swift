@@ -23,7 +23,7 @@ extension Library: JobHandler {
         Meters.ingestDuration.recordNanoseconds((ContinuousClock.now - began).microseconds * 1000)
     }
 
-    private func index(
+    func index(
         _ id: Identifier, _ job: Job, for principal: Principal, _ span: any Span,
         _ report: (JobProgress) async throws -> Void
     ) async throws {

@@ -4,6 +4,18 @@ import Metrics
 
 extension Library: KnowledgeBase {
     package func ingest(_ upload: Upload, for principal: Principal) async throws -> Ingestion {
+        let kept = try await keep(upload, for: principal)
+        do {
+            return try await enqueue(kept.id, isKnown: kept.isKnown, for: principal)
+        } catch {
+            throw DiskFailure.told(error)
+        }
+    }
+
+    /// Keeps what could be made searchable; true where it was there already.
+    func keep(_ upload: Upload, for principal: Principal) async throws
+        -> (id: Identifier, isKnown: Bool)
+    {
         var named = try Upload(
             name: Self.name(of: upload), mediaType: upload.mediaType, bytes: upload.bytes,
             collectionID: upload.collectionID, source: upload.source)
@@ -11,9 +23,8 @@ extension Library: KnowledgeBase {
         let upload = named
         let format = try await check(upload)
         do {
-            let kept = try await documents.keep(
+            return try await documents.keep(
                 upload, mediaType: format.mediaType, for: principal)
-            return try await enqueue(kept.id, isKnown: kept.isKnown, for: principal)
         } catch {
             throw DiskFailure.told(error)
         }

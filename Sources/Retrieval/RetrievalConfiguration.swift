@@ -37,6 +37,14 @@ package struct RetrievalConfiguration: Codable, Sendable, Equatable {
     /// The same for all collections of one user together.
     package var userDocumentsMax = 50_000
     package var userBytesMax = 20_000_000_000
+    /// The most pages, and bytes of them, that one site map adds, how deep its indexes may lie in each
+    /// other, and how long all of it may take.
+    package var sitePagesMax = 500
+    package var siteBytesMax = 200_000_000
+    package var siteDepthMax = 3
+    package var siteSecondsMax = 1800.0
+    /// How long to wait between two pages of a site, where its robots.txt asks for no longer.
+    package var siteDelaySeconds = 0.2
 
     package init() {}
 
@@ -77,10 +85,19 @@ package struct RetrievalConfiguration: Codable, Sendable, Equatable {
             (-1.0...1.0).contains(similarityMin),
             "retrieval.similarity_min must be between -1 and 1.")
         try reranker.validate()
+        try check(
+            (0...10).contains(siteDepthMax), "retrieval.site_depth_max must be between 0 and 10.")
+        try check(
+            (1.0...86_400).contains(siteSecondsMax),
+            "retrieval.site_seconds_max must be between 1 and 86400.")
+        try check(
+            (0.0...60).contains(siteDelaySeconds),
+            "retrieval.site_delay_seconds must be between 0 and 60.")
         for (key, value) in [
             ("collection_documents_max", collectionDocumentsMax),
             ("collection_bytes_max", collectionBytesMax),
             ("user_documents_max", userDocumentsMax), ("user_bytes_max", userBytesMax),
+            ("site_pages_max", sitePagesMax), ("site_bytes_max", siteBytesMax),
         ] { try check(value >= 1, "retrieval.\(key) must be 1 or more.") }
     }
 }

@@ -23,6 +23,9 @@ extension ServerTests {
         ]
 
         private static let bodies = [
+            "/api/admin/teams": #"{"name":"crew"}"#,
+            "/api/documents/from-url": #"{"url":"https://a.example"}"#,
+            "/api/documents/from-sitemap": #"{"url":"https://a.example"}"#,
             "/api/setup": #"{"token":"t","name":"n","password":"password"}"#,
             "/api/login": #"{"name":"n","password":"password"}"#, "/api/chats": #"{"title":"t"}"#,
             "/api/chats/{id}/turns": #"{"question":"Why?"}"#, "/api/collections": #"{"name":"n"}"#,
@@ -35,6 +38,8 @@ extension ServerTests {
             "/api/collections/{id}/shares": #"{"user":"mallory","access":"read"}"#,
             "/v1/vector_stores/{id}/files": #"{"file_id":"\#(ScriptedLayers.document)"}"#,
             "/v1/vector_stores/{id}/search": #"{"query":"t"}"#,
+            "/v1/vector_stores/{id}/file_batches":
+                #"{"file_ids":["\#(ScriptedLayers.document)"]}"#,
             "/v1/embeddings": #"{"input":"a"}"#,
             "/v1/messages":
                 #"{"model":"tiny","max_tokens":5,"messages":[{"role":"user","content":"Hi"}]}"#,
@@ -54,6 +59,9 @@ extension ServerTests {
                 for name in ["{document}", "{file}"] {
                     target = target.replacing(name, with: "\(ScriptedLayers.document)")
                 }
+                target = target.replacing("{team}", with: "crew")
+                target = target.replacing("{user}", with: "mallory")
+                target = target.replacing("{batch}", with: "\(ScriptedLayers.batch)")
                 target = target.replacing("{grantee}", with: "\(ScriptedLayers.chat)")
                 target = target.replacing("{traceID}", with: ScriptedLayers.trace)
                 target = target.replacing("{provider}", with: "far")
@@ -149,7 +157,7 @@ extension ServerTests {
                 let attempts = Self.attempts(server, keyID: ScriptedLayers.job).filter {
                     $0.route.path.hasPrefix("/api/admin/")
                 }
-                #expect(attempts.count == 4)
+                #expect(attempts.count == 9)
                 for attempt in attempts {
                     let (method, name) = (attempt.route.method.rawValue, attempt.route.path)
                     let body = attempt.route.method == .get ? nil : attempt.json

@@ -7,7 +7,7 @@ import TestSupport
 
 /// An orchestrator on a folder of its own, running for as long as `body` does.
 func withOrchestrator<Value: Sendable>(
-    model: ScriptedModel = ScriptedModel(),
+    model: any ChatModel = ScriptedModel(),
     knowledge: ScriptedKnowledge = ScriptedKnowledge(),
     embedder: any Embedder = NoEmbedder(),
     folder: TemporaryFolder? = nil,
@@ -91,6 +91,7 @@ extension TurnEventKind {
         case .passages: "passages"
         case .text: "text"
         case .notice: "notice"
+        case .progress: "progress"
         case .ended: "ended"
         }
     }

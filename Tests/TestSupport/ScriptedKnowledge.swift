@@ -8,12 +8,16 @@ package final class ScriptedKnowledge: KnowledgeBase {
     /// What an explanation says was found and left out, and of the document that is asked about.
     private let dropped: [SearchHit]
     private let expected: DocumentExplanation?
+    /// What it has in full.
+    private let texts: [(document: DocumentSummary, text: String)]
     private let recorded = Mutex<[SearchRequest]>([])
 
     package init(
         hits: [SearchHit] = [], failure: Failure? = nil, dropped: [SearchHit] = [],
-        expected: DocumentExplanation? = nil
+        expected: DocumentExplanation? = nil,
+        texts: [(document: DocumentSummary, text: String)] = []
     ) {
+        self.texts = texts
         self.hits = hits
         self.dropped = dropped
         self.expected = expected
@@ -55,6 +59,11 @@ package final class ScriptedKnowledge: KnowledgeBase {
         conversation.isEmpty ? [question] : [question, "\(question) (reworded)"]
     }
 
+    package func searched(by request: SearchRequest, max: Int) async throws -> [DocumentSummary]? {
+        if let failure { throw failure }
+        return texts.count <= max ? texts.map(\.document) : nil
+    }
+
     package func renew(
         document: Identifier, vectorsOnly: Bool, for principal: Principal
     ) async throws -> Ingestion {
@@ -71,6 +80,10 @@ package final class ScriptedKnowledge: KnowledgeBase {
         throw Failure(.unsupported, "A scripted knowledge base takes no documents.")
     }
 
+    package func ingest(site: SiteRequest, for principal: Principal) async throws -> Identifier {
+        throw Failure(.unsupported, "A scripted knowledge base takes no documents.")
+    }
+
     package func remove(document: Identifier, for principal: Principal) async throws {
         throw Failure(.notFound, "There is no such document.")
     }
@@ -78,7 +91,10 @@ package final class ScriptedKnowledge: KnowledgeBase {
     package func text(of document: Identifier, for principal: Principal) async throws
         -> (DocumentSummary, String)
     {
-        throw Failure(.notFound, "There is no such document.")
+        guard let known = texts.first(where: { $0.document.id == document }) else {
+            throw Failure(.notFound, "There is no such document.")
+        }
+        return (known.document, known.text)
     }
 
     package func hidden(_ documents: Set<Identifier>, from principal: Principal) async throws

@@ -42,12 +42,26 @@ struct AskCommand: AsyncParsableCommand {
             let chat: ChatSummary = try await server.post("/api/chats", [String: String]())
             var ended: TurnOutcome?
             var answer = StreamedAnswer()
+            var notices: [String] = []
+            var told: Set<String> = []
+            var isReading = false
             let turn = TurnBody(
                 question: question, model: model,
                 collectionIDs: noDocuments ? [] : chosen.isEmpty ? nil : chosen)
             try await server.events("/api/chats/\(chat.id)/turns", posting: turn) { event in
                 switch event.name {
+                case "notice":
+                    notices.append(try server.decode(NoticeText.self, event.data).notice)
+                case "progress":
+                    // Why it takes a while is said before it does.
+                    for notice in notices where told.insert(notice).inserted {
+                        Terminal.note(Terminal.harmless(notice))
+                    }
+                    let progress = try server.decode(JobProgress.self, event.data)
+                    Terminal.progress(Terminal.harmless(progress.message))
+                    isReading = true
                 case "text":
+                    if isReading { Terminal.endProgress() }
                     let piece = try server.decode(TextPiece.self, event.data).text
                     answer.append(Terminal.harmless(piece))
                 case "ended": ended = try server.decode(TurnOutcome.self, event.data)
@@ -58,7 +72,7 @@ struct AskCommand: AsyncParsableCommand {
                 throw Failure(.upstream, "The server closed the stream before the answer ended.")
             }
             answer.finish(as: Terminal.harmless(ended.text))
-            show(ended)
+            show(ended, except: told)
             guard ended.state == .completed else {
                 throw Failure(
                     .upstream, ended.failure ?? "The answer was \(ended.state.rawValue).")
@@ -67,7 +81,7 @@ struct AskCommand: AsyncParsableCommand {
     }
 
     /// What the answer rests on, and what it took.
-    private func show(_ outcome: TurnOutcome) {
+    private func show(_ outcome: TurnOutcome, except told: Set<String>) {
         Terminal.say()
         for citation in outcome.citations {
             let passage = citation.passage
@@ -83,7 +97,9 @@ struct AskCommand: AsyncParsableCommand {
             Terminal.say(
                 Terminal.harmless("Not borne out: “\(sentence)” \(verdict.reason ?? "")"))
         }
-        for notice in outcome.notices { Terminal.say(Terminal.harmless("Note: \(notice)")) }
+        for notice in outcome.notices where !told.contains(notice) {
+            Terminal.say(Terminal.harmless("Note: \(notice)"))
+        }
         Terminal.say(summary(outcome))
     }
 
@@ -108,4 +124,8 @@ private struct TurnBody: Encodable {
 
 private struct TextPiece: Decodable {
     let text: String
+}
+
+private struct NoticeText: Decodable {
+    let notice: String
 }

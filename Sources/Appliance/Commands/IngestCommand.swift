@@ -20,11 +20,33 @@ struct IngestCommand: AsyncParsableCommand {
     @Option(name: .long, help: "Add for this user. Default: the owner.")
     var user: String?
 
-    @Flag(name: .long, help: "Remove documents whose file is gone from a folder that is named.")
+    @Flag(
+        name: .long,
+        help: """
+            Remove documents whose file is gone from a folder that is named, or whose page a site \
+            map names no longer.
+            """)
     var prune = false
+
+    @Flag(
+        name: .long,
+        help: """
+            Addresses are site maps, or sites that have one: add all pages that they name, as far as \
+            robots.txt lets us.
+            """)
+    var sitemap = false
+
+    @Flag(name: .long, help: "With --sitemap: also pages on other hosts than the site map's.")
+    var otherHosts = false
 
     func validate() throws {
         guard !paths.isEmpty else { throw ValidationError("Name at least one file or folder.") }
+        guard sitemap || !otherHosts else {
+            throw ValidationError("--other-hosts is for --sitemap.")
+        }
+        guard !sitemap || paths.allSatisfy(Self.isAddress) else {
+            throw ValidationError("With --sitemap name addresses only (https://…).")
+        }
     }
 
     func run() async throws {
@@ -63,9 +85,14 @@ struct IngestCommand: AsyncParsableCommand {
         _ item: String, into collection: Identifier?, _ known: [String: DocumentSummary],
         _ server: ServerConnection
     ) async throws {
+        if sitemap {
+            let job = try await server.fetchSite(
+                item, collection: collection, otherHosts: otherHosts, removesVanished: prune)
+            return try await follow(job: job, item, server)
+        }
         if Self.isAddress(item) {
             let accepted = try await server.fetch(item, collection: collection)
-            return try await follow(accepted, item, server)
+            return try await follow(job: accepted.jobID, item, server)
         }
         guard let content = FileManager.default.contents(atPath: item) else {
             throw Failure(.notFound, "\(item) cannot be read.")
@@ -79,14 +106,14 @@ struct IngestCommand: AsyncParsableCommand {
         }
         let accepted = try await server.upload(
             file.lastPathComponent, content, collection: collection, source: source)
-        try await follow(accepted, file.lastPathComponent, server)
+        try await follow(job: accepted.jobID, file.lastPathComponent, server)
     }
 
     private func follow(
-        _ accepted: Ingestion, _ name: String, _ server: ServerConnection
+        job id: Identifier, _ name: String, _ server: ServerConnection
     ) async throws {
         var last: Job?
-        try await server.events("/api/jobs/\(accepted.jobID)/events") { event in
+        try await server.events("/api/jobs/\(id)/events") { event in
             guard event.name == "job" else { return }
             let job = try server.decode(Job.self, event.data)
             last = job

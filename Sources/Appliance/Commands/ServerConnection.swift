@@ -106,6 +106,24 @@ struct ServerConnection: Sendable {
         return try accepted.first
     }
 
+    /// Begins to add a site's pages; the job that does so.
+    func fetchSite(
+        _ address: String, collection: Identifier?, otherHosts: Bool, removesVanished: Bool
+    ) async throws -> Identifier {
+        struct Site: Encodable {
+            let url: String
+            let collectionID: Identifier?
+            let otherHosts, removeVanished: Bool
+        }
+        struct Begun: Decodable { let jobID: Identifier }
+        let begun: Begun = try await post(
+            "/api/documents/from-sitemap",
+            Site(
+                url: address, collectionID: collection, otherHosts: otherHosts,
+                removeVanished: removesVanished))
+        return begun.jobID
+    }
+
     private struct Accepted: Decodable {
         let ingestions: [Ingestion]
 

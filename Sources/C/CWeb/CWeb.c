@@ -49,14 +49,17 @@ static const unsigned char index_html[] = {
 static const unsigned char page_collection_js[] = {
 #embed "../../../web/page-collection.js"
 };
+static const unsigned char page_keys_js[] = {
+#embed "../../../web/page-keys.js"
+};
 static const unsigned char admin_gateway_js[] = {
 #embed "../../../web/admin-gateway.js"
 };
 static const unsigned char admin_keydialog_js[] = {
 #embed "../../../web/admin-keydialog.js"
 };
-static const unsigned char keys_js[] = {
-#embed "../../../web/keys.js"
+static const unsigned char admin_teams_js[] = {
+#embed "../../../web/admin-teams.js"
 };
 static const unsigned char lazy_js[] = {
 #embed "../../../web/lazy.js"
@@ -106,6 +109,9 @@ static const unsigned char page_traces_js[] = {
 static const unsigned char page_waterfall_js[] = {
 #embed "../../../web/page-waterfall.js"
 };
+static const unsigned char page_web_js[] = {
+#embed "../../../web/page-web.js"
+};
 
 // From Debian's libjs-marked. A build on a machine without it works: the client then shows plain
 // text. clang looks at this file again when CWeb.c or a file of web/ changes.
@@ -134,9 +140,10 @@ static const CWebFile files[] = {
     FILE_AT("/icon.svg", icon_svg),
     FILE_AT("/index.html", index_html),
     FILE_AT("/page-collection.js", page_collection_js),
+    FILE_AT("/page-keys.js", page_keys_js),
     FILE_AT("/admin-gateway.js", admin_gateway_js),
     FILE_AT("/admin-keydialog.js", admin_keydialog_js),
-    FILE_AT("/keys.js", keys_js),
+    FILE_AT("/admin-teams.js", admin_teams_js),
     FILE_AT("/lazy.js", lazy_js),
     FILE_AT("/layout.css", layout_css),
     FILE_AT("/main.js", main_js),
@@ -153,6 +160,7 @@ static const CWebFile files[] = {
     FILE_AT("/page-search.js", page_search_js),
     FILE_AT("/page-traces.js", page_traces_js),
     FILE_AT("/page-waterfall.js", page_waterfall_js),
+    FILE_AT("/page-web.js", page_web_js),
 #ifdef HAS_MARKED
     FILE_AT("/vendor/marked.js", marked_js),
 #endif

@@ -27,6 +27,9 @@ package protocol Conversations: Sendable {
     func createChat(titled title: String, for principal: Principal) async throws -> ChatSummary
     /// Sets how many passages answers in it are given; nil for as many as are configured.
     func setPassages(_ max: Int?, in chat: Identifier, for principal: Principal) async throws
+    /// Sets which collections questions in it look in that name none; nil for all, none for none.
+    func setCollections(
+        _ collections: [Identifier]?, in chat: Identifier, for principal: Principal) async throws
     /// The messages, oldest first. An answer that is being written has the text so far.
     func entries(in chat: Identifier, for principal: Principal) async throws
         -> (ChatSummary, [ChatEntry])

@@ -13,6 +13,10 @@ package protocol KnowledgeBase: Sendable {
         for question: String, after conversation: [ChatMessage], for principal: Principal
     ) async -> [String]
 
+    /// The documents that are ready and that the search would look at, newest first; nil where they
+    /// are more than `max`.
+    func searched(by request: SearchRequest, max: Int) async throws -> [DocumentSummary]?
+
     /// Keeps the file and enqueues a job that makes it searchable. Throws `unsupported` for a type
     /// that cannot be read, `invalid` for an empty file, `tooLarge` past the configured size.
     func ingest(_ upload: Upload, for principal: Principal) async throws -> Ingestion
@@ -21,6 +25,10 @@ package protocol KnowledgeBase: Sendable {
     /// does, `forbidden` for an address that may not be reached, and `upstream`.
     func ingest(address: String, into collection: Identifier?, for principal: Principal)
         async throws -> Ingestion
+
+    /// Enqueues a job that adds the pages of a site, each as by its address; what has not changed since
+    /// is left alone. Returns the job. Throws `invalid` for what is no address.
+    func ingest(site: SiteRequest, for principal: Principal) async throws -> Identifier
 
     /// Takes a document, its passages and its vectors away.
     func remove(document: Identifier, for principal: Principal) async throws

@@ -62,6 +62,21 @@ package struct Upload: Codable, Sendable {
     }
 }
 
+/// A site whose pages are to be added, by its site map.
+package struct SiteRequest: Hashable, Codable, Sendable {
+    /// Of the site map, or of a place on the site.
+    package let address: String
+    package let collectionID: Identifier?
+    /// Whether pages of other hosts are added that the site map names.
+    package var includesOtherHosts = false
+    /// Whether documents that came from the site go when its site map names them no longer.
+    package var removesVanished = false
+
+    package init(address: String, collectionID: Identifier?) {
+        (self.address, self.collectionID) = (address, collectionID)
+    }
+}
+
 /// What an accepted upload is called, and the job that indexes it.
 package struct Ingestion: Hashable, Codable, Sendable {
     package let documentID: Identifier

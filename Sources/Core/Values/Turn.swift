@@ -6,6 +6,8 @@ package struct ChatSummary: Hashable, Codable, Sendable {
     package let updatedAt: Timestamp
     /// How many passages its answers are given, where that was chosen for it.
     package var passagesMax: Int?
+    /// The collections that its questions look in, where that was chosen for it.
+    package var collectionIDs: [Identifier]?
 
     package init(id: Identifier, title: String, createdAt: Timestamp, updatedAt: Timestamp) {
         (self.id, self.title, self.createdAt, self.updatedAt) = (id, title, createdAt, updatedAt)
@@ -45,7 +47,8 @@ package struct TurnRequest: Codable, Sendable {
     package let question: String
     /// Nil means the configured default.
     package let model: String?
-    /// Nil means all of the principal's collections; empty means none is searched.
+    /// Nil means those of the chat, or all of the principal's where it has none; empty means none is
+    /// searched.
     package let collectionIDs: [Identifier]?
     package let sampling: SamplingOptions
 
@@ -81,12 +84,15 @@ package struct TurnEvent: Hashable, Codable, Sendable {
 }
 
 package enum TurnEventKind: Hashable, Codable, Sendable {
-    /// What was found for the question, numbered as the answer cites it: the first is `[1]`.
+    /// What was found for the question, numbered as the answer cites it: the first is `[1]`. A later
+    /// one has those before it and more.
     case passages([Passage])
     /// The next piece of the answer.
     case text(String)
     /// Something the reader should know, in a sentence: what was left out, what was fallen back to.
     case notice(String)
+    /// How far documents are read that the question needs in full.
+    case progress(JobProgress)
     /// The last event of every turn.
     case ended(TurnOutcome)
 }

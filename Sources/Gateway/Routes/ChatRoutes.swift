@@ -46,8 +46,9 @@ struct ChatRoutes: Sendable {
                 ], handler: begin),
             Route(
                 .get, "/api/turns/{id}/events",
-                "The events of an answer: `passages`, `text`, `notice` and last `ended`. Each has its "
-                    + "number as `id`; what comes after `Last-Event-ID` or `after` is sent.",
+                "The events of an answer: `passages`, `text`, `notice`, `progress` (of a question that"
+                    + " needs documents in full: `done`, `total`, `message`) and last `ended`. Each"
+                    + " has its number as `id`; what comes after `Last-Event-ID` or `after` is sent.",
                 query: [
                     QueryParameter(
                         name: "after", schema: .integer,
@@ -88,6 +89,11 @@ struct ChatRoutes: Sendable {
         if let passages = body?.passagesMax {
             try await conversations.setPassages(passages, in: chat.id, for: call.principal)
             chat.passagesMax = passages
+        }
+        if let collections = body?.collectionIDs {
+            try await conversations.setCollections(
+                collections, in: chat.id, for: call.principal)
+            chat.collectionIDs = collections
         }
         return try .json(chat, status: .created)
     }
@@ -181,6 +187,8 @@ struct ChatRoutes: Sendable {
                 case .notice(let notice):
                     try await sink.send(
                         id: event.number, event: "notice", data: ["notice": notice])
+                case .progress(let progress):
+                    try await sink.send(id: event.number, event: "progress", data: progress)
                 case .ended(var outcome):
                     outcome.hide(
                         try await hidden(outcome.citations.map(\.passage), from: principal))
@@ -213,6 +221,7 @@ extension Passage {
 private struct NewChatBody: Decodable {
     let title: String?
     let passagesMax: Int?
+    let collectionIDs: [Identifier]?
 }
 
 private struct ChatBody: Encodable {

@@ -1,6 +1,7 @@
 import Core
 import HTTPTypes
 import Hummingbird
+import OrderedJSON
 
 /// Why an answer has the passages it has, and what changes it.
 struct ExplainRoutes: Sendable {
@@ -28,9 +29,16 @@ struct ExplainRoutes: Sendable {
                 answers: [.accepted(.reference("Ingestion"))], handler: renew),
             Route(
                 .patch, "/api/chats/{id}",
-                "Set how many passages the chat's answers are given; null for as many as are"
-                    + " configured.",
-                body: .json(.record(["passagesMax?": Schema(["type": ["integer", "null"]])])),
+                "Set how many passages the chat's answers are given, null for as many as are"
+                    + " configured; and which collections its questions look in that name none, null"
+                    + " for all.",
+                body: .json(
+                    .record([
+                        "passagesMax?": Schema(["type": ["integer", "null"]]),
+                        "collectionIDs?": .oneOf([
+                            .array(.identifier), Schema(["type": "null"]),
+                        ]),
+                    ])),
                 answers: [.noContent], handler: change),
         ]
     }
@@ -69,9 +77,25 @@ struct ExplainRoutes: Sendable {
     }
 
     @Sendable private func change(_ call: Call) async throws -> Response {
-        let body = try await call.json(ChatChangeBody.self)
-        try await conversations.setPassages(
-            body.passagesMax, in: call.id(), for: call.principal)
+        let (chat, principal) = (try call.id(), try call.principal)
+        let body = try JSONFields(JSON.value(of: try await call.body()))
+        // What is not named stays as it is; null takes a choice back.
+        if let named = body.value["collectionIDs"] {
+            var collections: [Identifier]?
+            if named != .null {
+                collections = try body.strings("collectionIDs")?.map { text in
+                    guard let id = Identifier(text) else {
+                        throw body.refusal("collectionIDs", "holds what is no identifier.")
+                    }
+                    return id
+                }
+            }
+            try await conversations.setCollections(collections, in: chat, for: principal)
+        }
+        if body.value["passagesMax"] != nil || body.value["collectionIDs"] == nil {
+            try await conversations.setPassages(
+                try body.int("passagesMax"), in: chat, for: principal)
+        }
         return .noContent
     }
 }
@@ -88,8 +112,4 @@ private struct ExplanationBody: Decodable {
 
 private struct RenewalBody: Decodable {
     let vectorsOnly: Bool?
-}
-
-private struct ChatChangeBody: Decodable {
-    let passagesMax: Int?
 }

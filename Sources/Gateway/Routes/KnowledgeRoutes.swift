@@ -39,6 +39,17 @@ struct KnowledgeRoutes: Sendable {
                 answers: [.accepted(.record(["ingestions": .list("AcceptedUpload")]))],
                 handler: fetch),
             Route(
+                .post, "/api/documents/from-sitemap",
+                "Add the pages of a site, by the address of its site map or of a place on it. A job"
+                    + " reads them, as far as robots.txt lets it; what has not changed since is left"
+                    + " alone.",
+                body: .json(
+                    .record([
+                        "url": .string, "collectionID?": .identifier, "otherHosts?": .boolean,
+                        "removeVanished?": .boolean,
+                    ])), answers: [.accepted(.record(["jobID": .identifier]))],
+                handler: fetchSite),
+            Route(
                 .get, "/api/documents/{id}", "A document and the text that was read from it.",
                 answers: [
                     .ok(
@@ -100,6 +111,21 @@ struct KnowledgeRoutes: Sendable {
         var response = try Response.json(
             ["ingestions": [AcceptedUpload(ingestion, name: body.url)]], status: .accepted)
         response.headers[.location] = "/api/jobs/\(ingestion.jobID)"
+        return response
+    }
+
+    @Sendable private func fetchSite(_ call: Call) async throws -> Response {
+        let principal = try call.principal
+        let body = try await call.json(SiteBody.self)
+        guard body.url.utf8.count <= Self.addressBytesMax else {
+            throw Refusal.invalid("`url` is longer than \(Self.addressBytesMax) bytes.")
+        }
+        var site = SiteRequest(address: body.url, collectionID: body.collectionID)
+        site.includesOtherHosts = body.otherHosts ?? false
+        site.removesVanished = body.removeVanished ?? false
+        let job = try await knowledge.ingest(site: site, for: principal)
+        var response = try Response.json(["jobID": job], status: .accepted)
+        response.headers[.location] = "/api/jobs/\(job)"
         return response
     }
 
@@ -190,6 +216,13 @@ enum SearchFilter {
 private struct FetchBody: Decodable {
     let url: String
     let collectionID: Identifier?
+}
+
+private struct SiteBody: Decodable {
+    let url: String
+    let collectionID: Identifier?
+    let otherHosts: Bool?
+    let removeVanished: Bool?
 }
 
 private struct DocumentBody: Encodable {

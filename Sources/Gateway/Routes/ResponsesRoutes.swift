@@ -6,6 +6,8 @@ import OrderedJSON
 /// OpenAI's Responses API. Nothing is kept between requests.
 struct ResponsesRoutes: Sendable {
     let model: any ChatModel
+    let grounded: any GroundedModel
+    let archive: any Archive
     let environment: Core.Environment
     let streams: StreamSlots
 
@@ -14,7 +16,9 @@ struct ResponsesRoutes: Sendable {
             Route(
                 .post, "/v1/responses",
                 "Answer, at once or as a stream, in the format of OpenAI's Responses. Answers are"
-                    + " not kept: each request brings its whole conversation.",
+                    + " not kept: each request brings its whole conversation. With the tool"
+                    + " `file_search` vector stores are searched for the last question before the"
+                    + " model is asked, and the text has `file_citation` annotations.",
                 body: .json(.reference("ResponsesRequest")),
                 answers: [
                     .ok(
@@ -34,30 +38,60 @@ struct ResponsesRoutes: Sendable {
         let name = try await model.name(asked: body.model)
         let request = try body.call(
             of: principal, model: name, body: json, purpose: OpenAIRoutes.purpose)
-        let answer = ResponsesAnswer(
+        let tool = try body.fileSearch(json)
+        var answer = ResponsesAnswer(
             key: environment.identifier().compact,
             createdAt: environment.now(), request: request,
             metadata: try ResponsesRequest.metadata(json["metadata"]),
             instructions: body.instructions)
+        answer.fileSearch = tool
         let events = body.stream == true ? try streams.stream(for: principal.userID) : nil
-        let opened: ChatCall
+        let opened: Opened
         do {
-            opened = try await model.open(request)
+            opened = try await open(request, tool)
         } catch let failure as Failure {
             throw Self.refusal(failure)
         }
-        let running = OpenCall(opened)
-        guard let events else { return try await whole(answer, running, call) }
-        return stream(answer, running, call, events)
+        guard let events else { return try await whole(answer, opened, call) }
+        return stream(answer, opened, call, events)
+    }
+
+    /// A call that is open, and what was found for it.
+    private struct Opened: Sendable {
+        let call: OpenCall
+        var search: FileSearchResult?
+        var citations: @Sendable () async -> [TextCitation] = { [] }
+    }
+
+    private func open(_ request: ChatRequest, _ tool: FileSearchTool?) async throws -> Opened {
+        guard let tool else { return Opened(call: OpenCall(try await model.open(request))) }
+        var search = SearchRequest(
+            principal: request.principal, text: "", collectionIDs: tool.stores, limit: tool.limit)
+        search.filter = tool.filter
+        let opened = try await grounded.open(request, searching: search, scoreMin: tool.scoreMin)
+        // Held from here on, so that it is given up where something fails.
+        let call = OpenCall(opened.call)
+        var documents: [Identifier: DocumentSummary] = [:]
+        for id in Set(opened.hits.map(\.passage.documentID)) {
+            documents[id] = try? await archive.document(id, for: request.principal)
+        }
+        let result = FileSearchResult(
+            query: opened.query, includesResults: tool.includesResults, hits: opened.hits,
+            documents: documents)
+        return Opened(call: call, search: result, citations: opened.citations)
     }
 
     private func whole(
-        _ answer: ResponsesAnswer, _ running: OpenCall, _ call: Call
+        _ answer: ResponsesAnswer, _ opened: Opened, _ call: Call
     ) async throws -> Response {
         let environment = environment
         let (object, completion) = try await call.context.connection.whileOpen {
             var stream = ResponsesStream(answer)
-            let completion = try await running.run { _ = stream.receive($0) }
+            if let search = opened.search { _ = stream.search(search) }
+            let completion = try await opened.call.run { _ = stream.receive($0) }
+            if let search = opened.search {
+                _ = stream.cite(await opened.citations(), search)
+            }
             let time = environment.now()
             _ = stream.end(completion, at: time)
             return (stream.whole(.ended(completion, at: time)), completion)
@@ -65,12 +99,12 @@ struct ResponsesRoutes: Sendable {
         var response = Response.text(object.text, type: "application/json")
         response.headers[.callCost] = "\(completion.cost.rawValue)"
         response.headers[.callSaved] = completion.saved.map { "\($0.rawValue)" }
-        running.describe(in: &response.headers)
+        opened.call.describe(in: &response.headers)
         return response
     }
 
     private func stream(
-        _ answer: ResponsesAnswer, _ running: OpenCall, _ call: Call, _ events: EventStream
+        _ answer: ResponsesAnswer, _ opened: Opened, _ call: Call, _ events: EventStream
     ) -> Response {
         var response = events.response(over: call.context.connection) { sink in
             var stream = ResponsesStream(answer)
@@ -80,13 +114,17 @@ struct ResponsesRoutes: Sendable {
                 }
             }
             try await send(stream.begin())
+            if let search = opened.search { try await send(stream.search(search)) }
             do {
-                let completion = try await running.run { event in
+                let completion = try await opened.call.run { event in
                     // Clients count the events and know their types; a comment is neither.
                     if case .switched(let change) = event {
                         try await sink.send(comment: "heptad_switched \(change.json.text)")
                     }
                     try await send(stream.receive(event))
+                }
+                if let search = opened.search {
+                    try await send(stream.cite(await opened.citations(), search))
                 }
                 try await send(stream.end(completion, at: environment.now()))
             } catch {
@@ -94,7 +132,7 @@ struct ResponsesRoutes: Sendable {
                 try await send(stream.fail(Self.refusal(Failure(error))))
             }
         }
-        running.describe(in: &response.headers)
+        opened.call.describe(in: &response.headers)
         return response
     }
 

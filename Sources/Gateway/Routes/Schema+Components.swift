@@ -53,10 +53,13 @@ extension Schema {
             "input": .picodollars, "cacheRead": .picodollars, "cacheWrite": .picodollars,
             "output": .picodollars, "asOf": .string,
         ]),
-        "NewChat": .record(["title?": .string, "passagesMax?": .integer]),
+        "NewChat": .record([
+            "title?": .string, "passagesMax?": .integer, "collectionIDs?": .array(.identifier),
+        ]),
         "ChatSummary": .record([
             "id": .identifier, "title": .string, "createdAt": .timestamp,
             "updatedAt": .timestamp, "passagesMax?": .integer,
+            "collectionIDs?": .array(.identifier),
         ]),
         "ChatEntry": .record([
             "id": .identifier, "role": .choice(["system", "user", "assistant", "tool"]),

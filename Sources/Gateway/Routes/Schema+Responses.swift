@@ -22,14 +22,16 @@ extension Schema {
         "ResponsesItem": .record(
             [
                 "type?": .choice([
-                    "message", "function_call", "function_call_output", "reasoning",
+                    "message", "function_call", "function_call_output", "file_search_call",
+                    "reasoning",
                 ]),
                 "id?": .string, "status?": .string,
                 "role?": .choice(["system", "developer", "user", "assistant"]),
                 "content?": .oneOf([.string, .list("ResponsesPart")]),
                 "call_id?": .string, "name?": .string, "arguments?": .string,
                 "output?": .oneOf([.string, .list("ResponsesPart")]),
-                "summary?": .array(anyObject),
+                "summary?": .array(anyObject), "queries?": .array(.string),
+                "results?": .oneOf([.array(anyObject), null]),
             ], "A message, a call of a function, what it gave back, or what a model thought."),
         "ResponsesPart": .record([
             "type": .choice([
@@ -39,8 +41,11 @@ extension Schema {
             "annotations?": .array(anyObject), "logprobs?": .list("OpenAILogprob"),
         ]),
         "ResponsesTool": .record([
-            "type": .choice(["function"]), "name": .string, "description?": .string,
-            "parameters?": .oneOf([anyObject, null]), "strict?": .boolean,
+            "type": .choice(["function", "file_search"]), "name?": .string,
+            "description?": .string, "parameters?": .oneOf([anyObject, null]),
+            "strict?": .boolean, "vector_store_ids?": .array(.string),
+            "max_num_results?": .integer, "filters?": .oneOf([anyObject, null]),
+            "ranking_options?": .record(["ranker?": .string, "score_threshold?": .number]),
         ]),
         "ResponsesFormat": .record([
             "type": .choice(["text", "json_object", "json_schema"]), "name?": .string,
@@ -75,7 +80,7 @@ extension Schema {
     private static let toolChoice = Schema.oneOf([
         .choice(["none", "auto", "required"]),
         .record([
-            "type": .choice(["function", "allowed_tools"]), "name?": .string,
+            "type": .choice(["function", "file_search", "allowed_tools"]), "name?": .string,
             "mode?": .choice(["auto", "required"]), "tools?": .array(anyObject),
         ]),
     ])

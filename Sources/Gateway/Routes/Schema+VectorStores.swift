@@ -11,6 +11,11 @@ extension Schema {
         oneOf([schema, Schema(["type": "null"])])
     }
 
+    private static let counts = record([
+        "in_progress": .integer, "completed": .integer, "failed": .integer,
+        "cancelled": .integer, "total": .integer,
+    ])
+
     static let vectorStores: [String: Schema] = [
         "OpenAIFile": .record([
             "id": .string, "object": .choice(["file"]), "bytes": .integer, "created_at": .integer,
@@ -27,10 +32,7 @@ extension Schema {
         "OpenAIVectorStore": .record([
             "id": .string, "object": .choice(["vector_store"]), "created_at": .integer,
             "name": .string, "usage_bytes": .integer,
-            "file_counts": .record([
-                "in_progress": .integer, "completed": .integer, "failed": .integer,
-                "cancelled": .integer, "total": .integer,
-            ]), "status": .choice(["expired", "in_progress", "completed"]),
+            "file_counts": counts, "status": .choice(["expired", "in_progress", "completed"]),
             "expires_after": orNull(expiry), "expires_at": integerOrNull,
             "last_active_at": integerOrNull, "metadata": .map(.string),
         ]),
@@ -45,6 +47,17 @@ extension Schema {
             "usage_bytes": .integer,
             "last_error": orNull(.record(["code": .string, "message": .string])),
             "attributes": .map(.attribute), "chunking_strategy": .record(["type": .string]),
+        ]),
+        "OpenAIFileBatchRequest": .record([
+            "file_ids?": .array(.string), "files?": .list("OpenAIVectorStoreFileRequest"),
+            "attributes?": .map(.attribute),
+            "chunking_strategy?": .record(["type": .choice(["auto"])]),
+        ]),
+        "OpenAIFileBatch": .record([
+            "id": .string, "object": .choice(["vector_store.files_batch"]),
+            "created_at": .integer, "vector_store_id": .string,
+            "status": .choice(["in_progress", "completed", "cancelled", "failed"]),
+            "file_counts": counts,
         ]),
         "OpenAISearchRequest": .record([
             "query": .oneOf([.string, .array(.string)]), "max_num_results?": .integer,

@@ -184,6 +184,10 @@ struct VectorStoreRoutes: Sendable {
 // MARK: Files
 
 extension VectorStoreRoutes {
+    static let statusFilter = QueryParameter(
+        name: "filter", schema: .choice(["in_progress", "completed", "failed", "cancelled"]),
+        summary: "Only those of this status.")
+
     private var fileRoutes: [Route] {
         let files = Self.path + "/{id}/files"
         let answer = [Answer.ok(.reference("OpenAIVectorStoreFile"))]
@@ -194,12 +198,8 @@ extension VectorStoreRoutes {
                 handler: attach),
             Route(
                 .get, files, "The files of a vector store.",
-                query: OpenAIPage.parameters + [
-                    QueryParameter(
-                        name: "filter",
-                        schema: .choice(["in_progress", "completed", "failed", "cancelled"]),
-                        summary: "Only those of this status.")
-                ], answers: [.ok(FileRoutes.list("OpenAIVectorStoreFile"))], handler: listFiles),
+                query: OpenAIPage.parameters + [Self.statusFilter],
+                answers: [.ok(FileRoutes.list("OpenAIVectorStoreFile"))], handler: listFiles),
             Route(.get, files + "/{file}", "One file.", answers: answer, handler: file),
             Route(
                 .post, files + "/{file}", "Give a file other attributes.",

@@ -45,19 +45,39 @@ enum OpenAIVectorStore {
         ]
     }
 
-    private static func counts(pending: Int, failed: Int, done: Int) -> JSONValue {
+    private static func counts(
+        pending: Int, failed: Int, done: Int, cancelled: Int = 0
+    ) -> JSONValue {
         [
             "in_progress": .of(pending), "completed": .of(done), "failed": .of(failed),
-            "cancelled": 0, "total": .of(pending + failed + done),
+            "cancelled": .of(cancelled), "total": .of(pending + failed + done + cancelled),
         ]
     }
 
-    static func file(_ document: DocumentSummary, in store: Identifier) -> JSONValue {
+    static func batch(_ batch: FileBatch, in store: Identifier) -> JSONValue {
+        let pending = batch.documents.count { $0.state == .pending }
+        let failed = batch.documents.count { $0.state == .failed }
+        let status: JSONValue =
+            batch.isCancelled ? "cancelled" : pending > 0 ? "in_progress" : "completed"
+        return [
+            "id": .string(OpenAIID.fileBatch.text(batch.id)), "object": "vector_store.files_batch",
+            "created_at": .of(Int(batch.createdAt.seconds)),
+            "vector_store_id": .string(OpenAIID.vectorStore.text(store)), "status": status,
+            "file_counts": counts(
+                pending: pending, failed: failed, done: batch.documents.count - pending - failed,
+                cancelled: batch.cancelled.count),
+        ]
+    }
+
+    static func file(
+        _ document: DocumentSummary, in store: Identifier, isCancelled: Bool = false
+    ) -> JSONValue {
         [
             "id": .string(OpenAIID.file.text(document.id)), "object": "vector_store.file",
             "created_at": .of(Int(document.createdAt.seconds)),
             "vector_store_id": .string(OpenAIID.vectorStore.text(store)),
-            "status": .string(status(of: document)), "usage_bytes": .of(document.byteCount),
+            "status": .string(isCancelled ? "cancelled" : status(of: document)),
+            "usage_bytes": .of(document.byteCount),
             "last_error": document.state == .failed
                 ? [
                     "code": "invalid_file",

@@ -5,6 +5,15 @@ import Hummingbird
 enum OpenAIID: String {
     case file = "file-"
     case vectorStore = "vs_"
+    case fileBatch = "vsfb_"
+
+    private var noun: String {
+        switch self {
+        case .file: "file"
+        case .vectorStore: "vector store"
+        case .fileBatch: "batch of files"
+        }
+    }
 
     func text(_ id: Identifier) -> String {
         rawValue + id.description.filter { $0 != "-" }
@@ -25,8 +34,7 @@ enum OpenAIID: String {
     /// The one that a path or a body names. What is none names nothing, so it is not found.
     func named(_ text: String) throws -> Identifier {
         guard let id = identifier(text) else {
-            throw Failure(
-                .notFound, "There is no \(self == .file ? "file" : "vector store") of that name.")
+            throw Failure(.notFound, "There is no \(noun) of that name.")
         }
         return id
     }

@@ -21,10 +21,15 @@ enum OpenAITools {
             throw refusal("tools", "has to be an array of at most \(toolsMax) tools.")
         }
         var names: Set<String> = []
-        return try entries.enumerated().map { index, entry in
+        return try entries.enumerated().compactMap { index, entry in
+            // Read by itself: `FileSearchTool`.
+            if shape == .flat, entry["type"]?.string == FileSearchTool.type { return nil }
             guard entry["type"]?.string == "function", let function = body(of: entry, shape) else {
                 throw OpenAIChatRequest.unsupported(
-                    "tools[\(index)].type", "Only tools of type function are supported.")
+                    "tools[\(index)].type",
+                    shape == .flat
+                        ? "Only tools of the types function and file_search are supported."
+                        : "Only tools of type function are supported.")
             }
             let field = shape == .nested ? "tools[\(index)].function" : "tools[\(index)]"
             guard let name = function["name"]?.string, isName(name) else {

@@ -15,6 +15,7 @@ struct ResponsesAnswer: Sendable {
     let request: ChatRequest
     let metadata: JSONValue
     let instructions: String?
+    var fileSearch: FileSearchTool?
 
     var id: String { "resp_\(key)" }
 
@@ -49,7 +50,7 @@ struct ResponsesAnswer: Sendable {
             ],
             "store": false, "temperature": Self.number(sampling.temperature),
             "text": ["format": format], "tool_choice": toolChoice,
-            "tools": .array(request.tools.map(Self.tool)),
+            "tools": .array((fileSearch.map { [$0.json] } ?? []) + request.tools.map(Self.tool)),
             "top_logprobs": Self.number(sampling.topLogprobs),
             "top_p": Self.number(sampling.topP),
             "truncation": request.truncates ? "auto" : "disabled", "usage": usage,
@@ -84,7 +85,8 @@ struct ResponsesAnswer: Sendable {
     }
 
     private var toolChoice: JSONValue {
-        switch request.toolChoice {
+        if let choice = fileSearch?.choice { return choice }
+        return switch request.toolChoice {
         case .auto: "auto"
         case .none: "none"
         case .required: "required"

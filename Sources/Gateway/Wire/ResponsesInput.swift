@@ -30,7 +30,8 @@ struct ResponsesInput {
         case "message": messages.append(try Self.message(item, field))
         case "function_call": try add(call: item, field)
         case "function_call_output": try add(output: item, field)
-        case "reasoning": break
+        // What a search found is looked for anew.
+        case "reasoning", "file_search_call": break
         case "item_reference":
             throw OpenAIChatRequest.unsupported(
                 "\(field).type",
@@ -38,8 +39,8 @@ struct ResponsesInput {
         default:
             throw OpenAIChatRequest.unsupported(
                 "\(field).type",
-                "Items are read of the types message, function_call, function_call_output and"
-                    + " reasoning.")
+                "Items are read of the types message, function_call, function_call_output,"
+                    + " file_search_call and reasoning.")
         }
     }
 

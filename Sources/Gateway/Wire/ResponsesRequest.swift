@@ -53,7 +53,9 @@ struct ResponsesRequest: Decodable {
             principal: principal, model: model, messages: messages, sampling: try sampling(),
             purpose: purpose)
         call.tools = try OpenAITools.tools(body["tools"], .flat)
-        call.toolChoice = try choice(body["tool_choice"], &call.tools)
+        call.toolChoice = try choice(
+            FileSearchTool.functionChoice(body["tool_choice"], hasFunctions: !call.tools.isEmpty),
+            &call.tools)
         call.allowsParallelToolCalls = parallelToolCalls ?? true
         call.responseFormat = try OpenAITools.format(
             body["text"]?["format"], .flat, field: "text.format")
@@ -62,6 +64,12 @@ struct ResponsesRequest: Decodable {
         call.truncates = truncation == "auto"
         call.streams = stream == true
         return call
+    }
+
+    /// The search that is asked for; nil where none is, or `tool_choice` rules it out.
+    func fileSearch(_ body: JSONValue) throws -> FileSearchTool? {
+        try FileSearchTool.tool(
+            in: body, includesResults: include?.contains("file_search_call.results") == true)
     }
 
     /// What the answer repeats. Throws `invalid` for anything but a few short texts.

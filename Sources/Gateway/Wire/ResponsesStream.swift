@@ -8,6 +8,7 @@ struct ResponsesStream {
         enum Kind {
             case reasoning, message
             case call(index: Int, id: String, name: String)
+            case search(FileSearchResult)
         }
 
         let kind: Kind
@@ -15,6 +16,7 @@ struct ResponsesStream {
         /// What it says, or the arguments of a call.
         var text = ""
         var logprobs: [JSONValue] = []
+        var annotations: [JSONValue] = []
         var isDone = false
     }
 
@@ -31,6 +33,44 @@ struct ResponsesStream {
         let object = answer.object(.inProgress, output: [])
         emit("response.created", ["response": object])
         emit("response.in_progress", ["response": object])
+        return take()
+    }
+
+    /// A search that was made before the model was asked.
+    mutating func search(_ result: FileSearchResult) -> [JSONValue] {
+        begin(.search(result))
+        let place = items.count - 1
+        for stage in ["in_progress", "searching", "completed"] {
+            emit("response.file_search_call.\(stage)", address(place))
+        }
+        close(place, "completed")
+        return take()
+    }
+
+    /// Says what the answer's text rests on. Comes before `end`.
+    mutating func cite(_ citations: [TextCitation], _ result: FileSearchResult) -> [JSONValue] {
+        // The text that citations count in is that of all messages together.
+        var start = 0
+        for place in items.indices {
+            guard case .message = items[place].kind else { continue }
+            let end = start + items[place].text.unicodeScalars.count
+            for citation in citations where citation.offset > start && citation.offset <= end {
+                let local = TextCitation(
+                    offset: citation.offset - start, number: citation.number)
+                guard let annotation = result.annotation(local),
+                    !items[place].annotations.contains(annotation)
+                else { continue }
+                let number = items[place].annotations.count
+                items[place].annotations.append(annotation)
+                // Of one that was closed already, as a call followed it, the whole answer tells.
+                guard !items[place].isDone else { continue }
+                emit(
+                    "response.output_text.annotation.added",
+                    address(place)
+                        + ["annotation_index": .of(number), "annotation": annotation])
+            }
+            start = end
+        }
         return take()
     }
 
@@ -67,7 +107,9 @@ struct ResponsesStream {
     mutating func end(_ completion: Completion, at time: Timestamp) -> [JSONValue] {
         let state = ResponsesAnswer.State.ended(completion, at: time)
         // An answer that says nothing is a message that says nothing.
-        if items.isEmpty { begin(.message) }
+        if items.allSatisfy({ if case .search = $0.kind { true } else { false } }) {
+            begin(.message)
+        }
         let (status, _) = ResponsesAnswer.status(of: state)
         closeAll(status)
         emit("response.\(status)", ["response": whole(state)])
@@ -132,6 +174,7 @@ struct ResponsesStream {
             case .reasoning: "rs"
             case .message: "msg"
             case .call: "fc"
+            case .search: "fs"
             }
         let item = Item(kind: kind, id: "\(prefix)_\(answer.key)\(items.count)")
         items.append(item)
@@ -158,6 +201,7 @@ struct ResponsesStream {
             emit(
                 "response.function_call_arguments.delta",
                 address(place) + ["delta": .string(piece)])
+        case .search: break
         }
         pending = []
     }
@@ -183,6 +227,7 @@ struct ResponsesStream {
             emit(
                 "response.function_call_arguments.done",
                 address(place) + ["name": .string(name), "arguments": .string(item.text)])
+        case .search: break
         }
         if let part = Self.part(item) {
             emit("response.content_part.done", address(place) + ["part": part])
@@ -199,8 +244,10 @@ struct ResponsesStream {
         let item: JSONValue = [
             "item_id": .string(items[place].id), "output_index": .number("\(place)"),
         ]
-        if case .call = items[place].kind { return item }
-        return item + ["content_index": 0]
+        switch items[place].kind {
+        case .call, .search: return item
+        case .message, .reasoning: return item + ["content_index": 0]
+        }
     }
 
     private static func item(_ item: Item, _ status: String) -> JSONValue {
@@ -223,6 +270,7 @@ struct ResponsesStream {
                 "call_id": .string(id), "name": .string(name),
                 "arguments": .string(isNew ? "" : item.text),
             ]
+        case .search(let result): return result.item(item.id, status)
         }
     }
 
@@ -230,11 +278,11 @@ struct ResponsesStream {
         switch item.kind {
         case .message:
             [
-                "type": "output_text", "text": .string(item.text), "annotations": [],
-                "logprobs": .array(item.logprobs),
+                "type": "output_text", "text": .string(item.text),
+                "annotations": .array(item.annotations), "logprobs": .array(item.logprobs),
             ]
         case .reasoning: ["type": "reasoning_text", "text": .string(item.text)]
-        case .call: nil
+        case .call, .search: nil
         }
     }
 

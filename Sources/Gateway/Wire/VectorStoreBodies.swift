@@ -94,13 +94,19 @@ struct VectorStoreSearch {
         filter = try fields.object("filters")
         // Questions are searched as they are: they need no other words here.
         _ = try fields.bool("rewrite_query")
+        scoreMin = try Self.scoreMin(fields)
+    }
+
+    /// What `ranking_options` leaves of the hits.
+    static func scoreMin(_ fields: JSONFields) throws -> Double {
         let ranking = try fields.fields("ranking_options")
-        scoreMin = try ranking?.number("score_threshold") ?? 0
+        let scoreMin = try ranking?.number("score_threshold") ?? 0
         guard (0...1).contains(scoreMin) else {
             throw fields.refusal("ranking_options.score_threshold", "has to be 0 to 1.")
         }
-        if let ranker = try ranking?.string("ranker"), !Self.rankers.contains(ranker) {
+        if let ranker = try ranking?.string("ranker"), !rankers.contains(ranker) {
             throw fields.refusal("ranking_options.ranker", "has to be `auto` or `none`.")
         }
+        return scoreMin
     }
 }

@@ -28,7 +28,7 @@ struct ConversationStore: Sendable {
     }
 
     static let chatsQuery = """
-        SELECT id, title, created_at, updated_at, passages_max FROM chats
+        SELECT id, title, created_at, updated_at, passages_max, collections FROM chats
         WHERE owner = ? AND updated_at < ? ORDER BY updated_at DESC LIMIT ?
         """
 
@@ -91,7 +91,8 @@ struct ConversationStore: Sendable {
                 ChatMessage(try Self.role(row["role"]), row["text"])
             }
             return ChatHistory(
-                messages: messages, count: count, passagesMax: chat.passagesMax)
+                messages: messages, count: count, passagesMax: chat.passagesMax,
+                collectionIDs: chat.collectionIDs)
         }
     }
 
@@ -100,6 +101,18 @@ struct ConversationStore: Sendable {
             try database.execute(
                 sql: "UPDATE chats SET passages_max = ? WHERE id = ? AND owner = ?",
                 arguments: [max, chat, principal.userID])
+            guard database.changesCount > 0 else { throw Self.noChat }
+        }
+    }
+
+    func setCollections(
+        _ collections: [Identifier]?, in chat: Identifier, for principal: Principal
+    ) async throws {
+        let text = try collections.map { try JSON.encode($0) }
+        try await pool.write { database in
+            try database.execute(
+                sql: "UPDATE chats SET collections = ? WHERE id = ? AND owner = ?",
+                arguments: [text, chat, principal.userID])
             guard database.changesCount > 0 else { throw Self.noChat }
         }
     }
@@ -119,7 +132,7 @@ struct ConversationStore: Sendable {
         let row = try Row.fetchOne(
             database,
             sql: """
-                SELECT id, title, created_at, updated_at, passages_max FROM chats
+                SELECT id, title, created_at, updated_at, passages_max, collections FROM chats
                 WHERE id = ? AND owner = ?
                 """,
             arguments: [id, principal.userID])
@@ -144,6 +157,9 @@ struct ConversationStore: Sendable {
             id: row["id"], title: row["title"], createdAt: row["created_at"],
             updatedAt: row["updated_at"])
         summary.passagesMax = row["passages_max"]
+        summary.collectionIDs = (row["collections"] as String?).flatMap {
+            try? JSON.decode([Identifier].self, $0)
+        }
         return summary
     }
 
@@ -173,6 +189,7 @@ struct ChatHistory: Sendable {
     /// Of all messages, these and older ones.
     let count: Int
     let passagesMax: Int?
+    let collectionIDs: [Identifier]?
 }
 
 /// Values as columns of JSON text.

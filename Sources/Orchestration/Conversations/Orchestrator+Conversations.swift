@@ -24,6 +24,18 @@ extension Orchestrator: Conversations {
         try await store.setPassages(max, in: chat, for: principal)
     }
 
+    package func setCollections(
+        _ collections: [Identifier]?, in chat: Identifier, for principal: Principal
+    ) async throws {
+        guard collections?.count ?? 0 <= Self.collectionsMax else {
+            throw Failure(
+                .invalid, "A chat looks in at most \(Self.collectionsMax) chosen collections.")
+        }
+        try await store.setCollections(collections, in: chat, for: principal)
+    }
+
+    private static let collectionsMax = 100
+
     package func entries(in chat: Identifier, for principal: Principal) async throws
         -> (ChatSummary, [ChatEntry])
     {

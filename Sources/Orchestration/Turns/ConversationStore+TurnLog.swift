@@ -109,6 +109,7 @@ extension ConversationStore {
             case "passages": .passages(try JSON.decode([Passage].self, body))
             case "text": .text(body)
             case "notice": .notice(body)
+            case "progress": .progress(try JSON.decode(JobProgress.self, body))
             case "ended": outcome.map { .ended($0) }
             default: nil
             }
@@ -132,7 +133,7 @@ extension TurnOutcome {
             case .text(let piece): text += piece
             case .passages(let found): passages = found
             case .notice(let notice): notices.append(notice)
-            case .ended: break
+            case .progress, .ended: break
             }
         }
         self.init(

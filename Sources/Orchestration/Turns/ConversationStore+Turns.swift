@@ -142,6 +142,7 @@ extension ConversationStore {
         case .passages(let passages): ("passages", try JSON.encode(passages))
         case .text(let text): ("text", text)
         case .notice(let notice): ("notice", notice)
+        case .progress(let progress): ("progress", try JSON.encode(progress))
         case .ended: ("ended", "")
         }
     }

@@ -18,7 +18,9 @@ extension Orchestrator {
     func answer(_ begun: BegunTurn) async {
         await ServiceContext.withValue(begun.span.context) {
             let generation = await generate(begun)
-            let review = await review(begun, generation.end)
+            var begun = begun
+            if let notes = generation.whole?.notes { begun.prepared.passages = notes.passages }
+            let review = await review(begun, generation)
             if let notice = review?.result.notice { begun.turn.append(.notice(notice)) }
             let completion = await completion(of: generation, begun)
             await close(begun, outcome(of: begun, generation.end, completion, review))
@@ -30,7 +32,10 @@ extension Orchestrator {
         let turn = begun.turn
         let seconds = configuration.turnSecondsMax
         return await withTaskGroup(of: Generation?.self) { group in
-            group.addTask { await self.stream(begun) }
+            group.addTask {
+                if let plan = begun.prepared.whole { return await self.readWhole(begun, plan) }
+                return await self.stream(begun)
+            }
             group.addTask {
                 await turn.waitForStop()
                 return nil
@@ -85,7 +90,7 @@ extension Orchestrator {
         }
     }
 
-    private func end(of turn: LiveTurn, after error: any Error) -> TurnEnd {
+    func end(of turn: LiveTurn, after error: any Error) -> TurnEnd {
         if let cutOff = error as? CutOff { return .cutOff(keeping: cutOff.keeping) }
         if let reason = turn.stopReason { return .stopped(reason) }
         // Cancelled from above: the server is going down without waiting.
@@ -130,14 +135,19 @@ extension Orchestrator {
     }
 
     /// Marks, verdicts and quotations, for an answer that came to an end of its own.
-    private func review(_ begun: BegunTurn, _ end: TurnEnd) async -> Reviewed? {
+    private func review(_ begun: BegunTurn, _ generation: Generation) async -> Reviewed? {
         let written: String
-        switch end {
+        switch generation.end {
         case .completed: written = begun.turn.text
         case .cutOff(let kept): written = kept
         case .stopped, .failed: return nil
         }
         return await withSpan("attribute", ofKind: .internal) { span in
+            if let whole = generation.whole {
+                let result = await reviewWhole(written, whole, of: begun)
+                Self.describe(result, in: span)
+                return Reviewed(result: result, search: begun.prepared.search)
+            }
             let review = AnswerReview(
                 question: begun.request.question, passages: begun.prepared.passages,
                 quotesPassages: begun.prepared.shape.quotesPassages)
@@ -274,10 +284,12 @@ extension Orchestrator {
 }
 
 /// How the model's part ended, and what is known beside it.
-private struct Generation: Sendable {
+struct Generation: Sendable {
     let end: TurnEnd
     var completion: Completion?
     let firstTextAt: Timestamp?
+    /// Where the answer is over a whole text.
+    var whole: WholeAnswer?
 }
 
 private struct CutOff: Error {

@@ -7,12 +7,14 @@ struct PreparedTurn: Sendable {
     let shape: TurnShape
     let card: ModelCard
     /// The passages in the prompt, in the order of their numbers.
-    let passages: [Passage]
+    var passages: [Passage]
     /// Nil where no documents were to be searched.
     let search: SearchReport?
     let historyCount: Int
     let promptTokens: Int
     var notices: [String]
+    /// Set where documents are read in parts; `chat` notes the first of them.
+    var whole: WholePlan?
 
     /// The first events of the turn.
     var events: [TurnEventKind] {
@@ -27,11 +29,24 @@ extension Orchestrator {
         history: ChatHistory
     ) async throws -> PreparedTurn {
         let card = try await card(named: request.model ?? configuration.model)
-        let shape = shape(for: card).giving(passages: history.passagesMax)
+        var shape = shape(for: card).giving(passages: history.passagesMax)
         var notices: [String] = []
         var (found, search) = try await passages(
             for: question, request, shape: shape, history: history.messages, &notices)
         search?.model = card.name
+        if search != nil {
+            switch try await wholeOrPassages(question, request, shape, card, found: found) {
+            case .fits(let pieces):
+                found = pieces
+                shape.passagesMax = max(shape.passagesMax, pieces.count)
+                shape.passageTokensMax = max(shape.passageTokensMax, shape.wholeTokensMax * 2)
+                notices.removeAll()
+            case .parts(let plan, let documents):
+                return prepared(request, shape, card, search, plan, documents)
+            case .passages(let reason):
+                if let reason { notices.append(reason) }
+            }
+        }
         let recent = history.messages.suffix(shape.historyMessagesMax).map(Prompt.earlier)
 
         let prompt = Prompt(random: environment.random())
@@ -78,6 +93,45 @@ extension Orchestrator {
             shape: shape, card: card, passages: kept, search: search,
             historyCount: fit.historyCount,
             promptTokens: fit.tokens(of: counts, passages: pieces.count), notices: notices)
+    }
+
+    /// A document that cannot be read in full leaves the passages that were found.
+    private func wholeOrPassages(
+        _ question: String, _ request: TurnRequest, _ shape: TurnShape, _ card: ModelCard,
+        found: [Passage]
+    ) async throws -> WholeChoice {
+        do {
+            return try await whole(question, request, shape, card, found: found)
+        } catch let failure as Failure where failure.code == .unavailable {
+            logger.warning("A document could not be read", metadata: ["error": "\(failure)"])
+            return .passages(because: nil)
+        }
+    }
+
+    /// A turn that reads documents in parts: history is left out, which the parts do not need.
+    private func prepared(
+        _ request: TurnRequest, _ shape: TurnShape, _ card: ModelCard, _ search: SearchReport?,
+        _ plan: WholePlan, _ documents: [DocumentSummary]
+    ) -> PreparedTurn {
+        var sampling = request.sampling
+        sampling.temperature = sampling.temperature ?? shape.passagesTemperature
+        if sampling.stop.count < SamplingOptions.stopMax {
+            sampling.stop.append(plan.prompt.marker)
+        }
+        let chat = ChatRequest(
+            principal: request.principal, model: card.name, messages: [], sampling: sampling,
+            purpose: "turn", conversationID: request.chatID)
+        let first = WholeReading(
+            plan: plan, chat: chat, model: model, shape: shape, card: card,
+            environment: environment
+        ).request(forPart: 0)
+        return PreparedTurn(
+            chat: first, shape: shape, card: card,
+            passages: plan.quotation.map { [$0.passage] } ?? [], search: search, historyCount: 0,
+            promptTokens: 0,
+            notices: [
+                plan.announcement(documents: documents, atMost: ceiling(of: plan, shape, card))
+            ], whole: plan)
     }
 
     func shape(for card: ModelCard) -> TurnShape {

@@ -52,9 +52,19 @@ struct BegunTurn: Sendable {
     let turn: LiveTurn
     let call: ChatCall
     let request: TurnRequest
-    let prepared: PreparedTurn
+    var prepared: PreparedTurn
     let span: any Span
     let startedAt: Timestamp
+}
+
+extension TurnRequest {
+    /// The same in the chat's collections, where it names none itself.
+    fileprivate func looking(in collections: [Identifier]?) -> TurnRequest {
+        guard collectionIDs == nil, let collections else { return self }
+        return TurnRequest(
+            principal: principal, chatID: chatID, question: question, model: model,
+            collectionIDs: collections, sampling: sampling)
+    }
 }
 
 extension Orchestrator: Assistant {
@@ -88,12 +98,14 @@ extension Orchestrator: Assistant {
         let call: ChatCall
         let history = try await store.history(
             of: request.chatID, limit: historyRead, for: request.principal)
+        let request = request.looking(in: history.collectionIDs)
         try turns.claim(id, chat: request.chatID, for: request.principal)
         do {
             prepared = try await prepare(request, question: question, history: history)
             span.attributes["gen_ai.request.model"] = prepared.chat.model
             span.attributes["heptad.passages.count"] = prepared.passages.count
             span.attributes["heptad.history.count"] = prepared.historyCount
+            span.attributes["heptad.whole.parts"] = prepared.whole?.parts.count
             call = try await model.open(prepared.chat)
             if let notice = call.notice { prepared.notices.append(notice) }
         } catch {

@@ -21,6 +21,7 @@ enum Migrations {
         migrator.registerMigration("4 which vectors serve, and documents that are read again") {
             try $0.execute(sql: serving)
         }
+        migrator.registerMigration("5 batches of files") { try $0.execute(sql: batches) }
         return migrator
     }
 
@@ -37,6 +38,25 @@ enum Migrations {
             owner_id TEXT NOT NULL
         );
         ALTER TABLE document ADD COLUMN is_stale INTEGER NOT NULL DEFAULT 0;
+        """
+
+    /// Which documents were put into a collection together.
+    private static let batches = """
+        CREATE TABLE file_batch (
+            number INTEGER PRIMARY KEY AUTOINCREMENT,
+            id TEXT NOT NULL UNIQUE,
+            collection INTEGER NOT NULL REFERENCES collection (number) ON DELETE CASCADE,
+            created_at INTEGER NOT NULL,
+            is_cancelled INTEGER NOT NULL DEFAULT 0
+        );
+        CREATE INDEX file_batch_by_collection ON file_batch (collection, number);
+        CREATE TABLE file_batch_document (
+            batch INTEGER NOT NULL REFERENCES file_batch (number) ON DELETE CASCADE,
+            document INTEGER NOT NULL REFERENCES document (number) ON DELETE CASCADE,
+            is_cancelled INTEGER NOT NULL DEFAULT 0,
+            PRIMARY KEY (batch, document)
+        ) WITHOUT ROWID;
+        CREATE INDEX file_batch_document_by_document ON file_batch_document (document);
         """
 
     /// `level` is 1 for read and 2 for write; a grantee is a user or a team. A document is in the

@@ -6,6 +6,8 @@ struct WebPage {
     let name: String
     let mediaType: String
     let bytes: [UInt8]
+    /// Who answered, after redirects: `host:port`.
+    private(set) var host = ""
 
     private static let redirectsMax = 5
     private static let secondsMax = 60.0
@@ -33,7 +35,9 @@ struct WebPage {
         }
         let type = MIMEPart.parsed(response.headers["content-type"] ?? "")
         let bytes = try await response.body.collect(bytesMax: bytesMax + 1)
-        return WebPage(address, type.value, charset: type.parameters["charset"] ?? "", bytes)
+        var page = WebPage(address, type.value, charset: type.parameters["charset"] ?? "", bytes)
+        page.host = try response.redirects.last?.target ?? HTTPRequest.target(of: address)
+        return page
     }
 
     init(_ address: String, _ type: String, charset: String, _ bytes: [UInt8]) {

@@ -38,6 +38,11 @@ final class ScriptedLayers: Sendable {
         var refusedUploads: Set<String> = []
         /// Documents that were shared and are not any more.
         var hidden: Set<Identifier> = []
+        /// What a grounded answer says its text rests on.
+        var citations: [TextCitation] = []
+        var chatCollections: [[Identifier]?] = []
+        var sites: [SiteRequest] = []
+        var batches: [[Identifier: [String: AttributeValue]?]] = []
     }
 
     static let chat = fixed(1)
@@ -49,6 +54,7 @@ final class ScriptedLayers: Sendable {
     static let job = fixed(7)
     static let passage = fixed(8)
     static let providerKey = fixed(9)
+    static let batch = Identifier("00000000-0000-7000-8000-000000000110") ?? fixed(0)
     static let trace = "0af7651916cd43dd8448eb211c80319c"
     static let time = Timestamp(microseconds: 1_790_000_000_000_000)
 
@@ -194,6 +200,13 @@ extension ScriptedLayers: Assistant, Conversations {
         return Self.explanation
     }
 
+    func setCollections(
+        _ collections: [Identifier]?, in chat: Identifier, for principal: Principal
+    ) async throws {
+        try check(chat, Self.chat, principal)
+        state.withLock { $0.chatCollections.append(collections) }
+    }
+
     func setPassages(_ max: Int?, in chat: Identifier, for principal: Principal) async throws {
         try check(chat, Self.chat, principal)
         state.withLock { $0.passages.append(max) }
@@ -243,6 +256,10 @@ extension ScriptedLayers: KnowledgeBase, Catalogue, Archive {
             similarityMin: 0.2, hasVectors: false)
     }
 
+    func searched(by request: SearchRequest, max: Int) async throws -> [DocumentSummary]? {
+        [Self.documentSummary]
+    }
+
     func ingest(_ upload: Upload, for principal: Principal) async throws -> Ingestion {
         if let id = upload.collectionID { try check(id, Self.collection, principal) }
         let isRefused = state.withLock { state in
@@ -262,6 +279,12 @@ extension ScriptedLayers: KnowledgeBase, Catalogue, Archive {
             Upload(
                 name: address, mediaType: "", bytes: [], collectionID: collection, source: address),
             for: principal)
+    }
+
+    func ingest(site: SiteRequest, for principal: Principal) async throws -> Identifier {
+        if let id = site.collectionID { try check(id, Self.collection, principal) }
+        state.withLock { $0.sites.append(site) }
+        return Self.job
     }
 
     func renew(

@@ -128,7 +128,7 @@ extension ScriptedLayers {
     var all: GatewayLayers {
         GatewayLayers(
             assistant: self, conversations: self, knowledge: self, catalogue: self,
-            archive: self, jobs: self, model: self, embedder: self, gateway: self, ledger: self,
-            traces: self, assets: self)
+            archive: self, batches: self, jobs: self, model: self, grounded: self,
+            embedder: self, gateway: self, ledger: self, traces: self, assets: self)
     }
 }

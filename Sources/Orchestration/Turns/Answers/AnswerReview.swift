@@ -92,7 +92,7 @@ struct AnswerReview {
             quotesPassages: quotesPassages)
     }
 
-    private func findings(
+    func findings(
         of review: SentenceReview, _ cosines: Cosines
     ) async -> [SentenceReview.Finding] {
         var pairs: [(String, String)] = []
@@ -113,7 +113,7 @@ struct AnswerReview {
         }
     }
 
-    private func quotation(_ cosines: Cosines) async -> Quotation? {
+    func quotation(_ cosines: Cosines) async -> Quotation? {
         guard !question.words.isEmpty, !evidence.windows.isEmpty else { return nil }
         let ranked = Quotation.ranked(for: question, in: evidence)
         let answers = await cosines(ranked.map { (question.text, $0.text) })

@@ -28,7 +28,10 @@ extension ConversationStore {
                     """, arguments: [chat, chat, turn])
             let body = try String.fetchOne(
                 database,
-                sql: "SELECT body FROM turn_events WHERE turn = ? AND kind = 'passages' LIMIT 1",
+                sql: """
+                    SELECT body FROM turn_events WHERE turn = ? AND kind = 'passages'
+                    ORDER BY number DESC LIMIT 1
+                    """,
                 arguments: [turn])
             let passages = try body.map { try JSON.decode([Passage].self, $0) }
             let isCompact: Bool = row["is_compact"]

@@ -4,8 +4,11 @@ import { createKey, listKeys, revokeKey } from "./api.js";
 import { confirmed } from "./dialog.js";
 import { button, copyText, element, failureMessage, icon } from "./dom.js";
 import { dateTime } from "./format.js";
+import { providePage } from "./lazy.js";
 
-export async function showKeys(main, { signal }) {
+providePage("keys", showKeys);
+
+async function showKeys(main, { signal }) {
   const list = element("div", {});
   const made = element("div", { role: "status" });
   const refresh = async () => {
