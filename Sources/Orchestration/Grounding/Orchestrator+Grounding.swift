@@ -6,8 +6,9 @@ extension Orchestrator: GroundedModel {
     package func open(
         _ request: ChatRequest, searching search: SearchRequest, scoreMin: Double
     ) async throws -> GroundedCall {
-        let questions = request.messages.filter { $0.role == .user }
-        guard let question = questions.last?.text, question.contains(where: { !$0.isWhitespace })
+        let last = request.messages.lastIndex { $0.role == .user }
+        guard let last, case let question = request.messages[last].text,
+            question.contains(where: { !$0.isWhitespace })
         else {
             throw Failure(
                 .invalid, "There is no question to search for; the last one has to have a text.")
@@ -15,14 +16,15 @@ extension Orchestrator: GroundedModel {
         let card = try await card(named: request.model)
         var shape = shape(for: card)
         if search.limit > 0 { shape = shape.giving(passages: search.limit) }
-        let text = Self.searchText(
-            for: String(question.prefix(Self.questionCharactersSearched)),
-            after: questions.dropLast())
+        let asked = String(question.prefix(Self.questionCharactersSearched))
+        let queries = await knowledge.queries(
+            for: asked, after: Array(request.messages[..<last]), for: request.principal)
+        let text = queries.first ?? asked
         let hits = try await withSpan("file_search", ofKind: .internal) { span in
             var wanted = SearchRequest(
                 principal: request.principal, text: text, collectionIDs: search.collectionIDs,
                 limit: search.limit > 0 ? search.limit : shape.passagesMax)
-            wanted.filter = search.filter
+            (wanted.filter, wanted.queries) = (search.filter, Array(queries.dropFirst()))
             let found = try await knowledge.search(wanted)
             let kept = found.filter { $0.score >= scoreMin && shape.isRelevant($0) }
             span.attributes["heptad.file_search.found"] = found.count
