@@ -41,6 +41,26 @@ import Testing
     @Test("The defaults are values that the layers accept")
     func defaults() throws { try Configuration().validate() }
 
+    @Test("A reranker is one of a provider that is there", arguments: ["far/judge", "near/judge"])
+    func reranker(model: String) throws {
+        let yaml = """
+            inference:
+              providers:
+                near:
+                  base_url: http://127.0.0.1:1/v1
+            retrieval:
+              query_rewriting: model
+              reranker:
+                model: \(model)
+            """
+        let settings = try SettingsReader().read(Configuration.self, yaml: yaml)
+        #expect(settings.root.retrieval.reranker.model == model)
+        #expect(settings.root.retrieval.queryRewriting == .model)
+        guard model.hasPrefix("far/") else { return try settings.root.validate() }
+        let failure = #expect(throws: Failure.self) { try settings.root.validate() }
+        #expect(failure?.message.hasPrefix("retrieval.reranker.model:") == true)
+    }
+
     @Test("Keys of providers are never printed, be it one or many; a policy that only sounds so is")
     func secrets() throws {
         let yaml = """

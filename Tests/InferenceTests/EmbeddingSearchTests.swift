@@ -119,6 +119,29 @@ import Testing
         #expect(failure?.code == .invalid && server.requests.count == 2)
     }
 
+    @Test("Whose vectors are kept can be asked by its own name, though another is configured")
+    func candidate() async throws {
+        let servers = try [ScriptedServer { Self.rows($0) }, ScriptedServer { Self.rows($0) }]
+        let router = try router(servers)
+        func request(_ candidate: String) -> EmbeddingRequest {
+            var request = EmbeddingRequest(
+                principal: .alice, model: "embedder", texts: ["text"], purpose: "search")
+            request.candidate = candidate
+            return request
+        }
+        let old = try await router.embed(request("p1/before"))
+        let now = try await router.embed(request("p0/embedder"))
+        #expect(old.candidate == "p1/before" && now.candidate == "p0/embedder")
+        #expect(servers.map(\.requests.count) == [1, 1])
+        #expect(servers[1].requests.first?.text.contains(#""model":"before""#) == true)
+        for gone in ["none/before", "local/before", "before", ""] {
+            let failure = await #expect(throws: Failure.self) {
+                try await router.embed(request(gone))
+            }
+            #expect(failure?.code == .notFound)
+        }
+    }
+
     @Test("A fallback that makes vectors of another size is not the same model, and says so")
     func otherModel() async throws {
         let broken = Counts(1)

@@ -197,6 +197,27 @@ import Testing
         #expect(knowledge.requests.count == 2)
     }
 
+    @Test("A question that goes on is looked up in all its wordings, and explained by the same")
+    func rewording() async throws {
+        let knowledge = ScriptedKnowledge(passages: ["Something."])
+        let (outcome, explanation) = try await withOrchestrator(knowledge: knowledge) {
+            let chat = try await $0.newChat()
+            _ = try await $0.outcome(of: try await $0.ask("What is one?", in: chat).turnID)
+            let turn = try await $0.ask("And it?", in: chat).turnID
+            let outcome = try await $0.outcome(of: turn)
+            var request = ExplanationRequest(principal: .alice)
+            request.turnID = turn
+            return (outcome, try await $0.explain(request))
+        }
+        #expect(
+            knowledge.requests.map { [$0.text] + $0.queries } == [
+                ["What is one?"], ["And it?", "And it? (reworded)"],
+                ["And it?", "And it? (reworded)"],
+            ])
+        #expect(outcome.search?.queries == ["And it? (reworded)"])
+        #expect(explanation.search.queries == ["And it? (reworded)"])
+    }
+
     @Test("Documents that cannot be searched are said to be; another's collection ends the turn")
     func knowledgeFailures() async throws {
         let away = ScriptedKnowledge(failure: Failure(.unavailable, "No embedding model."))
