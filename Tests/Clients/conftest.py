@@ -20,6 +20,9 @@ from pathlib import Path
 import httpx
 import pytest
 
+# One browser for all modules.
+pytest_plugins = ["browser"]
+
 ROOT = Path(__file__).resolve().parents[2]
 HANDBOOK = ROOT / "Tests/Fixtures/harbour-handbook.md"
 OWNER = ("keeper", "seven lamps in a row")

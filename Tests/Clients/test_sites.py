@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import expect
 
 from conftest import JOB_SECONDS, OWNER, QUICK, Client, Server
-from test_browser import DESKTOP, SCREENSHOTS, Visit, chromium, fits_the_width  # noqa: F401
+from browser import DESKTOP, Visit, fits_the_width
 
 
 class Site:

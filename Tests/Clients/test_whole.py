@@ -5,7 +5,7 @@ import time
 import pytest
 
 from conftest import ANSWER_SECONDS
-from test_browser import chromium, cookies, fits_the_width, signed_in, visit  # noqa: F401
+from browser import fits_the_width
 
 SHIPS = ["Albatross", "Gull", "Tern", "Petrel", "Fulmar", "Skua"]
 FILLER = ("The quay was swept in the morning and the ropes were coiled before noon, as on every"

@@ -78,6 +78,13 @@ import Testing
             "GET /v1/vector_stores/{id}/files/{file}", "POST /v1/vector_stores/{id}/files/{file}",
             "DELETE /v1/vector_stores/{id}/files/{file}",
             "GET /v1/vector_stores/{id}/files/{file}/content",
+            "POST /v1/vector_stores/{id}/file_batches",
+            "GET /v1/vector_stores/{id}/file_batches/{batch}",
+            "POST /v1/vector_stores/{id}/file_batches/{batch}/cancel",
+            "GET /v1/vector_stores/{id}/file_batches/{batch}/files",
+            "POST /api/documents/from-sitemap", "GET /api/admin/users", "POST /api/admin/teams",
+            "DELETE /api/admin/teams/{team}", "PUT /api/admin/teams/{team}/members/{user}",
+            "DELETE /api/admin/teams/{team}/members/{user}",
             "GET /{file*}",
         ]
         let registered = try Self.makeTable().routes.map { "\($0.method.rawValue) \($0.path)" }
