@@ -35,6 +35,8 @@ let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 let metrics = Target.Dependency.product(name: "Metrics", package: "swift-metrics")
 let tracing = Target.Dependency.product(name: "Tracing", package: "swift-distributed-tracing")
 let sqlite = Target.Dependency.product(name: "GRDB", package: "GRDB.swift")
+// SQLite's own functions, for rows that are written thousands of times a second.
+let sqliteInterface = Target.Dependency.product(name: "GRDBSQLite", package: "GRDB.swift")
 let lifecycle = Target.Dependency.product(
     name: "ServiceLifecycle", package: "swift-service-lifecycle")
 let telemetry = [logging, metrics, tracing]
@@ -57,7 +59,7 @@ let package = Package(
         // The executable and the composition root.
         .executableTarget(
             name: "heptad",
-            dependencies: ["Appliance"],
+            dependencies: ["Appliance", "CMemory"],
             linkerSettings: lean),
         module(
             "Appliance",
@@ -95,7 +97,7 @@ let package = Package(
         // What layers stand on.
         module("Core", ["OrderedJSON", tracing]),
         module("OrderedJSON"),
-        module("Storage", ["Core", "COpenSSL", sqlite, logging]),
+        module("Storage", ["Core", "COpenSSL", sqlite, sqliteInterface, logging]),
         module("Egress", ["Core", "CCurl", "COpenSSL", lifecycle] + telemetry),
         module("LocalModels", ["Core", "OrderedJSON", "CKernels", "COpenBLAS"]),
 
@@ -109,6 +111,8 @@ let package = Package(
         shim("COpenBLAS", links: ["openblas"]),
         shim("CXML", flags: ["-I/usr/include/libxml2"], links: ["xml2"]),
         shim("CZip", links: ["z"]),
+        // How the allocator keeps what was freed.
+        shim("CMemory"),
         // A child process with limits: what has to happen between fork and exec.
         shim("CProcess"),
 

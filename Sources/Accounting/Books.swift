@@ -1,5 +1,6 @@
 import Core
 import GRDB
+import Storage
 
 /// The double-entry books, inside one transaction and no longer. Every method writes legs that sum to
 /// zero, or throws and leaves the rollback to its caller.
@@ -7,8 +8,26 @@ final class Books {
     let database: Database
     /// The accounts that this transaction has posted to, with what they have now.
     private var open: [Account: (id: Int64, balance: Amounts)] = [:]
+    // What is written for every call, found once for all calls of a transaction.
+    private var statements: [Table: Statement] = [:]
+    private var row = RowWriter()
 
     init(database: Database) { self.database = database }
+
+    /// What gets a new row for every call, and the values of one.
+    enum Table {
+        case transfers, postings
+
+        fileprivate var sql: String { self == .transfers ? Transfers.insertSQL : Books.postSQL }
+    }
+
+    /// Adds a row of the values that `fill` gives, in the order of the statement's parameters.
+    func add(to table: Table, _ fill: (inout RowWriter) -> Void) throws {
+        let statement = try statements[table] ?? database.cachedStatement(sql: table.sql)
+        statements[table] = statement
+        fill(&row)
+        try row.run(statement)
+    }
 
     /// Whose legs they are. Ledgers of earlier versions have accounts of what was held, too.
     enum Account: Hashable {
@@ -88,11 +107,16 @@ final class Books {
     private func post(_ amounts: Amounts, to account: Account, transfer: Identifier) throws {
         let (id, balance) = try entry(of: account)
         let after = try balance.adding(amounts)
-        try database.cachedStatement(sql: Self.postSQL).execute(arguments: [
-            transfer, id, amounts.picodollars, amounts.calls, amounts.inputTokens,
-            amounts.outputTokens, after.picodollars, after.calls, after.inputTokens,
-            after.outputTokens,
-        ])
+        try add(to: .postings) { row in
+            row.add(transfer.description)
+            row.add(id)
+            for amounts in [amounts, after] {
+                row.add(amounts.picodollars.rawValue)
+                row.add(amounts.calls)
+                row.add(amounts.inputTokens)
+                row.add(amounts.outputTokens)
+            }
+        }
         open[account] = (id, after)
     }
 
@@ -135,7 +159,7 @@ final class Books {
         WHERE accounts.kind = 'spent' AND accounts.owner = ? AND accounts.month = ?
         ORDER BY accounts.candidate
         """
-    private static let postSQL = """
+    fileprivate static let postSQL = """
         INSERT INTO postings (transfer_id, account_id, picodollars, calls, input_tokens,
             output_tokens, picodollars_after, calls_after, input_tokens_after, output_tokens_after)
         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)

@@ -115,6 +115,7 @@ package final class SpendLedger: Ledger, Pricing {
     func settle(_ call: CallDetails, hold: Hold?, _ parts: [CallParts.Part]) async -> [Picodollars]
     {
         let now = environment.now()
+        let month = now.month
         var settlements: [Settlement] = []
         var total = Picodollars.zero
         do {
@@ -128,7 +129,7 @@ package final class SpendLedger: Ledger, Pricing {
                     Settlement(
                         candidate: part.candidate, usage: usage, cost: cost,
                         priceAsOf: usage.statedCost == nil ? price.asOf : Self.stated,
-                        id: environment.identifier(), bookedAt: now))
+                        id: environment.identifier(), bookedAt: now, month: month))
             }
         } catch {
             notBooked(call, parts, error)
@@ -142,7 +143,7 @@ package final class SpendLedger: Ledger, Pricing {
             if total > hold.amount { warnOfOverrun(parts, total, hold) }
         }
         let booked = settlements
-        allowances.spend(total, call.userID, in: now.month) {
+        allowances.spend(total, call.userID, in: month) {
             writer.enqueue(
                 { books in
                     for settlement in booked { try Transfers(books).settle(call, settlement) }

@@ -1,5 +1,6 @@
 import Core
 import GRDB
+import Storage
 
 /// What a call is for, as its transfers say it.
 struct CallDetails: Sendable {
@@ -22,6 +23,8 @@ struct Settlement: Sendable {
     var overrun = Picodollars.zero
     let id: Identifier
     let bookedAt: Timestamp
+    /// Of `bookedAt`.
+    let month: String
 }
 
 /// Writes what calls took, inside one transaction.
@@ -32,24 +35,38 @@ struct Transfers {
 
     func settle(_ call: CallDetails, _ settlement: Settlement) throws {
         let usage = settlement.usage
-        try books.database.cachedStatement(sql: Self.insertSQL).execute(arguments: [
-            settlement.id, call.userID, call.keyID, call.model, settlement.candidate,
-            call.purpose, call.conversationID, call.traceID, settlement.cost, settlement.overrun,
-            usage.freshInput, usage.cacheRead, usage.cacheWrite, usage.output, usage.reasoning,
-            usage.isEstimated, settlement.priceAsOf, settlement.bookedAt,
-        ])
+        try books.add(to: .transfers) { row in
+            row.add(settlement.id.description)
+            row.add(call.userID.description)
+            row.add(call.keyID?.description)
+            row.add(call.model)
+            row.add(settlement.candidate)
+            row.add(call.purpose)
+            row.add(call.conversationID?.description)
+            row.add(call.traceID)
+            row.add(settlement.cost.rawValue)
+            row.add(settlement.overrun.rawValue)
+            row.add(usage.freshInput)
+            row.add(usage.cacheRead)
+            row.add(usage.cacheWrite)
+            row.add(usage.output)
+            row.add(usage.reasoning)
+            row.add(usage.isEstimated)
+            row.add(settlement.priceAsOf)
+            row.add(settlement.bookedAt.microseconds)
+        }
         let provider = settlement.candidate.prefix { $0 != "/" }
         try books.move(
             .init(
                 picodollars: settlement.cost, calls: 1, inputTokens: usage.input,
                 outputTokens: usage.output),
             debit: .spent(
-                user: call.userID, month: settlement.bookedAt.month,
+                user: call.userID, month: settlement.month,
                 candidate: settlement.candidate),
             credit: .payable(provider: String(provider)), transfer: settlement.id)
     }
 
-    private static let insertSQL = """
+    static let insertSQL = """
         INSERT INTO transfers (id, kind, user_id, key_id, model, candidate, purpose,
             conversation_id, trace_id, picodollars, overrun_picodollars, fresh_input_tokens,
             cache_read_tokens, cache_write_tokens, output_tokens, reasoning_tokens, is_estimated,

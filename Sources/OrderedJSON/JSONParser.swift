@@ -102,7 +102,10 @@ struct JSONParser {
             return elements
         }
         while true {
-            elements.append(try element(&self, elements))
+            let found = try element(&self, elements)
+            // Most that have a second have some more.
+            if elements.count == 1 { elements.reserveCapacity(8) }
+            elements.append(found)
             let byte = next()
             place += 1
             if byte == UInt8(ascii: closing) { return elements }

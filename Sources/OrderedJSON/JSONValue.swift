@@ -1,6 +1,6 @@
 /// Any JSON. Objects keep the order of their keys and numbers their text; as Codable it is its text,
 /// so that both survive.
-package indirect enum JSONValue: Hashable, Sendable {
+package enum JSONValue: Hashable, Sendable {
     package struct Member: Hashable, Sendable {
         package let key: String
         package let value: JSONValue
@@ -76,13 +76,13 @@ package indirect enum JSONValue: Hashable, Sendable {
         var text = text
         text.withUTF8 { text in
             // Most text goes as it is, in one piece.
-            var start = 0
-            for place in text.indices where needsEscape(text[place]) {
-                out.append(contentsOf: text[start..<place])
+            var start = text.startIndex
+            while let place = text[start...].firstIndex(where: needsEscape) {
+                out.append(contentsOf: UnsafeBufferPointer(rebasing: text[start..<place]))
                 escape(text[place], to: &out)
                 start = place + 1
             }
-            out.append(contentsOf: text[start...])
+            out.append(contentsOf: UnsafeBufferPointer(rebasing: text[start...]))
         }
         out.append(UInt8(ascii: "\""))
     }

@@ -1,6 +1,10 @@
 import Appliance
+import CMemory
 
 @main
 struct Main {
-    static func main() async { await HeptadCommand.runMain() }
+    static func main() async {
+        cmemory_settle()
+        await HeptadCommand.runMain()
+    }
 }

@@ -18,7 +18,7 @@ import Testing
 
     /// For each target, all it may import beside the toolchain's modules.
     private static let allowed: [String: Set<String>] = [
-        "heptad": ["Appliance"],
+        "heptad": ["Appliance", "CMemory"],
         "Appliance": layers.union(telemetry).union([
             "Core", "Storage", "Egress", "LocalModels", "Yams", "ArgumentParser",
             "ServiceLifecycle", "UnixSignals",
@@ -42,7 +42,7 @@ import Testing
         "Accounting": telemetry.union(["Core", "Storage", "CPrices", "GRDB", "ServiceLifecycle"]),
         "Core": ["OrderedJSON", "Tracing", "ServiceContextModule", "Instrumentation"],
         "OrderedJSON": [],
-        "Storage": ["Core", "COpenSSL", "GRDB", "Logging"],
+        "Storage": ["Core", "COpenSSL", "GRDB", "GRDBSQLite", "Logging"],
         "Egress": telemetry.union(["Core", "CCurl", "COpenSSL", "ServiceLifecycle"]),
         "LocalModels": ["Core", "OrderedJSON", "CKernels", "COpenBLAS"],
     ]

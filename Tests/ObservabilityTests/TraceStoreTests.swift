@@ -274,6 +274,36 @@ import Tracing
         }
     }
 
+    @Test("Many spans are written at once, long before the next flush is due")
+    func many() async throws {
+        let observatory = try Observatory()
+        let store = try observatory.store
+        func count() throws -> Int {
+            try store.read { try Int.fetchOne($0, sql: "SELECT count(*) FROM spans") ?? 0 }
+        }
+        for _ in 0..<300 { observatory.request(user: .alice) }
+        for _ in 0..<500 where try count() < 512 { try await Task.sleep(for: .milliseconds(10)) }
+        #expect((512...600).contains(try count()))
+        try await store.flush()
+        #expect(try count() == 600)
+    }
+
+    @Test("Attributes that are changed in place are kept, but for those after the end")
+    func changes() async throws {
+        let observatory = try Observatory()
+        let span = observatory.tracer.startSpan("work", context: .topLevel)
+        for number in 0..<40 { span.attributes["number.\(number)"] = number }
+        span.attributes["number.7"] = nil
+        span.attributes.set("user.id", value: .string(Principal.alice.userID.description))
+        span.end()
+        span.attributes["late"] = true
+        let summary = try #require(
+            try await observatory.reader.traces(for: .alice, before: nil, limit: 1).first)
+        let kept = try await observatory.reader.trace(summary.traceID, for: .alice).first
+        #expect(kept?.attributes.count == 40 && kept?.attributes["number.39"] == "39")
+        #expect(kept?.attributes["number.7"] == nil && kept?.attributes["late"] == nil)
+    }
+
     @Test(
         "The service writes what waits, and what still waits when it stops",
         arguments: [10, 60_000])

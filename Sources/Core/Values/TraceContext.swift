@@ -15,7 +15,7 @@ package enum TraceContext {
         InstrumentationSystem.instrument.inject(context, into: &found, using: ParentInjector())
         // `00-`, the trace, `-`, and what else there is.
         guard let header = found, header.utf8.count >= 55 else { return nil }
-        return String(header.dropFirst(3).prefix(32))
+        return String(header.utf8.dropFirst(3).prefix(32))
     }
 
     /// The headers that carry the trace to another server: `traceparent`, and `tracestate` if any.

@@ -1,10 +1,9 @@
 import Core
-import GRDB
+import Storage
 import Synchronization
 
 /// What the identity file said of keys, for as long as nobody has committed to it, whatever process
-/// that is: SQLite counts for a connection what others commit (`PRAGMA data_version`), and does so
-/// before a commit returns to whoever made it. So the first request after a key was revoked finds out.
+/// that is: the first request after a key was revoked finds out.
 final class IdentityMemory: Sendable {
     /// What a key is remembered as.
     struct Entry: Sendable {
@@ -17,27 +16,18 @@ final class IdentityMemory: Sendable {
         var entries: [[UInt8]: Entry] = [:]
     }
 
-    /// Reads nothing but the count, and never writes.
-    private let connection: DatabaseQueue
+    private let commits: CommitWatch
     private let state = Mutex(State())
 
     private static let entriesMax = 10_000
 
     /// Throws when the file cannot be opened.
-    init(path: String) throws {
-        var configuration = Configuration()
-        configuration.readonly = true
-        connection = try DatabaseQueue(path: path, configuration: configuration)
-    }
+    init(path: String) throws { commits = try CommitWatch(path: path) }
 
-    func close() throws { try connection.close() }
+    func close() { commits.close() }
 
     /// How often others had committed; nil where the file cannot be read.
-    var version: Int? {
-        try? connection.unsafeRead { database in
-            try Int.fetchOne(database.cachedStatement(sql: "PRAGMA data_version"))
-        }
-    }
+    var version: Int? { commits.version }
 
     func entry(of hash: [UInt8], at version: Int?) -> Entry? {
         state.withLock { $0.version == version ? $0.entries[hash] : nil }

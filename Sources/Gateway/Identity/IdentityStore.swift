@@ -46,7 +46,7 @@ package final class IdentityStore: Sendable {
     }
 
     package func close() throws {
-        try memory.close()
+        memory.close()
         try store.close()
     }
 

@@ -40,10 +40,13 @@ struct Authenticate: Middleware {
     /// A header that proves nothing is no reason to look at the cookie.
     private func credential(of request: Request) async throws -> Credential? {
         if let header = request.headers.text(.authorization) {
-            let parts = header.split(separator: " ", maxSplits: 1)
-            guard parts.count == 2, parts[0].lowercased() == "bearer" else { return nil }
+            let bytes = header.utf8
+            guard let space = bytes.firstIndex(of: UInt8(ascii: " ")),
+                header[..<space].lowercased() == "bearer"
+            else { return nil }
             return try await credential(
-                bearer: String(parts[1]), as: request.headers[.actingAs])
+                bearer: String(header[bytes.index(after: space)...]),
+                as: request.headers[.actingAs])
         }
         // As Anthropic's clients send it.
         if let key = request.headers[.anthropicKey] {

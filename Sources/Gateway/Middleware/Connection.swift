@@ -8,6 +8,7 @@ final class Connection: Sendable {
     private struct State {
         var isBodyComplete = false
         var isClosed = false
+        var peer: NetworkAddress?
         var watchers: [Int: @Sendable () -> Void] = [:]
         var watchersEver = 0
     }
@@ -19,6 +20,15 @@ final class Connection: Sendable {
 
     /// The client sends no more, and is taken to be gone.
     var isClosed: Bool { state.withLock(\.isClosed) }
+
+    /// Who is at the other end, read once for all requests.
+    func peer(at address: SocketAddress?) -> NetworkAddress? {
+        state.withLock { state in
+            if let known = state.peer { return known }
+            state.peer = address?.ipAddress.flatMap { NetworkAddress($0) }
+            return state.peer
+        }
+    }
 
     func requestBegan() { state.withLock { $0.isBodyComplete = false } }
     func requestEnded() { state.withLock { $0.isBodyComplete = true } }

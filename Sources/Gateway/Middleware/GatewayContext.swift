@@ -8,7 +8,8 @@ import Tracing
 struct GatewayContext: RequestContext {
     var coreContext: CoreRequestContextStorage
     /// The other end of the connection: a proxy, where there is one.
-    let peer: NetworkAddress?
+    var peer: NetworkAddress? { connection.peer(at: remoteAddress) }
+    private let remoteAddress: SocketAddress?
     let channel: ObjectIdentifier
     var connection = Connection()
     var client = Client(address: nil, isSecure: false, isForwarded: false)
@@ -21,7 +22,7 @@ struct GatewayContext: RequestContext {
     init(source: ApplicationRequestContextSource) {
         coreContext = CoreRequestContextStorage(source: source)
         channel = ObjectIdentifier(source.channel)
-        peer = source.channel.remoteAddress?.ipAddress.flatMap { NetworkAddress($0) }
+        remoteAddress = source.channel.remoteAddress
     }
 
     var route: Route? {

@@ -21,7 +21,7 @@ struct TraceRequests: Middleware {
             request.headers, into: &parent, using: HeaderExtractor())
         let span = startSpan(
             "\(route.method.rawValue) \(route.path)", context: parent, ofKind: .server)
-        span.updateAttributes { describe(request, context, route, in: &$0) }
+        describe(request, context, route, in: &span.attributes)
         var context = context
         context.span = span
 
@@ -69,17 +69,19 @@ struct TraceRequests: Middleware {
         _ request: Request, _ context: GatewayContext, _ route: Route,
         in attributes: inout SpanAttributes
     ) {
-        attributes["http.request.method"] = request.method.rawValue
-        attributes["http.route"] = route.path
+        attributes.set("http.request.method", value: .string(request.method.rawValue))
+        attributes.set("http.route", value: .string(route.path))
         // Some paths hold a secret; queries are left out for the same reason.
-        attributes["url.path"] = route.hasSecretPath ? route.path : request.uri.path
-        attributes["url.scheme"] = context.client.isSecure ? "https" : "http"
-        attributes["network.protocol.name"] = "http"
-        attributes["server.address"] = request.head.authority
-        attributes["user_agent.original"] = request.headers.text(.userAgent).map {
-            String($0.prefix(256))
-        }
-        attributes["http.request.body.size"] = request.declaredBytes
+        let path = route.hasSecretPath ? route.path : request.uri.path
+        attributes.set("url.path", value: .string(path))
+        let scheme = context.client.isSecure ? "https" : "http"
+        attributes.set("url.scheme", value: .string(scheme))
+        attributes.set("network.protocol.name", value: .string("http"))
+        attributes.set("server.address", value: request.head.authority.map { .string($0) })
+        let agent = request.headers.text(.userAgent).map { String($0.prefix(256)) }
+        attributes.set("user_agent.original", value: agent.map { .string($0) })
+        let size = request.declaredBytes.map { SpanAttribute.int64(Int64($0)) }
+        attributes.set("http.request.body.size", value: size)
     }
 }
 

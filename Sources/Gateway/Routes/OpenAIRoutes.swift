@@ -85,7 +85,7 @@ struct OpenAIRoutes: Sendable {
             id: "chatcmpl-" + environment.identifier().compact,
             created: environment.now().seconds, model: name)
         guard let events else { return try await answer(calls, header, call) }
-        return stream(
+        return try stream(
             calls, header, call, events, withUsage: body.includesUsage)
     }
 
@@ -155,15 +155,15 @@ struct OpenAIRoutes: Sendable {
     private func stream(
         _ calls: OpenCalls, _ header: ChunkHeader, _ call: Call, _ events: EventStream,
         withUsage: Bool
-    ) -> Response {
+    ) throws -> Response {
         let chunks = OpenAIChunks(header)
-        var response = events.response(over: call.context.connection) { sink in
+        let opening = try (0..<calls.count).map { index in
+            let role = OpenAIChatAnswer.Message(role: "assistant", content: "")
+            let text = try chunks.text(OpenAIChatAnswer.Choice(index: index, delta: role))
+            return "data: \(text)\n\n"
+        }.joined()
+        var response = events.response(over: call.context.connection, opening: opening) { sink in
             do {
-                for index in 0..<calls.count {
-                    let role = OpenAIChatAnswer.Message(role: "assistant", content: "")
-                    try await sink.send(
-                        text: try chunks.text(OpenAIChatAnswer.Choice(index: index, delta: role)))
-                }
                 let ended = try await calls.run {
                     try await sink.send(text: try chunks.text($0))
                 }

@@ -35,6 +35,13 @@ enum Surface {
 extension Identifier {
     /// Without dashes, as other servers' identifiers are.
     var compact: String {
-        String(decoding: description.utf8.filter { $0 != UInt8(ascii: "-") }, as: UTF8.self)
+        String(unsafeUninitializedCapacity: 36) { text in
+            var count = 0
+            for byte in description.utf8 where byte != UInt8(ascii: "-") && count < text.count {
+                text[count] = byte
+                count += 1
+            }
+            return count
+        }
     }
 }

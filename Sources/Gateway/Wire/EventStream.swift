@@ -51,8 +51,10 @@ struct EventStream: Sendable {
     /// What holds a place while the stream runs.
     let slot: StreamSlots.Slot
 
+    /// - Parameter opening: what goes out with the head, at once; some clients wait for a first byte.
     func response(
-        over connection: Connection, _ produce: @escaping @Sendable (EventSink) async throws -> Void
+        over connection: Connection, opening: String = ": heptad\n\n",
+        _ produce: @escaping @Sendable (EventSink) async throws -> Void
     ) -> Response {
         Response(
             status: .ok,
@@ -62,13 +64,13 @@ struct EventStream: Sendable {
                 .proxyBuffering: "no",
             ],
             body: ResponseBody { writer in
-                try await run(connection, writer, produce)
+                try await run(connection, writer, opening, produce)
                 try await writer.finish(nil)
             })
     }
 
     private func run(
-        _ connection: Connection, _ writer: any ResponseBodyWriter,
+        _ connection: Connection, _ writer: any ResponseBodyWriter, _ opening: String,
         _ produce: @escaping @Sendable (EventSink) async throws -> Void
     ) async throws {
         defer { slot.release() }
@@ -86,8 +88,7 @@ struct EventStream: Sendable {
         do {
             try await connection.whileOpen {
                 try await withThrowingTaskGroup(of: Void.self) { group in
-                    // Sends the head at once: some clients wait for the first byte.
-                    try await sink.raw(": heptad\n\n")
+                    try await sink.raw(opening)
                     group.addTask { try await produce(sink) }
                     group.addTask { try? await gracefulShutdown() }
                     group.addTask { try await keepAlive(sink, progress) }

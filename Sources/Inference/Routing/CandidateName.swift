@@ -6,11 +6,21 @@ struct CandidateName: Hashable, Sendable, CustomStringConvertible {
 
     let provider: String
     let model: String
+    /// Made once: a call asks for it many times.
+    let description: String
 
     init(provider: String, model: String) {
         self.provider = provider
         self.model = model
+        description = "\(provider)/\(model)"
     }
+
+    // The first slash parts the two, so that one text says both.
+    static func == (left: CandidateName, right: CandidateName) -> Bool {
+        left.description == right.description && left.provider == right.provider
+    }
+
+    func hash(into hasher: inout Hasher) { hasher.combine(description) }
 
     /// Nil where a part is missing. What follows the first slash is the model's, more slashes
     /// included (`openrouter/meta-llama/llama-3.3-70b`).
@@ -19,8 +29,6 @@ struct CandidateName: Hashable, Sendable, CustomStringConvertible {
         guard parts.count == 2, !parts[0].isEmpty, !parts[1].isEmpty else { return nil }
         self.init(provider: String(parts[0]), model: String(parts[1]))
     }
-
-    var description: String { "\(provider)/\(model)" }
 
     static func check(
         _ text: String, key: String, providers: [String: ProviderConfiguration]

@@ -29,12 +29,12 @@ final class ModelSpan: Sendable {
         span = tracer.startSpan(
             "\(operation.rawValue) \(model)",
             ofKind: candidate.provider.isLocal ? .internal : .client)
-        span.updateAttributes { attributes in
-            attributes["gen_ai.operation.name"] = operation.rawValue
-            attributes["gen_ai.provider.name"] = provider
-            attributes["gen_ai.request.model"] = model
-            attributes["heptad.candidate"] = candidate.name.description
-            attributes["heptad.purpose"] = purpose
+        update { attributes in
+            attributes.set("gen_ai.operation.name", value: .string(operation.rawValue))
+            attributes.set("gen_ai.provider.name", value: .string(provider))
+            attributes.set("gen_ai.request.model", value: .string(model))
+            attributes.set("heptad.candidate", value: .string(candidate.name.description))
+            attributes.set("heptad.purpose", value: .string(purpose))
         }
     }
 
@@ -42,10 +42,14 @@ final class ModelSpan: Sendable {
 
     var context: ServiceContext { span.context }
 
+    /// Several attributes in one step, in place, which `updateAttributes` does not. `set` takes a value
+    /// as it is, where a subscript puts each into a box first.
+    private func update(_ change: (inout SpanAttributes) -> Void) { change(&span.attributes) }
+
     func note(_ request: ChatRequest, outputTokensMax: Int) {
-        span.updateAttributes { attributes in
-            attributes["gen_ai.request.stream"] = true
-            attributes["gen_ai.request.max_tokens"] = outputTokensMax
+        update { attributes in
+            attributes.set("gen_ai.request.stream", value: .bool(true))
+            attributes.set("gen_ai.request.max_tokens", value: .int64(Int64(outputTokensMax)))
             if let value = request.sampling.temperature {
                 attributes["gen_ai.request.temperature"] = value
             }
@@ -61,7 +65,7 @@ final class ModelSpan: Sendable {
 
     /// Part of the prompt was left out.
     func shortened(_ note: ContextNote) {
-        span.updateAttributes { attributes in
+        update { attributes in
             attributes["heptad.context.action"] = note.action
             attributes["heptad.context.dropped_messages"] = note.dropped
             attributes["heptad.context.prompt_tokens"] = note.tokens
@@ -88,7 +92,7 @@ final class ModelSpan: Sendable {
     }
 
     func note(_ figures: LocalFigures) {
-        span.updateAttributes { attributes in
+        update { attributes in
             attributes["heptad.local.wait_seconds"] = figures.waitedMilliseconds / 1000
             attributes["heptad.local.prompt_seconds"] = figures.promptMilliseconds / 1000
             attributes["heptad.local.batch_mean"] = figures.batchMean
@@ -121,15 +125,20 @@ final class ModelSpan: Sendable {
     }
 
     func used(_ usage: TokenUsage, responseModel: String) {
-        span.updateAttributes { attributes in
-            if !responseModel.isEmpty { attributes["gen_ai.response.model"] = responseModel }
-            attributes["gen_ai.usage.input_tokens"] = usage.input
+        update { attributes in
+            if !responseModel.isEmpty {
+                attributes.set("gen_ai.response.model", value: .string(responseModel))
+            }
+            attributes.set("gen_ai.usage.input_tokens", value: .int64(Int64(usage.input)))
             guard operation == .chat else { return }
-            attributes["gen_ai.usage.output_tokens"] = usage.output
-            attributes["gen_ai.usage.cache_read.input_tokens"] = usage.cacheRead
-            attributes["gen_ai.usage.cache_write.input_tokens"] = usage.cacheWrite
-            attributes["gen_ai.usage.reasoning.output_tokens"] = usage.reasoning
-            attributes["heptad.usage.is_estimated"] = usage.isEstimated
+            attributes.set("gen_ai.usage.output_tokens", value: .int64(Int64(usage.output)))
+            attributes.set(
+                "gen_ai.usage.cache_read.input_tokens", value: .int64(Int64(usage.cacheRead)))
+            attributes.set(
+                "gen_ai.usage.cache_write.input_tokens", value: .int64(Int64(usage.cacheWrite)))
+            attributes.set(
+                "gen_ai.usage.reasoning.output_tokens", value: .int64(Int64(usage.reasoning)))
+            attributes.set("heptad.usage.is_estimated", value: .bool(usage.isEstimated))
         }
         meters.counter("gen_ai_client_inference_usage_input_tokens")
             .increment(by: usage.input)
@@ -144,7 +153,7 @@ final class ModelSpan: Sendable {
 
     /// A call that fails took this all the same.
     func took(_ usage: TokenUsage) {
-        span.updateAttributes { attributes in
+        update { attributes in
             attributes["gen_ai.usage.input_tokens"] = usage.input
             attributes["gen_ai.usage.output_tokens"] = usage.output
         }

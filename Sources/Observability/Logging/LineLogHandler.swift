@@ -30,7 +30,9 @@ struct LineLogHandler: LogHandler {
         var all = metadata
         if let metadataProvider { all.merge(metadataProvider.get()) { $1 } }
         if let error = event.error { all["error"] = "\(error)" }
-        if let own = event.metadata { all.merge(own) { $1 } }
+        if let own = event.metadata {
+            if all.isEmpty { all = own } else { all.merge(own) { $1 } }
+        }
         output.write(
             LogRecord(
                 level: event.level, label: label, message: event.message.description, metadata: all,

@@ -23,16 +23,17 @@ struct StandardError: LogSink {
         guard poll(&readiness, 1, 0) == 1, readiness.revents & Int16(POLLOUT) != 0 else {
             return false
         }
-        var rest = Array(line.utf8)[...]
-        while !rest.isEmpty {
-            let count = rest.withUnsafeBytes {
-                unistdWrite(STDERR_FILENO, $0.baseAddress, $0.count)
+        var line = line
+        return line.withUTF8 { bytes in
+            var rest = UnsafeRawBufferPointer(bytes)
+            while !rest.isEmpty {
+                let count = unistdWrite(STDERR_FILENO, rest.baseAddress, rest.count)
+                if count < 0, errno == EINTR { continue }
+                guard count > 0 else { return false }
+                rest = UnsafeRawBufferPointer(rebasing: rest.dropFirst(count))
             }
-            if count < 0, errno == EINTR { continue }
-            guard count > 0 else { return false }
-            rest = rest.dropFirst(count)
+            return true
         }
-        return true
     }
 }
 

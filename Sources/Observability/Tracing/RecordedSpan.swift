@@ -54,13 +54,45 @@ final class RecordedSpan: Tracing.Span {
         get { state.withLock(\.attributes) }
         set {
             guard isRecording else { return }
-            if case .string(let user)? = newValue.get(TraceEntry.ownerAttribute) {
-                entry.claim(for: user)
-            }
+            claim(newValue)
             state.withLock { state in
                 if state.endedAt == nil { state.attributes = newValue }
             }
         }
+        // Changes them in place: a copy of all of them for each change costs more than the rest of a
+        // span.
+        _modify {
+            var (changed, counts) = take()
+            defer { if counts { put(back: changed) } }
+            yield &changed
+        }
+    }
+
+    /// The attributes for whoever changes them, and whether the change counts.
+    private func take() -> (SpanAttributes, Bool) {
+        state.withLock { state in
+            guard isRecording, state.endedAt == nil else { return (state.attributes, false) }
+            var taken = SpanAttributes([:])
+            swap(&taken, &state.attributes)
+            return (taken, true)
+        }
+    }
+
+    private func put(back changed: consuming SpanAttributes) {
+        claim(changed)
+        var changed = changed
+        state.withLock { state in
+            // Somebody else has changed them meanwhile: both count.
+            if state.attributes.count > 0 { changed.merge(state.attributes) }
+            swap(&changed, &state.attributes)
+        }
+    }
+
+    private func claim(_ attributes: SpanAttributes) {
+        guard entry.owner == nil,
+            case .string(let user)? = attributes.get(TraceEntry.ownerAttribute)
+        else { return }
+        entry.claim(for: user)
     }
 
     func setStatus(_ status: SpanStatus) {

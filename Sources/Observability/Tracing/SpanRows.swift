@@ -1,50 +1,72 @@
 import Core
-import Foundation
 import GRDB
+import Storage
 import Tracing
 
 /// Writes the spans of one trace that ended together, and brings its row up to date: spans of a
 /// trace come over time, children before parents.
 struct SpanRows {
     private let database: Database
+    // One after the other uses the memory of the one before.
+    private var trace = RowWriter()
+    private var rows: [RowWriter] = []
 
     init(_ database: Database) { self.database = database }
 
     /// Returns how many there was room for: a client may send its `traceparent` for ever, and a
     /// trace ends at `spansMax`.
-    func write(_ spans: [EndedSpan], of traceID: TraceID) throws -> Int {
-        let known = try trace(traceID.description)
-        let spans = spans.prefix(max(0, Self.spansMax - (known?.spans ?? 0)))
-        guard !spans.isEmpty else { return 0 }
-        let rows = spans.map(SpanRow.init)
-        let part = TracePart(spans, bytes: rows.reduce(0) { $0 + $1.bytes })
-        let trace: Int64
-        if let known {
-            trace = known.id
-            try database.cachedStatement(sql: Self.updateSQL).execute(
-                arguments: part.arguments + [trace])
-        } else {
-            try database.cachedStatement(sql: Self.insertSQL).execute(
-                arguments: part.arguments + [traceID.description])
-            trace = database.lastInsertedRowID
+    mutating func write(_ recorded: [RecordedSpan], of traceID: TraceID) throws -> Int {
+        let spans = recorded.prefix(Self.spansMax).map(\.ended)
+        while rows.count < spans.count { rows.append(RowWriter()) }
+        defer { rows.removeLast(max(0, rows.count - Self.rowsKept)) }
+        for (place, span) in spans.enumerated() { span.add(to: &rows[place]) }
+        guard let part = TracePart(spans[...]) else { return 0 }
+        let id = traceID.description
+        // Nearly every trace is new, so it is not looked up before.
+        part.add(to: &trace, bytes: bytes(of: spans.count))
+        trace.add(id)
+        try trace.run(database.cachedStatement(sql: Self.insertSQL))
+        guard database.changesCount == 0 else {
+            return try write(spans.count, to: database.lastInsertedRowID)
         }
-        let statement = try database.cachedStatement(sql: Self.spanSQL)
-        for row in rows { try statement.execute(arguments: row.arguments + [trace]) }
-        return spans.count
+        let known = try find(id) ?? (id: 0, spans: Self.spansMax)
+        let kept = spans.prefix(max(0, Self.spansMax - known.spans))
+        for place in kept.endIndex..<spans.endIndex { rows[place].clear() }
+        guard let part = TracePart(kept) else { return 0 }
+        part.add(to: &trace, bytes: bytes(of: kept.count))
+        trace.add(known.id)
+        try trace.run(database.cachedStatement(sql: Self.updateSQL))
+        return try write(kept.count, to: known.id)
     }
 
-    private func trace(_ id: String) throws -> (id: Int64, spans: Int)? {
+    private func bytes(of count: Int) -> Int {
+        rows[..<count].reduce(0) { $0 + Self.overhead + $1.textBytes }
+    }
+
+    private mutating func write(_ count: Int, to trace: Int64) throws -> Int {
+        let statement = try database.cachedStatement(sql: Self.spanSQL)
+        for place in 0..<count {
+            rows[place].add(trace)
+            try rows[place].run(statement)
+        }
+        return count
+    }
+
+    private func find(_ id: String) throws -> (id: Int64, spans: Int)? {
         let statement = try database.cachedStatement(sql: Self.traceSQL)
         return try Row.fetchOne(statement, arguments: [id]).map { ($0[0], $0[1]) }
     }
 
     static let spansMax = 4000
+    private static let rowsKept = 16
+    // Identifiers, numbers, and a row's share of the trees.
+    private static let overhead = 80
 
     private static let traceSQL = "SELECT id, span_count FROM traces WHERE trace_id = ?"
     private static let insertSQL = """
         INSERT INTO traces (owner, is_shared, name, started_at, ended_at, span_count, has_error,
             bytes, trace_id)
-        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (trace_id) DO NOTHING
         """
     // Once two users had a part in a trace it is nobody's: a trace id is chosen by the client, so it
     // must not open another's spans.
@@ -70,42 +92,61 @@ struct SpanRows {
 
 /// What spans that ended together say of their trace.
 private struct TracePart {
-    let arguments: StatementArguments
+    private let owner: Identifier?
+    private let isShared: Bool
+    private let name: String
+    private let startedAt: UInt64
+    private let endedAt: UInt64
+    private let count: Int
+    private let hasError: Bool
 
-    init(_ spans: ArraySlice<EndedSpan>, bytes: Int) {
-        // Of two that start together the one that ends later is the parent.
-        let first = spans.reduce(spans[spans.startIndex]) { $1.startedAt <= $0.startedAt ? $1 : $0 }
-        let owners = Set(spans.compactMap { $0.entry.owner }).compactMap { Identifier($0) }
-        arguments = [
-            owners.count == 1 ? owners.first : nil, owners.count > 1, SpanText.name(first.name),
-            first.startedAt.microseconds,
-            spans.map { ($0.startedAt &+ $0.nanoseconds).microseconds }.max(),
-            spans.count, spans.contains { $0.error != nil }, bytes,
-        ]
+    /// Nil for none.
+    init?(_ spans: ArraySlice<EndedSpan>) {
+        guard var first = spans.first else { return nil }
+        var owners: [String] = []
+        var (endedAt, hasError) = (UInt64(0), false)
+        for span in spans {
+            // Of two that start together the one that ends later is the parent.
+            if span.startedAt <= first.startedAt { first = span }
+            endedAt = max(endedAt, span.startedAt &+ span.nanoseconds)
+            hasError = hasError || span.error != nil
+            if let owner = span.entry.owner, !owners.contains(owner) { owners.append(owner) }
+        }
+        let known = owners.compactMap { Identifier($0) }
+        owner = known.count == 1 ? known.first : nil
+        isShared = known.count > 1
+        name = SpanText.name(first.name)
+        startedAt = first.startedAt
+        (self.endedAt, self.hasError, count) = (endedAt, hasError, spans.count)
+    }
+
+    func add(to row: inout RowWriter, bytes: Int) {
+        row.add(owner?.description)
+        row.add(isShared)
+        row.add(name)
+        row.add(startedAt.microseconds)
+        row.add(endedAt.microseconds)
+        row.add(count)
+        row.add(hasError)
+        row.add(bytes)
     }
 }
 
-/// A span as it is stored.
-private struct SpanRow {
-    let arguments: StatementArguments
-    let bytes: Int
-
-    init(_ span: EndedSpan) {
-        let name = SpanText.name(span.name)
-        let attributes = SpanText.json(span.attributes)
-        let events = SpanText.json(span.events, dropped: span.droppedEvents)
-        let error = span.error.map(SpanText.value)
-        arguments = [
-            TraceParent.text(span.parent.spanID), span.parentID.map(TraceParent.text), name,
-            Self.name(of: span.kind), span.startedAt.microseconds,
-            Int64(clamping: span.nanoseconds), attributes, events, error,
-        ]
-        bytes =
-            Self.overhead + name.utf8.count + attributes.utf8.count + events.utf8.count
-            + (error?.utf8.count ?? 0)
+extension EndedSpan {
+    /// As it is stored, but for its trace.
+    fileprivate func add(to row: inout RowWriter) {
+        row.add { TraceParent.write(parent.spanID, to: &$0) }
+        if let parentID { row.add { TraceParent.write(parentID, to: &$0) } } else { row.add(nil) }
+        row.add(SpanText.name(name))
+        row.add(kindName)
+        row.add(startedAt.microseconds)
+        row.add(Int64(clamping: nanoseconds))
+        row.add { SpanText.json(attributes, to: &$0) }
+        row.add(SpanText.json(events, dropped: droppedEvents))
+        row.add(error.map(SpanText.value))
     }
 
-    private static func name(of kind: SpanKind) -> String {
+    private var kindName: String {
         switch kind {
         case .server: "server"
         case .client: "client"
@@ -114,9 +155,6 @@ private struct SpanRow {
         case .internal: "internal"
         }
     }
-
-    // Identifiers, numbers, and a row's share of the trees.
-    private static let overhead = 120
 }
 
 extension UInt64 {

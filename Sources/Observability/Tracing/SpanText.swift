@@ -14,12 +14,30 @@ enum SpanText {
         Redaction.scrubbed(clipped(text, to: valueBytesMax))
     }
 
-    /// An object of strings.
-    static func json(_ attributes: SpanAttributes) -> String {
-        var json = JSONLine()
-        for (key, value) in pairs(attributes) { json.field(key, value) }
-        return json.text
+    /// Appends an object of strings.
+    static func json(_ attributes: SpanAttributes, to bytes: inout [UInt8]) {
+        JSONLine.append(to: &bytes) { json in
+            var count = 0
+            // swift-format-ignore: ReplaceForEachWithForLoop
+            attributes.forEach { key, value in
+                guard count < attributesMax else { return }
+                count += 1
+                let clippedKey = clipped(key, to: keyBytesMax)
+                if Redaction.isSecret(key: key) {
+                    json.field(clippedKey, Redaction.mark)
+                } else if case .int64(let number) = value {
+                    json.field(clippedKey, number)
+                } else {
+                    json.field(clippedKey, text(of: value))
+                }
+            }
+            if attributes.count > attributesMax {
+                json.field(droppedKey, Int64(attributes.count - attributesMax))
+            }
+        }
     }
+
+    private static let droppedKey = "heptad.dropped_attributes"
 
     /// An array of events; "" for none.
     static func json(_ events: [SpanEvent], dropped: Int) -> String {
@@ -52,8 +70,7 @@ enum SpanText {
             pairs.append((clipped(key, to: keyBytesMax), text))
         }
         if attributes.count > attributesMax {
-            pairs.append(
-                ("heptad.dropped_attributes", "\(attributes.count - attributesMax)"))
+            pairs.append((droppedKey, "\(attributes.count - attributesMax)"))
         }
         return pairs
     }

@@ -44,6 +44,11 @@ struct TraceParent: Hashable, Sendable {
         }
     }
 
+    /// Appends a span's id.
+    static func write(_ spanID: UInt64, to bytes: inout [UInt8]) {
+        for place in 0..<16 { bytes.append(digit(of: spanID, at: place)) }
+    }
+
     static func text(_ spanID: UInt64) -> String {
         String(unsafeUninitializedCapacity: 16) { writeHexadecimal(spanID, to: $0, at: 0) }
     }
@@ -140,8 +145,12 @@ private func writeHexadecimal(
     _ value: UInt64, to buffer: UnsafeMutableBufferPointer<UInt8>, at start: Int
 ) -> Int {
     for place in 0..<16 {
-        let digit = UInt8(truncatingIfNeeded: value >> (60 - 4 * UInt64(place)) & 0xF)
-        buffer[start + place] = digit < 10 ? digit + 48 : digit + 87
+        buffer[start + place] = digit(of: value, at: place)
     }
     return 16
+}
+
+private func digit(of value: UInt64, at place: Int) -> UInt8 {
+    let digit = UInt8(truncatingIfNeeded: value >> (60 - 4 * UInt64(place)) & 0xF)
+    return digit < 10 ? digit + 48 : digit + 87
 }

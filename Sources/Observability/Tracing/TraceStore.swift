@@ -27,6 +27,16 @@ struct TraceStore: Sendable {
         self.buffer = buffer
         self.now = now
         self.retention = retention
+        buffer.whenMany { [pool = store.pool, logger, weak buffer] in
+            guard let buffer else { return }
+            pool.asyncWriteWithoutTransaction { database in
+                do { try Self.write(buffer, database) } catch {
+                    logger.error(
+                        "Spans could not be written; they are lost.",
+                        metadata: ["error": "\(error)"])
+                }
+            }
+        }
     }
 
     /// Newest first, those that have just ended among them.
@@ -69,7 +79,7 @@ struct TraceStore: Sendable {
     func flush() async throws {
         try await withCheckedThrowingContinuation { continuation in
             store.pool.asyncWriteWithoutTransaction { database in
-                continuation.resume(with: Result { try write(buffer.drain(), database) })
+                continuation.resume(with: Result { try Self.write(buffer, database) })
             }
         }
     }
@@ -101,12 +111,14 @@ struct TraceStore: Sendable {
         }
     }
 
-    private func write(_ spans: [EndedSpan], _ database: Database) throws {
+    private static func write(_ buffer: SpanBuffer, _ database: Database) throws {
+        let spans = buffer.drain()
         guard !spans.isEmpty else { return }
         do {
             try database.inTransaction {
+                var rows = SpanRows(database)
                 for (id, spans) in Dictionary(grouping: spans, by: \.parent.traceID) {
-                    let kept = try SpanRows(database).write(spans, of: id)
+                    let kept = try rows.write(spans, of: id)
                     buffer.drop(spans.count - kept)
                 }
                 return .commit

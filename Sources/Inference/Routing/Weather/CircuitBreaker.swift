@@ -107,7 +107,10 @@ struct CircuitBreaker: Sendable {
     }
 
     private mutating func note(_ hasFailed: Bool, at now: Timestamp) {
-        ends.removeAll { now - $0.at > rules.window }
+        // In the order in which they ended, so that the old ones are at the front.
+        let start = now.microseconds &- rules.window.microseconds
+        let old = ends.prefix { $0.at.microseconds < start }.count
+        if old > 0 { ends.removeFirst(old) }
         if ends.count >= Self.endsMax { ends.removeFirst() }
         ends.append((now, hasFailed))
     }
