@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import expect
 
 from browser import (
-    ANSWER_MILLISECONDS, DESKTOP, JOB_MILLISECONDS, PHONE, SCREENSHOTS, fits_the_width)
+    ANSWER_MILLISECONDS, DESKTOP, JOB_MILLISECONDS, PHONE, SCREENSHOTS, Visit, fits_the_width)
 from conftest import ANSWER_SECONDS, HANDBOOK, JOB_SECONDS, OWNER, ROOT, Client, Server
 
 FACT_QUESTION = "How much is charged for a lost oar?"

@@ -46,11 +46,12 @@ struct ChatReferenceTests {
         }
     }
 
-    /// Of logits between 13 and 35. Rounding activations to 8 bits leaves five prompts too few to tell
-    /// it from a mistake of a few tenths: the text of 512 tokens below can.
+    /// Of logits between 13 and 35. Rounding activations and scales to 8 bits leaves five prompts too
+    /// few to tell it from a mistake of a few tenths (the worst is 0.78): the text of 512 tokens below
+    /// can.
     @Test(
         "The ten best logits are those of an exact forward pass",
-        arguments: [(ChatPrecision.precise, Float(0.02)), (.auto, 0.7)])
+        arguments: [(ChatPrecision.precise, Float(0.02)), (.auto, 0.9)])
     func logits(_ precision: ChatPrecision, bound: Float) async throws {
         let model = try ChatReference.model(precision)
         let items = try ChatReference.read(ChatReference.Logits.self, "llm_logits.json").items

@@ -50,7 +50,7 @@ import Testing
         }
     }
 
-    @Test("A short question is searched with the one before it")
+    @Test("A question that goes on is searched as the conversation says")
     func followUp() async throws {
         let knowledge = ScriptedKnowledge(passages: Seeds.all)
         try await withOrchestrator(knowledge: knowledge) { orchestrator in
@@ -60,7 +60,8 @@ import Testing
                     ChatMessage(.assistant, "Not long."), ChatMessage(.user, "Why?")),
                 searching: Self.search(limit: 2), scoreMin: 0)
             let asked = try #require(knowledge.requests.first)
-            #expect(asked.text == "How long does retrieval take?\nWhy?" && asked.limit == 2)
+            #expect(asked.text == "Why?" && asked.queries == ["Why? (reworded)"])
+            #expect(asked.limit == 2)
         }
     }
 
