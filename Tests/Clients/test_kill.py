@@ -82,6 +82,8 @@ def check(client):
 
     wait_for(lambda: all(one["state"] in ("ready", "failed") for one in documents()))
     found = documents()
+    failures = {one["name"]: one["failure"] for one in found if one["state"] == "failed"}
+    assert not failures
     assert Counter(one["state"] for one in found) == {"ready": DOCUMENTS}
     names = Counter(one["name"] for one in found)
     assert len(names) == DOCUMENTS and set(names.values()) == {1}
