@@ -141,7 +141,7 @@ final class PackedWeights {
     private func packRounded(
         _ operand: Operand, _ panels: UnsafeMutablePointer<UInt8>, on pool: WorkerPool
     ) -> Int32? {
-        guard operand.packing == KERNEL_PACKED_4, precision == .auto else { return nil }
+        guard operand.packing == KERNEL_PACKED_4, precision == .fast else { return nil }
         let packing = Int32(KERNEL_PACKED_4_ROUNDED)
         let panelBytes = operand.panelBytes(operand.packing)
         let roundedBytes = operand.panelBytes(packing)
