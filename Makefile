@@ -33,7 +33,7 @@ test: packages test-packages models lint ## everything: lint, unit tests, real c
 	swift build --build-tests
 	# One test at a time: some bound how soon a thing happens, and two cores also run real models.
 	# It takes some minutes; a test that never ends must not hold anyone for an hour.
-	HEPTAD_MODELS=$(abspath $(MODELS)) timeout 1500 swift test --skip-build --no-parallel
+	HEPTAD_MODELS=$(abspath $(MODELS)) timeout 900 swift test --skip-build --no-parallel
 	$(MAKE) test-clients
 
 test-clients: build .build/clients-venv/ready ## the OpenAI SDK, a browser and the README against the release binary
