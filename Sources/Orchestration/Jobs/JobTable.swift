@@ -54,7 +54,8 @@ struct JobTable: Sendable {
 
     /// Takes the next job that one of `kinds` can do and marks it as running; nil where none waits.
     /// Fair between users: first whoever has the fewest running, then whose last job began longest
-    /// ago; of one user's jobs the oldest.
+    /// ago; of one user's jobs the oldest, those that a server went down with last: what can be done is
+    /// done first, and many restarts are not held against the same few.
     func claim(kinds: [String], at now: Timestamp) async throws -> JobRow? {
         try await pool.write { database in
             let marks = databaseQuestionMarks(count: kinds.count)
@@ -74,7 +75,7 @@ struct JobTable: Sendable {
         """
         SELECT * FROM jobs WHERE id = (
             SELECT id FROM (
-                SELECT owner, min(id) AS id FROM jobs
+                SELECT owner, coalesce(min(CASE crashes WHEN 0 THEN id END), min(id)) AS id FROM jobs
                 WHERE state = 'available' AND kind IN (\(marks)) GROUP BY owner
             ) AS next
             ORDER BY

@@ -257,6 +257,32 @@ extension JobStore {
         #expect(journal.entries.isEmpty)
     }
 
+    @Test("However often the server goes down, it is not for the same job each time")
+    func crashesAreSpread() async throws {
+        let folder = try TemporaryFolder()
+        let clock = ManualClock()
+        func restarted() async throws -> JobStore {
+            clock.advance(by: .milliseconds(1))
+            let store = try JobStore(folder: folder.path, environment: .manual(clock, seed: 7))
+            try await store.recover(kinds: ["test"])
+            return store
+        }
+        var store = try await restarted()
+        var waiting: [Identifier] = []
+        for _ in 0..<4 {
+            waiting.append(try await store.enqueue(kind: "test", payload: "", for: .alice).id)
+            clock.advance(by: .milliseconds(1))
+        }
+        var claimed: [Identifier] = []
+        for _ in waiting {
+            let row = try #require(try await store.claim(kinds: ["test"]))
+            claimed.append(row.job.id)
+            store = try await restarted()
+        }
+        #expect(claimed == waiting)
+        #expect(try await store.claim(kinds: ["test"])?.job.id == waiting.first)
+    }
+
     @Test("A stop in good order puts running jobs back, and that is not held against them")
     func release() async throws {
         let folder = try TemporaryFolder()
