@@ -34,12 +34,17 @@ struct TextBuilder {
 
     /// A line of a table. Cells are kept on it; a row without a word is left out.
     mutating func row(_ cells: [String]) throws {
-        let cells = cells.map { cell in
-            String(
-                cell.split(whereSeparator: \.isWhitespace).joined(separator: " "))
+        var line: [Unicode.Scalar] = []
+        var isEmpty = true
+        for (place, cell) in cells.enumerated() {
+            if place > 0 { line += " | ".unicodeScalars }
+            let words = TextHygiene.words(cell)
+            isEmpty = isEmpty && words.isEmpty
+            line += words
+            // A few bytes of a file can stand for cells without end.
+            guard scalars.count + line.count <= budget.limits.textMax else { throw budget.tooLong }
         }
-        guard cells.contains(where: { !$0.isEmpty }) else { return }
-        try add(.table, TextHygiene.cleanLine(cells.joined(separator: " | ")), joins: true)
+        if !isEmpty { try add(.table, line[...], joins: true) }
     }
 
     /// Ends a table or list: what follows is another.
@@ -73,9 +78,16 @@ struct TextBuilder {
             blocks: blocks, pages: pages)
     }
 
-    private mutating func add(_ kind: ExtractedText.Block.Kind, _ text: String, joins: Bool) throws
-    {
-        var clean = TextHygiene.clean(text)[...]
+    private mutating func add(
+        _ kind: ExtractedText.Block.Kind, _ text: String, joins: Bool
+    ) throws {
+        try add(kind, TextHygiene.clean(text)[...], joins: joins)
+    }
+
+    private mutating func add(
+        _ kind: ExtractedText.Block.Kind, _ clean: ArraySlice<Unicode.Scalar>, joins: Bool
+    ) throws {
+        var clean = clean
         while let last = clean.last, last.properties.isWhitespace { clean.removeLast() }
         // The indent of a list's item and of code says something.
         let keepsIndent = kind == .list || kind == .code

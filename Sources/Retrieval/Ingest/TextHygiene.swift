@@ -26,6 +26,23 @@ enum TextHygiene {
         return String(view)
     }
 
+    /// What is left of a text on one line, with one blank between its words.
+    static func words(_ text: String) -> [Unicode.Scalar] {
+        var result: [Unicode.Scalar] = []
+        result.reserveCapacity(text.utf8.count)
+        var isApart = false
+        for scalar in clean(text) {
+            let isBlank =
+                scalar.isASCII ? scalar.value <= 0x20 : scalar.properties.isWhitespace
+            if !isBlank {
+                if isApart, !result.isEmpty { result.append(" ") }
+                result.append(scalar)
+            }
+            isApart = isBlank
+        }
+        return result
+    }
+
     private static func isVisible(_ scalar: Unicode.Scalar) -> Bool {
         if scalar.value < 0xA0 { return false }
         if blanks.contains(scalar) { return false }
