@@ -270,7 +270,7 @@ function uploadWelcome(onFiles) {
     + " and say what they took and cost.",
     element("label", { class: "drop", for: "welcome-files" }, icon("upload"),
       element("strong", {}, "Drop documents here, or choose them"),
-      element("span", { class: "hint" }, "Text, Markdown or HTML. They stay on this server.")),
+      element("span", { class: "hint" }, "PDF, Office, web pages, Markdown, text, code or ZIP. They stay on this server.")),
     input,
     element("p", { class: "hint" }, "You can also just ask: the model answers without documents, too."));
 }

@@ -49,7 +49,7 @@ class DocumentsPage {
       } });
     return element("div", {}, input, element("label", { class: "drop", for: "files" }, icon("upload"),
       element("strong", {}, "Drop documents here, or choose them"),
-      element("span", { class: "hint" }, "Text, Markdown or HTML, several at once")));
+      element("span", { class: "hint" }, "PDF, Office, web pages, Markdown, text, code or ZIP, several at once")));
   }
 
   // Few add pages of the web: what does so is fetched when it is opened.
