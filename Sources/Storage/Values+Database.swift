@@ -19,10 +19,4 @@ extension Timestamp: DatabaseValueConvertible {
     }
 }
 
-extension Picodollars: DatabaseValueConvertible {
-    package var databaseValue: DatabaseValue { rawValue.databaseValue }
-
-    package static func fromDatabaseValue(_ value: DatabaseValue) -> Picodollars? {
-        Int64.fromDatabaseValue(value).map { Picodollars($0) }
-    }
-}
+extension Picodollars: DatabaseValueConvertible {}

@@ -13,8 +13,7 @@ package struct Environment: Sendable {
     package init(
         now: @escaping @Sendable () -> Timestamp, random: @escaping @Sendable () -> UInt64
     ) {
-        self.now = now
-        self.random = random
+        (self.now, self.random) = (now, random)
     }
 
     /// A new UUIDv7.

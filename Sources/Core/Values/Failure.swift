@@ -21,10 +21,8 @@ package struct Failure: Error, Sendable, CustomStringConvertible {
     package init(
         _ code: Code, _ message: String, cause: Any? = nil, retryAfter: Duration? = nil
     ) {
-        self.code = code
-        self.message = message
+        (self.code, self.message, self.retryAfter) = (code, message, retryAfter)
         self.cause = cause.map { String(describing: $0) }
-        self.retryAfter = retryAfter
     }
 
     package var description: String {

@@ -1,9 +1,3 @@
-#if canImport(FoundationEssentials)
-    import FoundationEssentials
-#else
-    import Foundation
-#endif
-
 /// The name of a row anywhere in Heptad: a UUIDv7 in its usual text form, so that sorting by
 /// identifier sorts by time of creation (RFC 9562, section 5.7).
 package struct Identifier: Hashable, Codable, Sendable, CustomStringConvertible, Comparable {

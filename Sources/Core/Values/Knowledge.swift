@@ -30,10 +30,8 @@ package struct DocumentSummary: Hashable, Codable, Sendable {
         passageCount: Int, state: State, failure: String?, createdAt: Timestamp,
         source: String? = nil, contentHash: String? = nil, similarTo: Identifier? = nil
     ) {
-        (self.id, self.collectionID, self.name, self.mediaType) = (
-            id, collectionID, name, mediaType
-        )
-        (self.byteCount, self.passageCount) = (byteCount, passageCount)
+        (self.id, self.collectionID, self.name) = (id, collectionID, name)
+        (self.mediaType, self.byteCount, self.passageCount) = (mediaType, byteCount, passageCount)
         (self.state, self.failure, self.createdAt) = (state, failure, createdAt)
         (self.source, self.contentHash, self.similarTo) = (source, contentHash, similarTo)
     }
@@ -83,8 +81,7 @@ package struct Ingestion: Hashable, Codable, Sendable {
     package let jobID: Identifier
 
     package init(documentID: Identifier, jobID: Identifier) {
-        self.documentID = documentID
-        self.jobID = jobID
+        (self.documentID, self.jobID) = (documentID, jobID)
     }
 }
 

@@ -1,7 +1,11 @@
 /// An amount of money in picodollars (1e-12 USD). A price in micro-dollars per million tokens times
 /// a count of tokens is exact in it. 64 bits reach +-9.2 million USD.
-package struct Picodollars: Hashable, Comparable, Codable, Sendable, CustomStringConvertible {
+package struct Picodollars: RawRepresentable, Hashable, Comparable, Codable, Sendable,
+    CustomStringConvertible
+{
     package let rawValue: Int64
+
+    package init(rawValue: Int64) { self.rawValue = rawValue }
 
     package init(_ rawValue: Int64) { self.rawValue = rawValue }
 
@@ -10,20 +14,20 @@ package struct Picodollars: Hashable, Comparable, Codable, Sendable, CustomStrin
 
     /// The sum, or a failure where it leaves 64 bits. Money never wraps and never traps.
     package func adding(_ other: Picodollars) throws -> Picodollars {
-        let (sum, overflow) = rawValue.addingReportingOverflow(other.rawValue)
-        guard !overflow else {
-            throw Failure(.internalError, "An amount of money is too large to be booked.")
-        }
-        return Picodollars(sum)
+        try Self.whole(rawValue.addingReportingOverflow(other.rawValue))
     }
 
     /// The amount for `count` units at this price each, or a failure where it leaves 64 bits.
     package func times(_ count: Int) throws -> Picodollars {
-        let (product, overflow) = rawValue.multipliedReportingOverflow(by: Int64(count))
-        guard !overflow else {
+        try Self.whole(rawValue.multipliedReportingOverflow(by: Int64(count)))
+    }
+
+    private static func whole(_ result: (partialValue: Int64, overflow: Bool)) throws -> Picodollars
+    {
+        guard !result.overflow else {
             throw Failure(.internalError, "An amount of money is too large to be booked.")
         }
-        return Picodollars(product)
+        return Picodollars(result.partialValue)
     }
 
     package static func < (left: Picodollars, right: Picodollars) -> Bool {
@@ -38,14 +42,5 @@ package struct Picodollars: Hashable, Comparable, Codable, Sendable, CustomStrin
         decimals = String(repeating: "0", count: 12 - decimals.count) + decimals
         while decimals.count > 2, decimals.hasSuffix("0") { decimals.removeLast() }
         return "\(rawValue < 0 ? "-" : "")$\(whole).\(decimals)"
-    }
-
-    package init(from decoder: any Decoder) throws {
-        rawValue = try decoder.singleValueContainer().decode(Int64.self)
-    }
-
-    package func encode(to encoder: any Encoder) throws {
-        var container = encoder.singleValueContainer()
-        try container.encode(rawValue)
     }
 }

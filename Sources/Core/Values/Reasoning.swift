@@ -8,8 +8,6 @@ package struct ReasoningRequest: Hashable, Codable, Sendable {
     /// Nil leaves the length to the model; 0 is no thinking, for models that can do without.
     package var budgetTokens: Int?
 
-    package var isOff: Bool { effort == Effort.none || budgetTokens == 0 }
-
     package init(effort: Effort? = nil, budgetTokens: Int? = nil) {
         (self.effort, self.budgetTokens) = (effort, budgetTokens)
     }

@@ -17,7 +17,7 @@ package struct Timestamp: Hashable, Comparable, Codable, Sendable, CustomStringC
     /// date algorithms".
     package var description: String {
         guard (0..<253_402_300_800_000_000).contains(microseconds) else {
-            return date.formatted(Self.style)
+            return Date(timeIntervalSince1970: Double(microseconds) / 1e6).formatted(Self.style)
         }
         let shifted = seconds / 86_400 + 719_468
         let (era, dayOfEra) = (shifted / 146_097, shifted % 146_097)
@@ -65,8 +65,6 @@ package struct Timestamp: Hashable, Comparable, Codable, Sendable, CustomStringC
     package static func - (later: Timestamp, earlier: Timestamp) -> Duration {
         .microseconds(later.microseconds &- earlier.microseconds)
     }
-
-    private var date: Date { Date(timeIntervalSince1970: Double(microseconds) / 1_000_000) }
 
     private static let style = Date.ISO8601FormatStyle(includingFractionalSeconds: true)
 }

@@ -78,8 +78,7 @@ package struct TurnEvent: Hashable, Codable, Sendable {
     package let kind: TurnEventKind
 
     package init(number: Int, kind: TurnEventKind) {
-        self.number = number
-        self.kind = kind
+        (self.number, self.kind) = (number, kind)
     }
 }
 

@@ -71,6 +71,10 @@ struct ProviderRequest: Sendable {
     var streams = true
 }
 
+extension ReasoningRequest {
+    var isOff: Bool { effort == Effort.none || budgetTokens == 0 }
+}
+
 /// A call that is open. Run it once, or abandon it.
 struct ProviderCall: Sendable {
     typealias Emit = (ChatEvent) async throws -> Void
