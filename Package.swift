@@ -65,7 +65,8 @@ let package = Package(
             "Appliance",
             [
                 "Core", "Storage", "Egress", "LocalModels", "WebChat", "Gateway", "Orchestration",
-                "Retrieval", "Inference", "Observability", "Accounting", "Yams", lifecycle,
+                "Retrieval", "Inference", "Observability", "Accounting", "CMemory", "Yams",
+                lifecycle,
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ] + telemetry),

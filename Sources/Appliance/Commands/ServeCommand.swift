@@ -1,4 +1,5 @@
 import ArgumentParser
+import CMemory
 import Core
 import Foundation
 import Gateway
@@ -47,6 +48,7 @@ struct ServeCommand: AsyncParsableCommand {
                 data: folder.path, models: appliance.router.inventory.lines, address: address,
                 setupToken: setupToken
             ).show()
+            cmemory_release_start()
         }
     }
 
