@@ -83,8 +83,8 @@ let package = Package(
         module(
             "Retrieval",
             [
-                "Core", "OrderedJSON", "Storage", "Egress", "CKernels", "COpenBLAS", "CProcess",
-                "CXML", "CZip", sqlite, lifecycle,
+                "Core", "OrderedJSON", "Storage", "Egress", "CKernels", "CKeyword", "COpenBLAS",
+                "CProcess", "CXML", "CZip", sqlite, lifecycle,
             ] + telemetry),
         module(
             "Inference",
@@ -112,6 +112,8 @@ let package = Package(
         shim("COpenBLAS", links: ["openblas"]),
         shim("CXML", flags: ["-I/usr/include/libxml2"], links: ["xml2"]),
         shim("CZip", links: ["z"]),
+        // How well a row of the keyword index fits.
+        shim("CKeyword", links: ["sqlite3"]),
         // How the allocator keeps what was freed.
         shim("CMemory"),
         // A child process with limits: what has to happen between fork and exec.

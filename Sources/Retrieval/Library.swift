@@ -70,7 +70,8 @@ package final class Library: Sendable {
             embedder: embedder, model: configuration.embeddingModel,
             batchMax: configuration.embeddingBatchMax)
         store = try Store(
-            folder: folder, name: "knowledge.db", durability: .normal, migrations: Migrations.all)
+            folder: folder, name: "knowledge.db", durability: .normal, migrations: Migrations.all,
+            prepare: KeywordRanking().teach)
         let quota = Quota(configuration)
         collections = CollectionStore(pool: store.pool, environment: environment, quota: quota)
         documents = DocumentStore(pool: store.pool, environment: environment, quota: quota)

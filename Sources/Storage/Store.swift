@@ -20,16 +20,19 @@ package struct Store: Sendable {
     /// Opens `name` in `folder`, making both where they are missing, and brings the tables up to
     /// date. Throws `unavailable` when the file cannot be opened, or was written by a newer Heptad.
     ///
-    /// - Parameter migrations: named, in order; a name is never edited or taken away.
+    /// - Parameters:
+    ///   - migrations: named, in order; a name is never edited or taken away.
+    ///   - prepare: what every connection learns when it is opened.
     package init(
-        folder: String, name: String, durability: Durability, migrations: DatabaseMigrator
+        folder: String, name: String, durability: Durability, migrations: DatabaseMigrator,
+        prepare: @escaping @Sendable (Database) throws -> Void = { _ in }
     ) throws {
         let path = folder + "/" + name
         do {
             try FileManager.default.createDirectory(
                 atPath: folder, withIntermediateDirectories: true,
                 attributes: [.posixPermissions: 0o700])
-            pool = try DatabasePool(path: path, configuration: Self.configuration())
+            pool = try DatabasePool(path: path, configuration: Self.configuration(prepare))
             // GRDB sets NORMAL itself when it turns the log on, so the house's word comes after.
             let level = durability == .full ? "FULL" : "NORMAL"
             try pool.writeWithoutTransaction { database in
@@ -83,7 +86,9 @@ package struct Store: Sendable {
     // How long a writer waits for another process (the command line beside the server).
     private static let busyTimeoutSeconds = 5.0
 
-    private static func configuration() -> Configuration {
+    private static func configuration(
+        _ prepare: @escaping @Sendable (Database) throws -> Void
+    ) -> Configuration {
         var configuration = Configuration()
         configuration.maximumReaderCount = readersMax
         configuration.busyMode = .timeout(busyTimeoutSeconds)
@@ -95,6 +100,7 @@ package struct Store: Sendable {
                     PRAGMA trusted_schema = OFF;
                     PRAGMA temp_store = MEMORY;
                     """)
+            try prepare(database)
         }
         return configuration
     }

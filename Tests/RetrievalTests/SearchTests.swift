@@ -111,9 +111,12 @@ import Testing
         let desk = try Desk()
         try await desk.add(Samples.guide)
         let access = Access(.alice)
+        let match: StatementArguments = [
+            "expression": "\"habits\"", "scope": "[1]", "limit": 10,
+        ]
         let queries: [(String, StatementArguments)] = [
-            (PassageStore.matchQuery, ["\"habits\"", "[1]", 10]),
-            (PassageStore.matchInDocumentsQuery, ["\"habits\"", "[1]", 10]),
+            (PassageStore.matchQuery, match), (PassageStore.matchInDocumentsQuery, match),
+            (PassageStore.matchEverywhereQuery, ["expression": "\"habits\"", "limit": 10]),
             (PassageStore.passagesQuery, access.arguments(["list": "[1]"])),
             (DocumentStore.guestQuery, ["collections": "[1]"]),
             (
@@ -140,5 +143,46 @@ import Testing
             }
             #expect(scans.isEmpty, "\(plan)")
         }
+    }
+
+    @Test("How well a passage fits is what SQLite's own rank says")
+    func rank() async throws {
+        let desk = try Desk()
+        try await desk.add(Samples.guide)
+        for number in 0..<40 {
+            let words = Array(repeating: "bill", count: number % 5).joined(separator: " ")
+            try await desk.add("Habits \(number) keep it down. \(words)", as: "\(number).txt")
+        }
+        // A second time lengths are known already.
+        for expression in ["habits", "habits OR bill OR \"keep it\"", "down OR absent", "habits"] {
+            let ranks = try await desk.library.store.pool.read { database in
+                try Row.fetchAll(
+                    database,
+                    sql: """
+                        SELECT row_bm25(passage_terms, 2.0, 1.0, 0.5) AS ours,
+                            bm25(passage_terms, 2.0, 1.0, 0.5) AS theirs
+                        FROM passage_terms WHERE passage_terms MATCH ?
+                        """, arguments: [expression]
+                ).map { (ours: $0["ours"] as Double, theirs: $0["theirs"] as Double) }
+            }
+            #expect(ranks.count >= 40)
+            #expect(ranks.allSatisfy { abs($0.ours - $0.theirs) <= 1e-12 * abs($0.theirs) })
+        }
+    }
+
+    @Test("Passages of others are not among the best where all is not the user's")
+    func everything() async throws {
+        let desk = try Desk()
+        try await desk.add("Boats of Alice float.", as: "a.txt")
+        let everywhere = try await desk.search("boats")
+        let ingestion = try await desk.library.ingest(
+            Upload(
+                name: "m.txt", mediaType: "", bytes: Array("Boats boats boats.".utf8),
+                collectionID: nil), for: .mallory)
+        try await desk.jobs.run(ingestion.jobID, with: desk.library, for: .mallory)
+        #expect(everywhere.map(\.passage.documentName) == ["a.txt"])
+        let after = try await desk.search("boats", limit: 50)
+        #expect(after.map(\.passage.documentName) == ["a.txt"])
+        #expect(after.first?.keywordRank == 1)
     }
 }

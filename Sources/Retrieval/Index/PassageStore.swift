@@ -91,18 +91,18 @@ struct PassageStore: Sendable {
         }
     }
 
-    /// What was uploaded under this name from this source before is replaced, also where it never became ready.
-    /// What was said of it and where it is attached holds for the new one.
+    /// What was uploaded under this name from this source before is replaced, also where it never
+    /// became ready; what came from nowhere known, unless this came from the web, whose names are not
+    /// the user's. What was said of it and where it is attached holds for the new one.
     private func removeOlderVersions(of document: StoredDocument, _ database: Database) throws {
         guard document.summary.purpose == nil else { return }
         let isOlder = """
             collection = :collection AND name = :name AND number < :number AND purpose IS NULL
-                AND (source IS (SELECT source FROM document WHERE number = :number)
-                    OR source IS NULL)
+                AND (source IS :source OR (source IS NULL AND :source NOT LIKE 'http%'))
             """
         let arguments: StatementArguments = [
             "collection": document.collection, "name": document.summary.name,
-            "number": document.number,
+            "number": document.number, "source": document.summary.source,
         ]
         try database.execute(
             sql: """
@@ -142,16 +142,31 @@ struct PassageStore: Sendable {
 
     /// The passages that match an FTS5 expression, best first, among those of the scope.
     func matches(_ expression: String, in scope: SearchScope, limit: Int) async throws -> [Match] {
-        let query = scope.documents == nil ? Self.matchQuery : Self.matchInDocumentsQuery
+        let isOfDocuments = scope.documents != nil
         let scope = String(
             decoding: try JSONEncoder().encode(scope.documents?.numbers ?? scope.collections),
             as: UTF8.self)
         return try await pool.read { database in
-            try Row.fetchAll(
-                database, sql: query, arguments: [expression, scope, limit]
-            ).map { Match(passage: $0["number"], score: -($0["distance"] as Double)) }
+            var query = isOfDocuments ? Self.matchInDocumentsQuery : Self.matchQuery
+            var arguments: StatementArguments = [
+                "expression": expression, "scope": scope, "limit": limit,
+            ]
+            // Where all may be found, it need not be looked up of each where it is.
+            let isEverything = try Bool.fetchOne(
+                database, sql: Self.isEverythingQuery, arguments: ["scope": scope])
+            if !isOfDocuments, isEverything == true {
+                query = Self.matchEverywhereQuery
+                arguments = ["expression": expression, "limit": limit]
+            }
+            return try Row.fetchAll(database, sql: query, arguments: arguments)
+                .map { Match(passage: $0["number"], score: -($0["distance"] as Double)) }
         }
     }
+
+    private static let isEverythingQuery = """
+        SELECT NOT EXISTS (SELECT 1 FROM collection
+            WHERE number NOT IN (SELECT value FROM json_each(:scope)))
+        """
 
     /// Headings count for more than text: they say what all of the passage is about.
     static let matchQuery = matchQuery(within: "collection")
@@ -159,14 +174,22 @@ struct PassageStore: Sendable {
 
     private static func matchQuery(within column: String) -> String {
         """
-        SELECT passage.number, bm25(passage_terms, 2.0, 1.0, 0.5) AS distance
+        SELECT passage.number, \(rank) AS distance
         FROM passage_terms
         CROSS JOIN passage ON passage.number = passage_terms.rowid
-        WHERE passage_terms MATCH ?
-            AND passage.\(column) IN (SELECT value FROM json_each(?))
-        ORDER BY distance, passage.number LIMIT ?
+        WHERE passage_terms MATCH :expression
+            AND passage.\(column) IN (SELECT value FROM json_each(:scope))
+        ORDER BY distance, passage.number LIMIT :limit
         """
     }
+
+    static let matchEverywhereQuery = """
+        SELECT rowid AS number, \(rank) AS distance
+        FROM passage_terms WHERE passage_terms MATCH :expression
+        ORDER BY distance, rowid LIMIT :limit
+        """
+
+    private static let rank = "row_bm25(passage_terms, 2.0, 1.0, 0.5)"
 
     /// The passages of these numbers that the principal may read now; the others are left out.
     func passages(_ numbers: [Int64], for principal: Principal) async throws -> [Int64: Passage] {
