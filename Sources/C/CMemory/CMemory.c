@@ -4,6 +4,7 @@
 #include "CMemory.h"
 
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -29,36 +30,41 @@ void cmemory_settle(void) {
 }
 
 #ifdef __linux__
-// Pages that relocations were written to are no longer those of the file. No linker makes such code
-// unless it is told to.
-static int is_relocated(const struct dl_phdr_info *program) {
-    for (int i = 0; i < program->dlpi_phnum; i++) {
-        if (program->dlpi_phdr[i].p_type != PT_DYNAMIC) continue;
-        const ElfW(Dyn) *entry =
-            (const ElfW(Dyn) *)(program->dlpi_addr + program->dlpi_phdr[i].p_vaddr);
-        for (; entry->d_tag != DT_NULL; entry++) {
-            if (entry->d_tag == DT_TEXTREL) return 1;
-            if (entry->d_tag == DT_FLAGS && (entry->d_un.d_val & DF_TEXTREL)) return 1;
-        }
-    }
-    return 0;
-}
+typedef struct {
+    uintptr_t start, end;
+} extent;
 
 // The program itself comes first; libraries, which other processes share, stay as they are.
-static int release_program(struct dl_phdr_info *program, size_t size, void *unused) {
+static int extent_of_program(struct dl_phdr_info *program, size_t size, void *found) {
     (void)size;
-    (void)unused;
-    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
-    if (is_relocated(program)) return 1;
+    extent *own = found;
     for (int i = 0; i < program->dlpi_phnum; i++) {
         const ElfW(Phdr) *segment = &program->dlpi_phdr[i];
-        if (segment->p_type != PT_LOAD || (segment->p_flags & PF_W)) continue;
+        if (segment->p_type != PT_LOAD) continue;
         uintptr_t start = program->dlpi_addr + segment->p_vaddr;
-        uintptr_t end = (start + segment->p_filesz) & ~(page - 1);
-        start = (start + page - 1) & ~(page - 1);
-        if (start < end) madvise((void *)start, end - start, MADV_DONTNEED);
+        if (own->end == 0 || start < own->start) own->start = start;
+        if (start + segment->p_memsz > own->end) own->end = start + segment->p_memsz;
     }
     return 1;
+}
+
+// Only what is the file's to the last page comes back as it was: not what was written to, patched by
+// a debugger, or moved to memory of its own.
+static void release_unchanged(extent program, FILE *maps) {
+    char line[512];
+    uintptr_t start = 0, end = 0;
+    int is_ours = 0;
+    while (fgets(line, sizeof line, maps)) {
+        unsigned long from, to, inode, kilobytes;
+        char flags[5];
+        if (sscanf(line, "%lx-%lx %4s %*x %*x:%*x %lu", &from, &to, flags, &inode) == 4) {
+            start = from;
+            end = to;
+            is_ours = inode != 0 && flags[1] != 'w' && program.start <= from && from < program.end;
+        } else if (is_ours && sscanf(line, "Anonymous: %lu kB", &kilobytes) == 1) {
+            if (kilobytes == 0) madvise((void *)start, end - start, MADV_DONTNEED);
+        }
+    }
 }
 #endif
 
@@ -67,6 +73,11 @@ static int release_program(struct dl_phdr_info *program, size_t size, void *unus
 // what is needed again takes no reading.
 void cmemory_release_start(void) {
 #ifdef __linux__
-    dl_iterate_phdr(release_program, NULL);
+    extent program = {0, 0};
+    dl_iterate_phdr(extent_of_program, &program);
+    FILE *maps = fopen("/proc/self/smaps", "re");
+    if (maps == NULL) return;
+    release_unchanged(program, maps);
+    fclose(maps);
 #endif
 }
