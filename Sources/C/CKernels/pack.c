@@ -205,6 +205,8 @@ void kernel_round_scales(const uint8_t *panels, long columns, long count, uint8_
             }
             line scales = line_of(least[0], most[0], rounded + 2 * r, rounded + 32 + 2 * r);
             line middles = line_of(least[1], most[1], rounded + 64 + 2 * r, rounded + 96 + 2 * r);
+            // A row of zeros, as those past the last are, is no row that was kept well.
+            if (least[0] == 0 && most[0] == 0 && least[1] == 0 && most[1] == 0) continue;
             for (long b = 0; b < blocks; b++) {
                 float scale = float_of(own + b * KERNEL_PACKED_4_BYTES);
                 float middle = float_of(own + b * KERNEL_PACKED_4_BYTES + 32)

@@ -145,6 +145,9 @@ final class PackedWeights {
         let packing = Int32(KERNEL_PACKED_4_ROUNDED)
         let panelBytes = operand.panelBytes(operand.packing)
         let roundedBytes = operand.panelBytes(packing)
+        // Each panel begins with what its bytes stand for. With a few blocks in a row that takes more
+        // than they save, and the room is that of halves.
+        guard roundedBytes < panelBytes else { return nil }
         return withUnsafeTemporaryAllocation(of: kernel_rounding.self, capacity: pool.threads) {
             roundings in
             roundings.initialize(repeating: kernel_rounding())
