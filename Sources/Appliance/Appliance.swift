@@ -77,7 +77,8 @@ struct Appliance: Sendable {
                     telemetry.service, client, audit, library,
                     JobRunner(
                         store: jobs,
-                        handlers: [library, library.reembedding, SiteReader(library)]),
+                        handlers: [library, library.reembedding, SiteReader(library)],
+                        longKinds: [library.reembedding.kind, SiteReader.kind]),
                     orchestrator, server,
                 ] + companions,
                 gracefulShutdownSignals: signals, logger: Logger(label: "heptad.appliance")))

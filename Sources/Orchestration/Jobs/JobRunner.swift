@@ -11,6 +11,7 @@ import Tracing
 package final class JobRunner: Service {
     private let store: JobStore
     private let handlers: [String: any JobHandler]
+    private let longKinds: Set<String>
     private let configuration: OrchestrationConfiguration
     private let logger = Logger(label: "heptad.jobs")
     private let state = Mutex(State())
@@ -18,6 +19,7 @@ package final class JobRunner: Service {
 
     private struct State {
         var runningCount = 0
+        var longCount = 0
         var isStopping = false
     }
 
@@ -26,9 +28,15 @@ package final class JobRunner: Service {
     private static let saveAttemptsMax = 3
     private static let saveRetryDelay = Duration.milliseconds(200)
 
-    /// - Parameter handlers: at most one for a kind; a second one is never asked.
-    package init(store: JobStore, handlers: [any JobHandler]) {
+    /// - Parameters:
+    ///   - handlers: at most one for a kind; a second one is never asked.
+    ///   - longKinds: of the jobs that may take hours. One place is never theirs, where there are
+    ///     two or more, so that brief ones go on beside them.
+    package init(
+        store: JobStore, handlers: [any JobHandler], longKinds: Set<String> = []
+    ) {
         self.store = store
+        self.longKinds = longKinds
         self.handlers = Dictionary(handlers.map { ($0.kind, $0) }) { first, _ in first }
         configuration = store.configuration
     }
@@ -55,13 +63,17 @@ package final class JobRunner: Service {
     private func next() async -> JobRow? {
         while !Task.isCancelled {
             let version = store.arrivals.version
-            let (isStopping, isFull) = state.withLock {
-                ($0.isStopping, $0.runningCount >= configuration.jobsMax)
+            let (isStopping, isFull, isFullOfLong) = state.withLock {
+                (
+                    $0.isStopping, $0.runningCount >= configuration.jobsMax,
+                    $0.longCount >= max(1, configuration.jobsMax - 1)
+                )
             }
             if isStopping { return nil }
+            let kinds = handlers.keys.filter { !isFullOfLong || !longKinds.contains($0) }.sorted()
             do {
-                if !isFull, let row = try await store.claim(kinds: handlers.keys.sorted()) {
-                    state.withLock { $0.runningCount += 1 }
+                if !isFull, let row = try await store.claim(kinds: kinds) {
+                    count(row, 1)
                     return row
                 }
                 await store.arrivals.wait(after: version)
@@ -84,7 +96,7 @@ package final class JobRunner: Service {
         .increment()
         Metrics.Timer(label: "heptad_job_duration_seconds", dimensions: [("kind", row.job.kind)])
             .recordSeconds((store.environment.now() - startedAt).milliseconds / 1000)
-        state.withLock { $0.runningCount -= 1 }
+        count(row, -1)
         changed.ring()
         // There is a place again.
         store.arrivals.ring()
@@ -131,6 +143,13 @@ package final class JobRunner: Service {
         }
         // Its row stays as running, and the next start takes it for cut off.
         store.drop(job.id)
+    }
+
+    private func count(_ row: JobRow, _ change: Int) {
+        state.withLock {
+            $0.runningCount += change
+            if longKinds.contains(row.job.kind) { $0.longCount += change }
+        }
     }
 
     private var isStopping: Bool { state.withLock { $0.isStopping } }

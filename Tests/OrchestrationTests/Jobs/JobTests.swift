@@ -39,6 +39,7 @@ private func withRunner<Value: Sendable>(
     _ handlers: [any JobHandler], folder: TemporaryFolder? = nil,
     clock: ManualClock = ManualClock(),
     configuration: OrchestrationConfiguration = OrchestrationConfiguration(),
+    longKinds: Set<String> = [],
     _ body: @escaping @Sendable (JobStore) async throws -> Value
 ) async throws -> Value {
     let folder = try folder ?? TemporaryFolder()
@@ -48,7 +49,7 @@ private func withRunner<Value: Sendable>(
         store: OrchestrationStore(folder: folder.path),
         environment: .manual(clock, seed: UInt64.random(in: 1...(.max))),
         configuration: configuration)
-    let runner = JobRunner(store: store, handlers: handlers)
+    let runner = JobRunner(store: store, handlers: handlers, longKinds: longKinds)
     return try await withThrowingTaskGroup(of: Void.self) { group in
         group.addTask { try await runner.run() }
         let value = try await body(store)
@@ -201,6 +202,34 @@ extension JobStore {
         #expect(most.withLock { $0 } == 1)
     }
 
+    @Test("Long jobs leave a place for brief ones, and have the only one where there is one")
+    func longJobs() async throws {
+        for places in [1, 2] {
+            let gate = Gate()
+            let journal = Journal()
+            let handlers = ["site", "ingest"].map { kind in
+                TestHandler(kind) { _, _, _ in
+                    journal.add(kind)
+                    if kind == "site" { try await gate.wait() }
+                }
+            }
+            try await withRunner(
+                handlers, configuration: .with { $0.jobsMax = places }, longKinds: ["site"]
+            ) { store in
+                for kind in ["site", "site", "ingest"] {
+                    _ = try await store.enqueue(kind: kind, payload: "", for: .alice)
+                }
+                if places == 2 {
+                    try await until { journal.entries.count == 2 }
+                    #expect(Set(journal.entries) == ["site", "ingest"])
+                }
+                gate.open()
+                try await until { journal.entries.count == 3 }
+                #expect(journal.entries.first == "site")
+            }
+        }
+    }
+
     @Test("A user may have only so many jobs waiting")
     func waitingLimit() async throws {
         let folder = try TemporaryFolder()
@@ -290,6 +319,8 @@ extension JobStore {
         let blocked = Gate()
         var id: Identifier?
         for _ in 0..<5 {
+            // Before the runner starts, which is when a job that waits begins.
+            let count = journal.entries.count
             id = try await withRunner(
                 [
                     TestHandler { _, _, _ in
@@ -298,7 +329,6 @@ extension JobStore {
                     }
                 ], folder: folder
             ) { store in
-                let count = journal.entries.count
                 if count == 0 {
                     _ = try await store.enqueue(kind: "test", payload: "", for: .alice)
                 }
