@@ -51,12 +51,12 @@ struct DocumentStore: Sendable {
                 JOIN original ON original.document = document.number
                 WHERE document.collection = ? AND document.name = ? AND byte_count = ?
                     AND media_type = ? AND original.bytes = ? AND purpose IS NULL
-                    AND (source IS ? OR source IS NULL)
+                    AND (source IS ? OR (source IS NULL AND ? NOT LIKE 'http%'))
                 ORDER BY document.number DESC LIMIT 1
                 """,
             arguments: [
                 place.number, upload.name, upload.bytes.count, mediaType, Data(upload.bytes),
-                upload.source,
+                upload.source, upload.source,
             ])
         guard let known else { return nil }
         try database.execute(

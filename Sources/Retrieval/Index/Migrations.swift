@@ -22,6 +22,9 @@ enum Migrations {
             try $0.execute(sql: serving)
         }
         migrator.registerMigration("5 batches of files") { try $0.execute(sql: batches) }
+        migrator.registerMigration("6 the site map that a page came by") {
+            try $0.execute(sql: "ALTER TABLE document ADD COLUMN site TEXT")
+        }
         return migrator
     }
 

@@ -19,6 +19,8 @@ struct RobotsRules: Equatable, Sendable {
     /// Asked for more than this we would be at it for days.
     static let delaySecondsMax = 10.0
     private static let patternBytesMax = 2000
+    // Of all patterns that are heeded: each page is held against all of them.
+    private static let patternBytesSumMax = 64 * 1024
 
     static let allowingAll = RobotsRules(text: "")
 
@@ -52,8 +54,13 @@ struct RobotsRules: Equatable, Sendable {
         let own = groups.filter { group in
             group.agents.contains { $0.prefix { $0 != "/" } == Self.agent }
         }
+        var patternBytes = 0
         for group in own.isEmpty ? groups.filter({ $0.agents.contains("*") }) : own {
-            rules += group.rules.prefix(Self.rulesMax - rules.count)
+            for rule in group.rules.prefix(Self.rulesMax - rules.count) {
+                patternBytes += rule.pattern.count
+                guard patternBytes <= Self.patternBytesSumMax else { break }
+                rules.append(rule)
+            }
             if let delay = group.delay, delay.isFinite, delay > 0 {
                 delaySeconds = min(max(delaySeconds, delay), Self.delaySecondsMax)
             }

@@ -36,11 +36,13 @@ package struct SiteReader: JobHandler {
         guard let site = try? JSONDecoder().decode(SiteRequest.self, from: Data(job.payload.utf8))
         else { throw Failure(.invalid, "The job does not name a site.", cause: job.payload) }
         try await withSpan("site", ofKind: .internal) { span in
-            let found = try await walk(site).pages(from: site.address) { message in
+            let deadline =
+                ContinuousClock.now + .seconds(library.configuration.siteSecondsMax)
+            let found = try await walk(site, until: deadline).pages(from: site.address) { message in
                 try await report(.init(done: 0, total: 0, message: message))
             }
             span.attributes["heptad.site.pages"] = found.pages.count
-            var tally = try await add(found, site, job, principal, report)
+            var tally = try await add(found, site, until: deadline, job, principal, report)
             if site.removesVanished, !found.isCut, found.failures.isEmpty, tally.stopped == nil {
                 tally.removed = try await removeVanished(
                     found, site, from: tally.collection, principal)
@@ -56,20 +58,22 @@ package struct SiteReader: JobHandler {
         }
     }
 
-    private func walk(_ site: SiteRequest) -> SiteWalk {
+    private func walk(
+        _ site: SiteRequest, until deadline: ContinuousClock.Instant
+    ) -> SiteWalk {
         var limits = SiteWalk.Limits()
         limits.pagesMax = library.configuration.sitePagesMax
         limits.depthMax = library.configuration.siteDepthMax
         limits.includesOtherHosts = site.includesOtherHosts
+        limits.deadline = deadline
         return SiteWalk(client: library.client, limits: limits)
     }
 
     private func add(
-        _ found: SiteWalk.Result, _ site: SiteRequest, _ job: Job, _ principal: Principal,
-        _ report: (JobProgress) async throws -> Void
+        _ found: SiteWalk.Result, _ site: SiteRequest, until deadline: ContinuousClock.Instant,
+        _ job: Job, _ principal: Principal, _ report: (JobProgress) async throws -> Void
     ) async throws -> Tally {
         let configuration = library.configuration
-        let deadline = ContinuousClock.now + .seconds(configuration.siteSecondsMax)
         let delay = max(configuration.siteDelaySeconds, found.delaySeconds)
         let count = found.pages.count
         var tally = Tally()
@@ -123,6 +127,7 @@ package struct SiteReader: JobHandler {
                 collectionID: site.collectionID, source: address.text), for: principal)
         let before = try await library.documents.document(kept.id, for: principal).summary
         tally.collection = before.collectionID
+        try await library.documents.setSite(site.address, of: kept.id)
         if kept.isKnown, before.state == .ready {
             tally.unchanged += 1
             return
@@ -139,23 +144,18 @@ package struct SiteReader: JobHandler {
         if isChange { tally.changed += 1 } else { tally.added += 1 }
     }
 
-    /// What came from the site and is not in its site map any more.
+    /// What came by the site map and is not in it any more.
     private func removeVanished(
         _ found: SiteWalk.Result, _ site: SiteRequest, from collection: Identifier?,
         _ principal: Principal
     ) async throws -> Int {
         guard let collection else { return 0 }
-        let origin = try SiteAddress(site.address).origin + "/"
         let present = Set(found.pages.map(\.text))
-        var count = 0
-        for document in try await library.documents(in: collection, for: principal) {
-            guard document.collectionID == collection, let source = document.source,
-                source.hasPrefix(origin), !present.contains(source)
-            else { continue }
-            try await library.remove(document: document.id, for: principal)
-            count += 1
-        }
-        return count
+        let vanished = try await library.documents.pages(
+            of: site.address, in: collection, for: principal
+        ).filter { !present.contains($0.source) }
+        for page in vanished { try await library.remove(document: page.id, for: principal) }
+        return vanished.count
     }
 
     private static func message(_ tally: Tally, _ found: SiteWalk.Result) -> String {
@@ -203,6 +203,30 @@ extension DocumentStore {
     func checkWritable(_ collection: Identifier, for principal: Principal) async throws {
         try await pool.read { database in
             _ = try Access(principal).collection(collection, atLeast: .write, database)
+        }
+    }
+
+    /// By which site map a page came last.
+    func setSite(_ address: String, of document: Identifier) async throws {
+        try await pool.write { database in
+            try database.execute(
+                sql: "UPDATE document SET site = ? WHERE id = ?", arguments: [address, document])
+        }
+    }
+
+    /// The pages at home in a collection that came by a site map.
+    func pages(
+        of site: String, in collection: Identifier, for principal: Principal
+    ) async throws -> [(id: Identifier, source: String)] {
+        try await pool.read { database in
+            let place = try Access(principal).collection(collection, atLeast: .write, database)
+            return try Row.fetchAll(
+                database,
+                sql: """
+                    SELECT id, source FROM document
+                    WHERE collection = ? AND site = ? AND source IS NOT NULL
+                    """, arguments: [place.number, site]
+            ).map { ($0["id"], $0["source"]) }
         }
     }
 

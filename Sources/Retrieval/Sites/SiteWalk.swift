@@ -10,6 +10,8 @@ struct SiteWalk: Sendable {
         var depthMax = 3
         var siteMapsMax = 50
         var includesOtherHosts = false
+        /// When no further site map is read.
+        var deadline = ContinuousClock.now + .seconds(1800)
     }
 
     struct Result: Sendable {
@@ -26,8 +28,16 @@ struct SiteWalk: Sendable {
 
     let client: HTTPClient
     let limits: Limits
+    // Taking site maps and rules apart may take long; those who serve share their threads.
+    private let parsing = WorkQueue("site-maps")
     private static let failuresMax = 5
     private static let hostsMax = 20
+    // Of pages that were looked at, taken or not.
+    private static let addressesMax = 100_000
+    // Pages that are held against the rules at a time.
+    private static let pagesAtOnce = 256
+
+    init(client: HTTPClient, limits: Limits) { (self.client, self.limits) = (client, limits) }
 
     /// Throws `invalid` where no site map is found, `forbidden` where `robots.txt` or the address
     /// policy keeps us out, and what fetching throws.
@@ -37,20 +47,17 @@ struct SiteWalk: Sendable {
         let start = try SiteAddress(address)
         var state = State(home: start.host)
         var (queue, isGuessed) = try await roots(of: start, &state)
-        var seen: Set<String> = []
         while !queue.isEmpty {
             let (next, depth) = queue.removeFirst()
-            guard seen.insert(next.text).inserted else { continue }
-            guard seen.count <= limits.siteMapsMax else {
-                state.result.isCut = true
-                break
-            }
-            try await progress("Reading the site map \(next.text).")
+            let message = "Reading the site map \(next.text)."
+            try await progress(message)
             do {
                 let map = try await siteMap(next, &state)
                 state.result.isCut = state.result.isCut || map.isCut
-                try await add(map, from: next, depth, &queue, &state)
+                list(map, depth, &queue, &state)
+                try await add(map.pages, &state) { try await progress(message) }
             } catch {
+                if error is CancellationError { throw error }
                 try Task.checkCancellation()
                 let failure = Failure(error)
                 // The one that was asked for has to be there.
@@ -60,6 +67,7 @@ struct SiteWalk: Sendable {
                 state.note(failure.message)
             }
             isGuessed = false
+            if isLate(&state) { break }
             if state.result.pages.count >= limits.pagesMax, !queue.isEmpty {
                 state.result.isCut = true
                 break
@@ -73,10 +81,22 @@ struct SiteWalk: Sendable {
     struct State: Sendable {
         let home: String
         var robots: [String: RobotsRules] = [:]
-        var known: Set<String> = []
+        /// The pages and the site maps that were come upon.
+        var known: Set<String> = [], listed: Set<String> = []
         var result = Result()
 
         init(home: String) { self.home = home }
+
+        /// Whether a site map is to be read: the first time that it is named.
+        mutating func takes(_ map: SiteAddress, atMost count: Int) -> Bool {
+            guard !listed.contains(map.text) else { return false }
+            guard listed.count < count else {
+                result.isCut = true
+                return false
+            }
+            listed.insert(map.text)
+            return true
+        }
 
         mutating func note(_ sentence: String) {
             if result.failures.count < SiteWalk.failuresMax { result.failures.append(sentence) }
@@ -89,41 +109,93 @@ struct SiteWalk: Sendable {
     ) async throws -> (queue: [(SiteAddress, Int)], isGuessed: Bool) {
         let rules = try await robots(of: start, &state)
         state.result.delaySeconds = rules.delaySeconds
-        if start.namesSiteMap { return ([(start, 0)], false) }
-        let named = rules.siteMaps.compactMap { try? SiteAddress($0) }
-        if !named.isEmpty { return (named.map { ($0, 0) }, false) }
-        return ([(try SiteAddress(start.origin + "/sitemap.xml"), 0)], true)
+        var found =
+            start.namesSiteMap ? [start] : rules.siteMaps.compactMap { try? SiteAddress($0) }
+        let isGuessed = found.isEmpty
+        if isGuessed { found = [try SiteAddress(start.origin + "/sitemap.xml")] }
+        let taken = found.filter { state.takes($0, atMost: limits.siteMapsMax) }
+        return (taken.map { ($0, 0) }, isGuessed)
     }
 
-    private func add(
-        _ map: SiteMap, from place: SiteAddress, _ depth: Int,
-        _ queue: inout [(SiteAddress, Int)], _ state: inout State
-    ) async throws {
-        if depth + 1 <= limits.depthMax {
-            queue += map.siteMaps.compactMap { try? SiteAddress($0) }.map { ($0, depth + 1) }
-        } else if !map.siteMaps.isEmpty {
+    /// Adds the site maps that an index names to those that are read.
+    private func list(
+        _ map: SiteMap, _ depth: Int, _ queue: inout [(SiteAddress, Int)], _ state: inout State
+    ) {
+        guard depth + 1 <= limits.depthMax else {
+            guard !map.siteMaps.isEmpty else { return }
             state.result.isCut = true
             state.note("Site maps lie more than \(limits.depthMax) deep in each other.")
+            return
         }
-        for page in map.pages {
-            guard let address = try? SiteAddress(page) else {
-                state.result.unreadable += 1
-                continue
+        for text in map.siteMaps {
+            guard let child = try? SiteAddress(text),
+                state.takes(child, atMost: limits.siteMapsMax)
+            else { continue }
+            queue.append((child, depth + 1))
+        }
+    }
+
+    /// Adds the pages that may be read, some at a time.
+    private func add(
+        _ pages: [String], _ state: inout State, progress: () async throws -> Void
+    ) async throws {
+        for start in stride(from: 0, to: pages.count, by: Self.pagesAtOnce) {
+            if start > 0 { try await progress() }
+            guard !isLate(&state) else { return }
+            let group = pages[start..<min(start + Self.pagesAtOnce, pages.count)]
+            var asked: [(address: SiteAddress, rules: RobotsRules)] = []
+            for page in group {
+                guard let address = try? SiteAddress(page) else {
+                    state.result.unreadable += 1
+                    continue
+                }
+                guard limits.includesOtherHosts || address.host == state.home else {
+                    state.result.otherHosts += 1
+                    continue
+                }
+                guard state.known.count < Self.addressesMax else {
+                    state.result.isCut = true
+                    break
+                }
+                guard state.known.insert(address.text).inserted else { continue }
+                asked.append((address, try await rules(for: address, &state)))
             }
-            guard state.known.insert(address.text).inserted else { continue }
-            guard limits.includesOtherHosts || address.host == state.home else {
-                state.result.otherHosts += 1
-                continue
+            let pairs = asked
+            let answers = try await parsing.run { pairs.map { $0.rules.allows($0.address.path) } }
+            for (pair, isAllowed) in zip(pairs, answers) {
+                guard isAllowed else {
+                    state.result.disallowed += 1
+                    continue
+                }
+                guard state.result.pages.count < limits.pagesMax else {
+                    state.result.isCut = true
+                    return
+                }
+                state.result.pages.append(pair.address)
             }
-            guard try await robots(of: address, &state).allows(address.path) else {
-                state.result.disallowed += 1
-                continue
-            }
-            guard state.result.pages.count < limits.pagesMax else {
-                state.result.isCut = true
-                return
-            }
-            state.result.pages.append(address)
+        }
+    }
+
+    private func isLate(_ state: inout State) -> Bool {
+        guard ContinuousClock.now >= limits.deadline else { return false }
+        if !state.result.isCut { state.note("Reading its site maps took too long.") }
+        state.result.isCut = true
+        return true
+    }
+
+    /// The rules that hold for a page. Another host that cannot be asked is left out, and not asked
+    /// again.
+    private func rules(
+        for address: SiteAddress, _ state: inout State
+    ) async throws -> RobotsRules {
+        do {
+            return try await robots(of: address, &state)
+        } catch {
+            try Task.checkCancellation()
+            guard address.host != state.home else { throw error }
+            state.robots[address.origin] = Self.closed
+            state.note(Failure(error).message)
+            return Self.closed
         }
     }
 
@@ -147,7 +219,7 @@ struct SiteWalk: Sendable {
                 .upstream, "\(address.host) answered with status \(answer.status) for its site map."
             )
         }
-        return try SiteMap(answer.bytes)
+        return try await parsing.run { try SiteMap(answer.bytes) }
     }
 
     /// The rules of a host, fetched once. What cannot be asked for lets nothing be fetched; where a

@@ -158,6 +158,44 @@ import Testing
         #expect(!site.asked.contains("/secret/b"))
     }
 
+    @Test("Only what came by the same site map is removed, and no upload of a page's name")
+    func pruning() async throws {
+        let site = try Site()
+        for name in ["a", "b", "c"] { site.page("/\(name)", "Page \(name) of boats.") }
+        site.put("/notes.txt", Site.File(type: "text/plain", body: Array("Web notes.".utf8)))
+        site.map("/one.xml", ["/a", "/b"])
+        site.map("/two.xml", ["/c", "/notes.txt"])
+        let desk = try Self.desk(site)
+        try await desk.add("My own notes.", as: "notes.txt")
+        _ = try await Self.read(site, desk, at: "/one.xml")
+        site.map("/one.xml", ["/b"])
+        for path in ["/two.xml", "/one.xml"] {
+            _ = try await Self.read(site, desk, at: path) { $0.removesVanished = true }
+        }
+        let documents = try await desk.documents()
+        #expect(
+            documents.map { $0.source ?? $0.name }.sorted()
+                == [
+                    "\(site.origin)/b", "\(site.origin)/c", "\(site.origin)/notes.txt", "notes.txt",
+                ])
+        #expect(documents.allSatisfy { $0.state == .ready })
+    }
+
+    @Test("An index that names the same maps over and over is read once, and a dead host left out")
+    func hostileIndex() async throws {
+        let site = try Site()
+        site.page("/a", "Boats float.")
+        let maps = (0..<60).map { "/map\($0).xml" }
+        for map in maps { site.index(map, Array(repeating: maps, count: 20).flatMap { $0 }) }
+        site.index("/sitemap.xml", Array(repeating: maps, count: 20).flatMap { $0 } + ["/last.xml"])
+        site.map("/map0.xml", ["http://127.0.0.1:1/x", "http://127.0.0.1:1/y", "/a"])
+        let desk = try Self.desk(site)
+        let reports = try await Self.read(site, desk) { $0.includesOtherHosts = true }
+        #expect(reports.last?.message.hasPrefix("1 page added") == true)
+        let asked = site.asked.filter { $0.hasSuffix(".xml") }
+        #expect(asked.count == Set(asked).count && asked.count == 50)
+    }
+
     @Test("Limits on pages and depth are kept, and said")
     func limits() async throws {
         let site = try Site()
