@@ -13,6 +13,8 @@ struct EmbeddingState {
     /// When the next job that makes all vectors anew may be enqueued, and what wait follows it.
     var nextJobAt: Timestamp?
     var jobDelay = Library.jobDelayMin
+    /// Whether such a job runs.
+    var isReembedding = false
 
     init(named: String?) { self.named = named }
 }
@@ -28,6 +30,38 @@ extension Library {
         if let first = vectors.first { embedding.withLock { $0.seen = first.model } }
         return vectors
     }
+
+    /// Vectors of passages, one at a time where the model refuses them together, and without those
+    /// that it refuses by themselves: words alone find these. Throws where it refuses so many that the
+    /// texts cannot be why.
+    func embedEach(
+        _ group: [VectorStore.Missing], for principal: Principal, purpose: String
+    ) async throws -> [(passage: Int64, vector: Vector)] {
+        func vectors(_ group: ArraySlice<VectorStore.Missing>) async throws
+            -> [(passage: Int64, vector: Vector)]
+        {
+            let made = try await embed(group.map(\.text), for: principal, purpose: purpose)
+            return zip(group, made).map { ($0.passage, $1) }
+        }
+        do {
+            return try await vectors(group[...])
+        } catch let failure as Failure where failure.isOfText {
+            var made: [(passage: Int64, vector: Vector)] = []
+            for place in group.indices {
+                do {
+                    made += try await vectors(group[place...place])
+                } catch let failure as Failure where failure.isOfText {
+                    log.notice(
+                        "The embedding model refuses a passage, which words alone find.",
+                        metadata: ["passage": "\(group[place].passage)", "why": "\(failure)"])
+                }
+            }
+            guard !made.isEmpty || group.count <= Self.refusedTogetherMax else { throw failure }
+            return made
+        }
+    }
+
+    private static let refusedTogetherMax = 4
 
     /// The candidate that makes vectors from now on, where they are not those that serve.
     func successor(of serving: EmbeddingModel) -> String? {
@@ -114,4 +148,9 @@ extension Library {
                     + " embed the question any more."
         ]
     }
+}
+
+extension Failure {
+    /// Whether another text might fare better.
+    fileprivate var isOfText: Bool { code == .invalid || code == .tooLarge }
 }

@@ -32,7 +32,10 @@ extension Library: JobHandler {
         do {
             // The job may come a second time, after a restart or for the same file sent twice.
             if document.state == .ready, !stored.isStale {
-                let model = embedding.withLock { $0.seen }
+                // While another model's are on their way, a job makes them.
+                let serving = try await vectors.serving()
+                let isChanging = serving.flatMap { successor(of: $0) } != nil
+                let model = isChanging ? nil : embedding.withLock { $0.seen }
                 try await finish(
                     document, document.passageCount, nil, principal, model: model, report)
                 if let model { _ = try await vectors.switchOver(to: model) }
@@ -143,25 +146,32 @@ extension Library: JobHandler {
     }
 
     /// Makes the vectors that passages lack, of one owner or of all. Returns how many it made; throws
-    /// what the embedder throws, with those made before kept.
+    /// what the embedder throws, with those made before kept. Nobody waits for an owner who has
+    /// nothing left to spend.
     func embedMissing(of owner: Identifier?, model: EmbeddingModel?) async throws -> Int {
         var made = 0
         var last: Int64 = 0
+        var refusals: [Identifier: Failure] = [:]
         while true {
             let missing = try await vectors.missing(
                 after: last, of: owner, model: model,
                 limit: configuration.embeddingBatchMax)
             guard let end = missing.last else {
                 if made > 0 { try await vectors.markComplete() }
+                if let refusal = refusals.values.first { throw refusal }
                 return made
             }
-            for (owner, group) in Dictionary(grouping: missing, by: \.owner) {
+            for (owner, group) in Dictionary(grouping: missing, by: \.owner)
+            where refusals[owner] == nil {
                 let principal = Principal(userID: owner, role: .member, name: "")
-                let made = try await embed(
-                    group.map(\.text), for: principal, purpose: "ingest")
-                try await vectors.add(zip(group, made).map { ($0.passage, $1) })
+                do {
+                    let new = try await embedEach(group, for: principal, purpose: "ingest")
+                    try await vectors.add(new)
+                    made += new.count
+                } catch let failure as Failure where failure.code == .budgetExceeded {
+                    refusals[owner] = failure
+                }
             }
-            made += missing.count
             last = end.passage
         }
     }

@@ -36,7 +36,7 @@ extension Library {
             state.jobDelay = min(state.jobDelay * 2, Self.jobDelayMax)
             return true
         }
-        guard isDue, let owner = try await vectors.firstOwner() else { return }
+        guard isDue, let owner = try await vectors.owners().first else { return }
         let job = try await jobs.enqueue(
             kind: Reembedding.kind, payload: "{}",
             for: Principal(userID: owner, role: .member, name: ""))
@@ -72,24 +72,40 @@ extension Library {
     fileprivate func reembed(
         for principal: Principal, _ report: (JobProgress) async throws -> Void
     ) async throws {
-        let probe = try await embed([Self.probe], for: principal, purpose: "reembed").first
-        guard let probe, let serving = try await vectors.serving(), probe.model != serving else {
+        let isFirst = embedding.withLock { state in
+            defer { state.isReembedding = true }
+            return !state.isReembedding
+        }
+        guard isFirst else {
+            return try await report(
+                .init(done: 1, total: 1, message: "Another job does this already."))
+        }
+        defer { embedding.withLock { $0.isReembedding = false } }
+        guard let probe = try await probe(), let serving = try await vectors.serving(),
+            probe.model != serving
+        else {
             return try await report(
                 .init(done: 1, total: 1, message: "All passages have their vectors already."))
         }
-        var left: Set<Identifier> = []
+        var left = Left()
         for _ in 0..<Self.roundsMax {
-            try await makeAll(of: probe.model, &left, report)
+            try await makeAll(like: probe, &left, report)
             // Otherwise the next search would wait for what is read here.
             try await index.prepare(probe)
-            guard try await vectors.switchOver(to: probe.model, leaving: left) else { continue }
+            let isDone = try await vectors.switchOver(
+                to: probe.model, leaving: left.owners, passages: left.passages)
+            guard isDone else { continue }
             let count = try await vectors.count(of: probe.model)
             log.notice(
                 "Searches compare the vectors of the new embedding model now.",
                 metadata: ["model": "\(probe.candidate)", "passages": "\(count)"])
             embedding.withLock { ($0.nextJobAt, $0.jobDelay) = (nil, Self.jobDelayMin) }
             try await removeUnusedVectors(besides: nil)
-            let without = left.isEmpty ? "" : " Words alone find those that no budget was left for."
+            var without =
+                left.owners.isEmpty ? "" : " Words alone find those that no budget was left for."
+            if !left.passages.isEmpty {
+                without += " The model refuses \(left.passages.count), which words alone find."
+            }
             return try await report(
                 .init(
                     done: count, total: count,
@@ -98,15 +114,44 @@ extension Library {
         throw Failure(.conflict, "Documents came faster than they could be embedded again.")
     }
 
+    /// What is not embedded again: passages of those who have nothing left to spend, and passages
+    /// that the model refuses.
+    private struct Left {
+        var owners: Set<Identifier> = []
+        var passages: Set<Int64> = []
+    }
+
+    /// The model's first vector, at the expense of the first who can pay for it.
+    private func probe() async throws -> Vector? {
+        var refusal: Failure?
+        for owner in try await vectors.owners() {
+            let principal = Principal(userID: owner, role: .member, name: "")
+            do {
+                return try await embed([Self.probe], for: principal, purpose: "reembed").first
+            } catch let failure as Failure where failure.code == .budgetExceeded {
+                refusal = failure
+            }
+        }
+        if let refusal { throw refusal }
+        return nil
+    }
+
     private static let probe = "A text of any length has as many numbers as any other."
     /// How often it is looked for passages that came while others were embedded.
     private static let roundsMax = 100
 
+    /// Vectors that are read into the index together: so many it keeps in memory until it has written
+    /// them.
+    private static let unreadMax = 2048
+    /// More refusals than this are not the texts' fault.
+    private static let refusedMax = 100
+
     private func makeAll(
-        of model: EmbeddingModel, _ left: inout Set<Identifier>,
-        _ report: (JobProgress) async throws -> Void
+        like probe: Vector, _ left: inout Left, _ report: (JobProgress) async throws -> Void
     ) async throws {
+        let model = probe.model
         var last: Int64 = 0
+        var unread = 0
         var (done, all) = try await vectors.progress(of: model.candidate)
         var told = all == 0 ? 0 : done * 10 / all
         while true {
@@ -118,12 +163,18 @@ extension Library {
                 after: last, model: model, limit: configuration.embeddingBatchMax)
             guard let end = missing.last else { return }
             for (owner, group) in Dictionary(grouping: missing, by: \.owner)
-            where !left.contains(owner) {
+            where !left.owners.contains(owner) {
+                let group = group.filter { !left.passages.contains($0.passage) }
                 do {
-                    try await make(group, of: model, for: owner)
+                    left.passages.formUnion(try await make(group, of: model, for: owner))
+                    guard left.passages.count <= Self.refusedMax else {
+                        throw Failure(
+                            .upstream,
+                            "\(model.candidate) refuses too many passages. Is it set up right?")
+                    }
                 } catch let failure as Failure where failure.code == .budgetExceeded {
                     // Nobody else waits for whoever has nothing left to spend.
-                    left.insert(owner)
+                    left.owners.insert(owner)
                     log.notice(
                         "A user's passages are not embedded again.",
                         metadata: [
@@ -132,23 +183,43 @@ extension Library {
                 }
             }
             done += missing.count
+            unread += missing.count
             last = end.passage
+            if unread >= Self.unreadMax {
+                try await index.prepare(probe)
+                unread = 0
+            }
             guard all > 0, done * 10 / all > told else { continue }
             told = done * 10 / all
             log.info("Passages are embedded again.", metadata: ["done": "\(done)", "of": "\(all)"])
         }
     }
 
+    /// The passages of the group that the model refuses. Waits for money that running calls hold.
     private func make(
         _ group: [VectorStore.Missing], of model: EmbeddingModel, for owner: Identifier
-    ) async throws {
+    ) async throws -> Set<Int64> {
         let principal = Principal(userID: owner, role: .member, name: "")
-        let made = try await embed(group.map(\.text), for: principal, purpose: "reembed")
-        guard made.allSatisfy({ $0.model == model }) else {
-            throw Failure(.conflict, "The embedding model has changed once more.")
+        guard !group.isEmpty else { return [] }
+        for attempt in 1... {
+            do {
+                let made = try await embedEach(group, for: principal, purpose: "reembed")
+                guard made.allSatisfy({ $0.vector.model == model }) else {
+                    throw Failure(.conflict, "The embedding model has changed once more.")
+                }
+                try await vectors.add(made)
+                return Set(group.map(\.passage)).subtracting(made.map(\.passage))
+            } catch let failure as Failure where failure.code == .budgetExceeded {
+                guard let wait = failure.retryAfter, attempt < Self.attemptsMax else {
+                    throw failure
+                }
+                try await Task.sleep(for: wait)
+            }
         }
-        try await vectors.add(zip(group, made).map { ($0.passage, $1) })
+        return []
     }
+
+    private static let attemptsMax = 30
 }
 
 /// Runs the job that embeds all passages again.

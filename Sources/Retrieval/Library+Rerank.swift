@@ -89,7 +89,7 @@ extension Library {
 extension Fusion {
     /// The candidates with those that have a score first, best first, and behind them the others as
     /// they were; those below `scoreMin` are left out, unless it is zero. Scores fall from place to
-    /// place: who was not ranked has less than who was.
+    /// place: who was not ranked has less than who was, and is left out where one of those is.
     static func reranked(
         _ candidates: [Candidate], by scores: [Int64: Double], scoreMin: Double
     ) -> (kept: [Candidate], dropped: [Candidate]) {
@@ -113,6 +113,7 @@ extension Fusion {
         }
         guard scoreMin > 0 else { return (ranked + rest, []) }
         let count = ranked.prefix { $0.score >= scoreMin }.count
-        return (ranked.prefix(count) + rest, Array(ranked.suffix(from: count)))
+        guard count < ranked.count else { return (ranked + rest, []) }
+        return (Array(ranked.prefix(count)), ranked.suffix(from: count) + rest)
     }
 }

@@ -238,6 +238,48 @@ import Testing
         #expect(try await library.search(mallory).first?.vectorRank == 1)
     }
 
+    @Test("A passage that the new model refuses holds up no other, and words find it")
+    func refused() async throws {
+        struct Picky: Embedder {
+            let embedder: ScriptedEmbedder
+            func embed(_ request: EmbeddingRequest) async throws -> Embeddings {
+                guard request.purpose != "reembed" || !request.texts.contains(where: Self.isBad)
+                else { throw Failure(.invalid, "A text is too long.") }
+                return try await embedder.embed(request)
+            }
+            static func isBad(_ text: String) -> Bool { text.contains("gulls") }
+        }
+        let folder = try TemporaryFolder()
+        let (embedder, jobs) = (ScriptedEmbedder(), ScriptedJobQueue())
+        let library = try Library(
+            RetrievalConfiguration(), folder: folder.path, embedder: Picky(embedder: embedder),
+            jobs: jobs, client: HTTPClient(EgressConfiguration()), environment: .manual())
+        for (name, text) in [("a", "Boats float."), ("b", "All gulls cry."), ("c", "Lamps burn.")] {
+            let ingestion = try await library.ingest(
+                Upload(
+                    name: "\(name).txt", mediaType: "", bytes: Array(text.utf8), collectionID: nil),
+                for: .alice)
+            try await jobs.run(ingestion.jobID, with: library, for: .alice)
+        }
+        func first(_ text: String) async throws -> SearchHit? {
+            let request = SearchRequest(
+                principal: .alice, text: text, collectionIDs: [], limit: 3)
+            let hits: [SearchHit] = try await library.search(request)
+            return hits.first
+        }
+        embedder.become("new/model", dimensions: 64)
+        _ = try await first("boats")
+        await library.followModel()
+        let job = try #require(jobs.jobs.last)
+        let reports = try await jobs.run(job.id, with: library.reembedding, for: .alice)
+
+        #expect(reports.last?.message.contains("refuses 1, which") == true)
+        #expect(try await first("boats")?.vectorRank != nil)
+        #expect(try await first("lamps")?.vectorRank != nil)
+        let hit = try await first("gulls")
+        #expect(hit?.passage.documentName == "b.txt" && hit?.vectorRank == nil)
+    }
+
     @Test("A change that is taken back leaves nothing of the other model")
     func takenBack() async throws {
         let desk = try Desk { $0.embeddingBatchMax = 1 }

@@ -109,6 +109,20 @@ private final class ScriptedReranker: Reranker {
         #expect(explanation.notes.isEmpty)
     }
 
+    @Test("Where some of the best score too low, those behind them that it did not read go too")
+    func thresholdOfSome() async throws {
+        let desk = try await desk(ScriptedReranker(.byNumber)) {
+            $0.candidatesMax = 5
+            $0.scoreMin = 0.03
+        }
+        #expect(names(try await desk.search("boats", limit: 50)) == ["d5.txt", "d4.txt", "d3.txt"])
+        let strict = try await self.desk(ScriptedReranker(.byNumber)) {
+            $0.candidatesMax = 5
+            $0.scoreMin = 0.5
+        }
+        #expect(try await strict.search("boats", limit: 50).isEmpty)
+    }
+
     @Test(
         "Whatever it does wrong, the order stays as it was found, and an explanation says so",
         arguments: [

@@ -45,15 +45,18 @@ extension VectorStore {
 
     /// Makes `model` the one that serves, in one step with the marks on what it leaves behind. False,
     /// and nothing changed, where a passage has a vector of the one that serves now and none of it:
-    /// but for those of the owners named, which words alone find from then on.
-    func switchOver(to model: EmbeddingModel, leaving owners: Set<Identifier> = []) async throws
-        -> Bool
-    {
+    /// but for those of the owners named and the passages named, which words alone find from then on.
+    func switchOver(
+        to model: EmbeddingModel, leaving owners: Set<Identifier> = [], passages: Set<Int64> = []
+    ) async throws -> Bool {
         let left = String(decoding: try JSONEncoder().encode(owners), as: UTF8.self)
+        let refused = String(decoding: try JSONEncoder().encode(passages), as: UTF8.self)
         return try await pool.write { database in
             guard let old = try Self.serving(database), old.model != model else { return true }
             let number = try Self.modelNumber(of: model, database)
-            let arguments: StatementArguments = ["old": old.number, "new": number, "left": left]
+            let arguments: StatementArguments = [
+                "old": old.number, "new": number, "left": left, "refused": refused,
+            ]
             let wouldLose = try Bool.fetchOne(
                 database, sql: Self.lossQuery, arguments: arguments)
             guard wouldLose != true else { return false }
@@ -80,6 +83,7 @@ extension VectorStore {
             CROSS JOIN document ON document.number = passage.document
             WHERE old.model = :old
                 AND document.owner_id NOT IN (SELECT value FROM json_each(:left))
+                AND old.passage NOT IN (SELECT value FROM json_each(:refused))
                 AND NOT EXISTS (
                     SELECT 1 FROM vector AS made
                     WHERE made.passage = old.passage AND made.model = :new))
@@ -118,6 +122,8 @@ extension VectorStore {
                 gone.append(
                     EmbeddingModel(candidate: row["candidate"], dimensions: row["dimensions"]))
             }
+            // A passage may have had no others.
+            if !gone.isEmpty { try Self.changed(database) }
             return (gone, count)
         }
     }
@@ -150,11 +156,12 @@ extension VectorStore {
         }
     }
 
-    /// Whose collection is the oldest: as a rule whoever set the server up.
-    func firstOwner() async throws -> Identifier? {
+    /// Whose collections are the oldest: as a rule first whoever set the server up.
+    func owners() async throws -> [Identifier] {
         try await pool.read { database in
-            try Identifier.fetchOne(
-                database, sql: "SELECT owner_id FROM collection ORDER BY number LIMIT 1")
+            try Identifier.fetchAll(
+                database,
+                sql: "SELECT owner_id FROM collection GROUP BY owner_id ORDER BY min(number)")
         }
     }
 }

@@ -145,7 +145,7 @@ struct VectorStore: Sendable {
         ORDER BY passage.number LIMIT :limit
         """
 
-    /// Takes the mark off the documents all of whose passages have a vector.
+    /// Takes the mark off the documents all of whose passages have a vector that serves.
     func markComplete() async throws {
         try await pool.write { database in
             try database.execute(
@@ -154,7 +154,8 @@ struct VectorStore: Sendable {
                     WHERE lacks_vectors AND NOT EXISTS (
                         SELECT 1 FROM passage
                         WHERE passage.document = document.number AND NOT EXISTS (
-                            SELECT 1 FROM vector WHERE vector.passage = passage.number))
+                            SELECT 1 FROM vector WHERE vector.passage = passage.number
+                                AND vector.model IN (SELECT model FROM serving_model)))
                     """)
         }
     }
