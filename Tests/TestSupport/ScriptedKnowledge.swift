@@ -34,11 +34,23 @@ package final class ScriptedKnowledge: KnowledgeBase {
             })
     }
 
+    /// Collections that are not there, or may not be read.
+    private let gone = Mutex<Set<Identifier>>([])
+
+    package func lose(_ collections: Set<Identifier>) { gone.withLock { $0 = collections } }
+
+    private func check(_ request: SearchRequest) throws {
+        guard gone.withLock({ $0.isDisjoint(with: request.collectionIDs) }) else {
+            throw Failure(.notFound, "There is no such collection.")
+        }
+        if let failure { throw failure }
+    }
+
     package var requests: [SearchRequest] { recorded.withLock { $0 } }
 
     package func search(_ request: SearchRequest) async throws -> [SearchHit] {
+        try check(request)
         recorded.withLock { $0.append(request) }
-        if let failure { throw failure }
         return Array(hits.prefix(max(0, request.limit)))
     }
 
@@ -60,7 +72,7 @@ package final class ScriptedKnowledge: KnowledgeBase {
     }
 
     package func searched(by request: SearchRequest, max: Int) async throws -> [DocumentSummary]? {
-        if let failure { throw failure }
+        try check(request)
         return texts.count <= max ? texts.map(\.document) : nil
     }
 

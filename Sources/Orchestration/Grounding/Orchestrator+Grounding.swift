@@ -90,7 +90,14 @@ extension Orchestrator: GroundedModel {
             isCharged: { call.isCharged }, spent: { call.spent },
             run: { emit in
                 let completion = try await call.run { event in
-                    guard case .text(let piece) = event else { return try await emit(event) }
+                    guard case .text(let piece) = event else {
+                        // A call ends the text before it; log probabilities come within marks.
+                        if case .toolCall = event {
+                            let rest = written.filter.withLock { $0.finish() }
+                            if !rest.isEmpty { try await emit(.text(rest)) }
+                        }
+                        return try await emit(event)
+                    }
                     let shown = written.filter.withLock { $0.add(piece) }
                     if !shown.isEmpty { try await emit(.text(shown)) }
                 }

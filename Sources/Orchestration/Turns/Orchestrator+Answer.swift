@@ -30,6 +30,7 @@ extension Orchestrator {
     /// Runs the model beside those who may end it early. Returns when none of them runs any more.
     private func generate(_ begun: BegunTurn) async -> Generation {
         let turn = begun.turn
+        if let quotation = begun.prepared.quotation { turn.append(.text(quotation.lead)) }
         let seconds = configuration.turnSecondsMax
         return await withTaskGroup(of: Generation?.self) { group in
             group.addTask {
@@ -143,21 +144,30 @@ extension Orchestrator {
         case .stopped, .failed: return nil
         }
         return await withSpan("attribute", ofKind: .internal) { span in
-            if let whole = generation.whole {
-                let result = await reviewWhole(written, whole, of: begun)
-                Self.describe(result, in: span)
-                return Reviewed(result: result, search: begun.prepared.search)
+            var reviewed = await reviewed(begun.written(written), generation.whole, of: begun)
+            if let quotation = begun.prepared.quotation {
+                reviewed.result = reviewed.result.following(
+                    quotation, of: begun.prepared.passages)
             }
-            let review = AnswerReview(
-                question: begun.request.question, passages: begun.prepared.passages,
-                quotesPassages: begun.prepared.shape.quotesPassages)
-            let result = await review.review(written) { pairs in
-                await cosines(of: pairs, for: begun.request.principal)
-            }
-            let reviewed = await explained(result, of: begun)
             Self.describe(reviewed.result, in: span)
             return reviewed
         }
+    }
+
+    private func reviewed(
+        _ written: String, _ whole: WholeAnswer?, of begun: BegunTurn
+    ) async -> Reviewed {
+        if let whole {
+            let result = await reviewWhole(written, whole, of: begun)
+            return Reviewed(result: result, search: begun.prepared.search)
+        }
+        let review = AnswerReview(
+            question: begun.request.question, passages: begun.prepared.passages,
+            quotesPassages: begun.prepared.shape.quotesPassages)
+        let result = await review.review(written) { pairs in
+            await cosines(of: pairs, for: begun.request.principal)
+        }
+        return await explained(result, of: begun)
     }
 
     /// An answer that is none says what was looked for.
@@ -203,7 +213,7 @@ extension Orchestrator {
         if let completion = generation.completion { return completion }
         guard let firstTextAt = generation.firstTextAt else { return nil }
         let prepared = begun.prepared
-        let text = begun.turn.text
+        let text = begun.written(begun.turn.text)
         let counted = try? await model.countTokens([text], model: prepared.card.name)
         let usage = TokenUsage(
             freshInput: prepared.promptTokens, output: counted?.first ?? text.utf8.count / 4,

@@ -13,6 +13,8 @@ struct PreparedTurn: Sendable {
     let historyCount: Int
     let promptTokens: Int
     var notices: [String]
+    /// Stands at the head of the answer: what answers a question about all of a text by itself.
+    var quotation: Quotation?
     /// Set where documents are read in parts; `chat` notes the first of them.
     var whole: WholePlan?
 
@@ -23,6 +25,46 @@ struct PreparedTurn: Sendable {
 }
 
 extension Orchestrator {
+    /// The same where the request names no collections: in those of the chat, as far as the user may
+    /// still read them.
+    func prepareInChat(
+        _ request: TurnRequest, question: String, history: ChatHistory
+    ) async throws -> PreparedTurn {
+        guard request.collectionIDs == nil, let chosen = history.collectionIDs else {
+            return try await prepare(request, question: question, history: history)
+        }
+        do {
+            return try await prepare(
+                request.looking(in: chosen), question: question, history: history)
+        } catch let failure as Failure where failure.code == .notFound {
+            let left = try await readable(chosen, for: request.principal)
+            guard left.count < chosen.count else { throw failure }
+            var prepared = try await prepare(
+                request.looking(in: left.isEmpty ? nil : left), question: question,
+                history: history)
+            prepared.notices.append(
+                left.isEmpty
+                    ? "The collections that this chat looked in are gone, so all are searched."
+                    : "Some of the collections that this chat looks in are gone.")
+            return prepared
+        }
+    }
+
+    private func readable(
+        _ collections: [Identifier], for principal: Principal
+    ) async throws -> [Identifier] {
+        var readable: [Identifier] = []
+        for id in collections {
+            let nothing = SearchRequest(
+                principal: principal, text: "", collectionIDs: [id], limit: 0)
+            do {
+                _ = try await knowledge.searched(by: nothing, max: 0)
+                readable.append(id)
+            } catch let failure as Failure where failure.code == .notFound {}
+        }
+        return readable
+    }
+
     /// Chooses the model, finds passages, and fits the prompt into the model's context.
     func prepare(
         _ request: TurnRequest, question: String,
@@ -34,10 +76,11 @@ extension Orchestrator {
         var (found, search) = try await passages(
             for: question, request, shape: shape, history: history.messages, &notices)
         search?.model = card.name
+        var quotation: Quotation?
         if search != nil {
             switch try await wholeOrPassages(question, request, shape, card, found: found) {
-            case .fits(let pieces):
-                found = pieces
+            case .fits(let pieces, let strong):
+                (found, quotation) = (pieces, strong)
                 shape.passagesMax = max(shape.passagesMax, pieces.count)
                 shape.passageTokensMax = max(shape.passageTokensMax, shape.wholeTokensMax * 2)
                 notices.removeAll()
@@ -92,7 +135,8 @@ extension Orchestrator {
                 sampling: sampling, purpose: "turn", conversationID: request.chatID),
             shape: shape, card: card, passages: kept, search: search,
             historyCount: fit.historyCount,
-            promptTokens: fit.tokens(of: counts, passages: pieces.count), notices: notices)
+            promptTokens: fit.tokens(of: counts, passages: pieces.count), notices: notices,
+            quotation: quotation?.cited(from: kept))
     }
 
     /// A document that cannot be read in full leaves the passages that were found.
@@ -130,8 +174,10 @@ extension Orchestrator {
             passages: plan.quotation.map { [$0.passage] } ?? [], search: search, historyCount: 0,
             promptTokens: 0,
             notices: [
-                plan.announcement(documents: documents, atMost: ceiling(of: plan, shape, card))
-            ], whole: plan)
+                plan.announcement(
+                    documents: documents,
+                    atMost: ceiling(of: plan, request.sampling, shape, card))
+            ], quotation: plan.quotation, whole: plan)
     }
 
     func shape(for card: ModelCard) -> TurnShape {

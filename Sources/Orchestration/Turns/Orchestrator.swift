@@ -55,13 +55,18 @@ struct BegunTurn: Sendable {
     var prepared: PreparedTurn
     let span: any Span
     let startedAt: Timestamp
+
+    /// What the model wrote of a text that a quotation may stand at the head of.
+    func written(_ text: String) -> String {
+        guard let lead = prepared.quotation?.lead, text.hasPrefix(lead) else { return text }
+        return String(text.dropFirst(lead.count))
+    }
 }
 
 extension TurnRequest {
-    /// The same in the chat's collections, where it names none itself.
-    fileprivate func looking(in collections: [Identifier]?) -> TurnRequest {
-        guard collectionIDs == nil, let collections else { return self }
-        return TurnRequest(
+    /// The same in these collections.
+    func looking(in collections: [Identifier]?) -> TurnRequest {
+        TurnRequest(
             principal: principal, chatID: chatID, question: question, model: model,
             collectionIDs: collections, sampling: sampling)
     }
@@ -98,10 +103,9 @@ extension Orchestrator: Assistant {
         let call: ChatCall
         let history = try await store.history(
             of: request.chatID, limit: historyRead, for: request.principal)
-        let request = request.looking(in: history.collectionIDs)
         try turns.claim(id, chat: request.chatID, for: request.principal)
         do {
-            prepared = try await prepare(request, question: question, history: history)
+            prepared = try await prepareInChat(request, question: question, history: history)
             span.attributes["gen_ai.request.model"] = prepared.chat.model
             span.attributes["heptad.passages.count"] = prepared.passages.count
             span.attributes["heptad.history.count"] = prepared.historyCount

@@ -1,56 +1,69 @@
 import Core
 import Logging
+import Synchronization
 
 extension Orchestrator {
     /// Reads the parts of the turn's plan and writes the answer from what was noted of them. What it
-    /// appends to the turn: the quotation, how far reading is, the passages, and the text.
+    /// appends to the turn: how far reading is, the passages, and the text.
     func readWhole(_ begun: BegunTurn, _ plan: WholePlan) async -> Generation {
         let turn = begun.turn
         let prepared = begun.prepared
-        if !plan.lead.isEmpty { turn.append(.text(plan.lead)) }
+        var chat = prepared.chat
+        // What was opened first is a note.
+        chat.sampling.outputTokensMax = begun.request.sampling.outputTokensMax
         let reading = WholeReading(
-            plan: plan, chat: prepared.chat, model: model, shape: prepared.shape,
+            plan: plan, chat: chat, model: model, shape: prepared.shape,
             card: prepared.card, environment: environment)
-        var completions: [Completion] = []
+        // Also of a turn that is stopped on the way.
+        let completions = Mutex<[Completion]>([])
+        func sum() -> Completion? {
+            let taken = completions.withLock { $0 }
+            return Completion.sum(taken, from: begun.startedAt, to: environment.now())
+        }
         func generation(_ end: TurnEnd, _ whole: WholeAnswer?, firstTextAt: Timestamp?)
             -> Generation
         {
-            let sum = Completion.sum(completions, from: begun.startedAt, to: environment.now())
-            return Generation(end: end, completion: sum, firstTextAt: firstTextAt, whole: whole)
+            Generation(end: end, completion: sum(), firstTextAt: firstTextAt, whole: whole)
         }
         let count = plan.parts.count
         turn.append(.progress(Self.progress(0, of: count)))
         var whole: WholeAnswer?
         do {
-            let notes = try await reading.notes(first: begun.call) { done in
+            let notes = try await reading.notes(first: begun.call) { note, done in
+                if let completion = note.completion {
+                    completions.withLock { $0.append(completion) }
+                }
                 turn.append(.progress(Self.progress(done, of: count)))
             }
-            completions = notes.compactMap(\.completion)
-            if let failure = notes.compactMap(\.failure).first, completions.isEmpty {
+            if let failure = notes.compactMap(\.failure).first,
+                notes.allSatisfy({ $0.completion == nil })
+            {
                 throw failure
+            }
+            if notes.count < count {
+                turn.append(.progress(Self.progress(count, of: count, read: notes.count)))
             }
             if let shortfall = reading.shortfall(of: notes) { turn.append(.notice(shortfall)) }
             guard turn.stopReason == nil else { throw CancellationError() }
             let lines = reading.lines(of: notes)
-            whole = WholeAnswer(notes: lines, lead: plan.lead)
+            whole = WholeAnswer(notes: lines)
             if !lines.passages.isEmpty { turn.append(.passages(lines.passages)) }
             let firstTextAt = environment.now()
             let completion = try await write(from: lines, reading, into: turn)
-            if let completion { completions.append(completion) }
+            if let completion { completions.withLock { $0.append(completion) } }
             guard turn.stopReason == nil else { throw CancellationError() }
-            let all = Completion.sum(completions, from: begun.startedAt, to: environment.now())
-            guard let all else { throw Failure(.internalError, "No part was read.") }
+            guard let all = sum() else { throw Failure(.internalError, "No part was read.") }
             return generation(.completed(all), whole, firstTextAt: firstTextAt)
         } catch {
             return generation(end(of: turn, after: error), whole, firstTextAt: nil)
         }
     }
 
-    private static func progress(_ done: Int, of count: Int) -> JobProgress {
+    private static func progress(_ done: Int, of count: Int, read: Int? = nil) -> JobProgress {
         JobProgress(
             done: done, total: count,
-            message: done < count ? "Read \(done) of \(count) parts" : "Writing from \(count) parts"
-        )
+            message: done < count
+                ? "Read \(done) of \(count) parts" : "Writing from \(read ?? count) parts")
     }
 
     /// Streams the answer from the notes; nil where it is the notes themselves.
@@ -76,7 +89,8 @@ extension Orchestrator {
             // The notes are there and paid for.
             turn.append(
                 .notice("The answer is what was noted, as it came: \(failure.message)"))
-            let isBegun = turn.text.unicodeScalars.count > reading.plan.lead.unicodeScalars.count
+            let lead = reading.plan.quotation?.lead ?? ""
+            let isBegun = turn.text.unicodeScalars.count > lead.unicodeScalars.count
             turn.append(.text((isBegun ? "\n\n" : "") + notes.asAnswer))
             return nil
         }
@@ -90,8 +104,6 @@ extension Orchestrator {
     func reviewWhole(
         _ written: String, _ whole: WholeAnswer, of begun: BegunTurn
     ) async -> AnswerReview.Result {
-        let body =
-            written.hasPrefix(whole.lead) ? String(written.dropFirst(whole.lead.count)) : written
         let review = AnswerReview(
             question: begun.request.question, passages: whole.notes.passages,
             quotesPassages: false)
@@ -100,29 +112,30 @@ extension Orchestrator {
                 await cosines(of: pairs, for: begun.request.principal)
             }
         }
-        var result = await reviewed(body)
+        var result = await reviewed(written)
         let isDoubtful = result.supportedCount * 3 < result.sentenceCount * 2
         if begun.prepared.shape.quotesPassages, isDoubtful, !whole.notes.lines.isEmpty {
             result = await reviewed(whole.notes.asAnswer)
             result.notice =
                 "What the model made of its notes did not hold, so the notes are the answer."
         }
-        return result.following(whole.lead, of: whole.notes.passages)
+        return result
     }
 }
 
 /// What an answer over a whole text rests on.
 struct WholeAnswer: Sendable {
     let notes: WholeNotes
-    /// The quotation at its head, and the space behind it.
-    let lead: String
 }
 
 extension AnswerReview.Result {
-    /// The same behind a quotation of the first passage.
-    fileprivate func following(_ lead: String, of passages: [Passage]) -> AnswerReview.Result {
-        guard !lead.isEmpty, let quoted = passages.first else { return self }
+    /// The same behind a quotation of one of the passages, where it is not one itself.
+    func following(_ quotation: Quotation, of passages: [Passage]) -> AnswerReview.Result {
+        let number = quotation.window.number
+        guard passages.indices.contains(number - 1), !citations.contains(where: \.isQuoted)
+        else { return self }
         var result = self
+        let lead = quotation.lead
         result.text = lead + text
         let shift = lead.unicodeScalars.count
         result.verdicts = verdicts.map { verdict in
@@ -134,8 +147,12 @@ extension AnswerReview.Result {
             return moved
         }
         result.citations =
-            [Citation(number: 1, passage: quoted, origin: .quoted)]
-            + citations.filter { $0.number != 1 }
+            [Citation(number: number, passage: passages[number - 1], origin: .quoted)]
+            + citations.filter { $0.number != number }
         return result
     }
+}
+
+extension Citation {
+    fileprivate var isQuoted: Bool { origin == .quoted }
 }

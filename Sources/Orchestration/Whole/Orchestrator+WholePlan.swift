@@ -3,8 +3,8 @@ import Logging
 
 /// What a question about all of a text comes to.
 enum WholeChoice: Sendable {
-    /// All of it goes into one prompt: these are its passages.
-    case fits([Passage])
+    /// All of it goes into one prompt: these are its passages, and what answers by itself.
+    case fits([Passage], Quotation?)
     case parts(WholePlan, documents: [DocumentSummary])
     /// It is answered from the best passages, for this reason where one is told.
     case passages(because: String?)
@@ -37,15 +37,20 @@ extension Orchestrator {
                     + " collection with at most \(configuration.wholeDocumentsMax).")
         }
         guard !documents.isEmpty else { return .passages(because: nil) }
+        guard documents.reduce(0, { $0 + $1.passageCount }) <= Self.passagesReadMax else {
+            return .passages(
+                because: asked.isExplicit
+                    ? "The documents are too long to be read in full for one answer, so it rests on"
+                        + " the passages that fit best." : nil)
+        }
         guard var text = try await text(of: documents, for: request.principal) else {
             return .passages(because: nil)
         }
-        let isStrong = quotation?.isStrong == true
+        let strong = quotation?.isStrong == true ? quotation : nil
         text = try await counted(text, card)
-        if text.tokens <= shape.wholeTokensMax { return .fits(pieces(of: text, shape)) }
+        if text.tokens <= shape.wholeTokensMax { return .fits(pieces(of: text, shape), strong) }
         guard asked.isExplicit else { return .passages(because: nil) }
-        let plan = plan(
-            text, question, asked.kind, shape, card, quotation: isStrong ? quotation : nil)
+        let plan = plan(text, question, asked.kind, shape, card, quotation: strong)
         return .parts(plan, documents: documents)
     }
 
@@ -71,6 +76,8 @@ extension Orchestrator {
         return meant.count <= configuration.wholeDocumentsMax ? meant : nil
     }
 
+    // Longer texts are not even counted: far less of them is read for one answer.
+    private static let passagesReadMax = 2000
     // Names are compared with the question's words.
     private static let documentsLookedAt = 500
 
@@ -87,15 +94,23 @@ extension Orchestrator {
 
     private func counted(_ text: WholeText, _ card: ModelCard) async throws -> WholeText {
         var text = text
-        let counts = try await model.countTokens(text.blocks.map(\.text), model: card.name)
-        guard counts.count == text.blocks.count else {
-            throw Failure(
-                .internalError, "The model's tokens could not be counted; the log says more.",
-                cause: "\(counts.count) counts")
+        // Some at a time, so that those who serve get their turn.
+        for start in stride(from: 0, to: text.blocks.count, by: Self.blocksCounted) {
+            let places = start..<min(start + Self.blocksCounted, text.blocks.count)
+            let counts = try await model.countTokens(
+                text.blocks[places].map(\.text), model: card.name)
+            guard counts.count == places.count else {
+                throw Failure(
+                    .internalError, "The model's tokens could not be counted; the log says more.",
+                    cause: "\(counts.count) counts")
+            }
+            for (place, count) in zip(places, counts) { text.blocks[place].tokens = count }
+            await Task.yield()
         }
-        for place in text.blocks.indices { text.blocks[place].tokens = counts[place] }
         return text
     }
+
+    private static let blocksCounted = 128
 
     // Tokens of one passage of a text that goes in whole: small enough to be cited.
     private static let pieceTokensMax = 220
@@ -114,9 +129,10 @@ extension Orchestrator {
         _ card: ModelCard, quotation: Quotation?
     ) -> WholePlan {
         let noteTokens = min(Self.noteTokensMax, max(32, shape.outputTokensMax / 3))
-        let room = Self.contextTokens(card) - noteTokens - Self.partOverhead
-        let runs = text.runs(tokensMax: max(64, min(shape.wholeTokensMax, room)))
-        let perPart = min(shape.wholeTokensMax, room) + noteTokens + Self.partOverhead
+        let overhead = Self.overhead(question, kind)
+        let room = max(64, Self.contextTokens(card) - noteTokens - overhead)
+        let runs = text.runs(tokensMax: min(shape.wholeTokensMax, room))
+        let perPart = min(shape.wholeTokensMax, room) + noteTokens + overhead
         let affordable = max(1, configuration.wholeTokensMax / max(1, perPart))
         let count = min(runs.count, configuration.wholePartsMax, affordable)
         let chosen = Self.chosen(runs, count, question, kind, text)
@@ -124,14 +140,19 @@ extension Orchestrator {
             question: question, kind: kind, prompt: Prompt(random: environment.random()),
             parts: chosen.map { text.passage($0, id: environment.identifier()) },
             partsInAll: runs.count,
-            quotation: quotation.map(\.asFirst), noteTokensMax: noteTokens,
+            quotation: quotation?.cited(as: 1), noteTokensMax: noteTokens,
             callsAtOnce: card.isLocal ? Self.localCallsAtOnce : Self.hostedCallsAtOnce,
             deadline: .now + .seconds(configuration.turnSecondsMax * 2 / 3))
     }
 
     private static let noteTokensMax = 400
-    // The instructions, the question and the frame of a part's prompt.
+    // The instructions and the frame of a part's prompt.
     private static let partOverhead = 400
+    /// With the question, which each part is asked: from above, no script has more tokens.
+    private static func overhead(_ question: String, _ kind: WholeQuestion.Kind) -> Int {
+        partOverhead + (kind == .summary ? 0 : question.utf8.count / 3 + 1)
+    }
+
     // The local engine answers a few at a time together; more only wait.
     private static let localCallsAtOnce = 2
     private static let hostedCallsAtOnce = 4
@@ -153,31 +174,20 @@ extension Orchestrator {
     }
 
     /// The most that reading and answering may cost; nil where no price is known.
-    func ceiling(of plan: WholePlan, _ shape: TurnShape, _ card: ModelCard) -> Picodollars? {
+    func ceiling(
+        of plan: WholePlan, _ sampling: SamplingOptions, _ shape: TurnShape, _ card: ModelCard
+    ) -> Picodollars? {
         guard let price = card.price else { return nil }
         let calls = plan.parts.count
+        let overhead = Self.overhead(plan.question, plan.kind)
         let input =
-            calls * (min(shape.wholeTokensMax, Self.contextTokens(card)) + Self.partOverhead)
-            + calls * plan.noteTokensMax
-        let output = calls * plan.noteTokensMax + shape.outputTokensMax
+            calls * (min(shape.wholeTokensMax, Self.contextTokens(card)) + overhead)
+            + calls * plan.noteTokensMax + Self.overhead(plan.question, .count)
+        let output =
+            calls * plan.noteTokensMax + Self.outputTokens(sampling, shape, card)
         guard let read = try? price.input.times(input),
             let written = try? price.output.times(output)
         else { return nil }
         return try? read.adding(written)
-    }
-}
-
-extension Quotation {
-    /// The same as the first passage of an answer.
-    fileprivate var asFirst: Quotation {
-        Quotation(window: window.numbered(1), passage: passage, match: match, isStrong: isStrong)
-    }
-}
-
-extension Evidence.Window {
-    fileprivate func numbered(_ number: Int) -> Evidence.Window {
-        Evidence.Window(
-            number: number, range: range, text: text, words: words, titleWords: titleWords,
-            unitCount: unitCount, list: list, quotable: quotable)
     }
 }

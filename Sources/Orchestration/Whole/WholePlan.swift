@@ -9,15 +9,12 @@ struct WholePlan: Sendable {
     let parts: [Passage]
     /// How many the text has in all.
     let partsInAll: Int
-    /// A stretch that answers by itself, shown before anything is read.
+    /// A stretch that answers by itself, shown before anything is read, and cited as 1.
     let quotation: Quotation?
     let noteTokensMax: Int
     let callsAtOnce: Int
     /// Until then parts are begun; the rest of the turn's time is for the answer.
     let deadline: ContinuousClock.Instant
-
-    /// What stands at the head of the answer, with its mark.
-    var lead: String { quotation.map { $0.markdown + "\n\n" } ?? "" }
 
     // MARK: What models are told
 

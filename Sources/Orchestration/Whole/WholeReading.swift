@@ -29,9 +29,9 @@ struct WholeReading: Sendable {
 
     /// Notes every part, a few at a time and the first through the call that is open already. Parts
     /// that are not begun by the plan's deadline are left out, and none is begun once a budget is
-    /// used up. `progress` is told how many are done.
+    /// used up. `noted` is told each as it comes, and how many those are.
     func notes(
-        first: ChatCall, progress: @escaping @Sendable (Int) -> Void
+        first: ChatCall, noted: @escaping @Sendable (Note, Int) -> Void
     ) async throws -> [Note] {
         var notes: [Note] = []
         var next = 1
@@ -44,7 +44,9 @@ struct WholeReading: Sendable {
             }
             while let note = try await group.next() {
                 notes.append(note)
-                progress(notes.count)
+                noted(note, notes.count)
+                // A model may answer a cancellation with what it has so far.
+                try Task.checkCancellation()
                 let isBroke = notes.contains { $0.failure?.code == .budgetExceeded }
                 guard next < plan.parts.count, !isBroke, .now < plan.deadline else { continue }
                 let number = next

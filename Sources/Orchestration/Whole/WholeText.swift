@@ -40,6 +40,12 @@ struct WholeText: Sendable {
             let piece = String(String.UnicodeScalarView(scalars[start..<end]))
             if piece.contains(where: { !$0.isWhitespace }) {
                 blocks.append(Block(document: document, start: start, end: end, text: piece))
+            } else if let last = blocks.last, last.end == start,
+                end - last.start <= blockScalarsMax
+            {
+                // Blank lines belong to a block, or part two runs: a run is what stands there.
+                blocks[blocks.count - 1] = Block(
+                    document: document, start: last.start, end: end, text: last.text + piece)
             }
             start = end
         }
@@ -70,7 +76,10 @@ struct WholeText: Sendable {
         var first = 0
         var sum = 0
         for (place, block) in blocks.enumerated() {
-            let isOther = place > first && blocks[first].document != block.document
+            let isOther =
+                place > first
+                && (blocks[first].document != block.document
+                    || blocks[place - 1].end != block.start)
             if place > first, isOther || sum + block.tokens > tokensMax {
                 runs.append(first..<place)
                 (first, sum) = (place, 0)

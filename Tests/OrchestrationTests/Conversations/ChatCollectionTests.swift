@@ -25,6 +25,28 @@ import Testing
         }
     }
 
+    @Test("A collection that is gone is left out of a chat's choice, and it is said")
+    func gone() async throws {
+        let knowledge = ScriptedKnowledge(passages: Seeds.all)
+        try await withOrchestrator(knowledge: knowledge) { orchestrator in
+            let chat = try await orchestrator.newChat()
+            try await orchestrator.setCollections([Self.id(1), Self.id(2)], in: chat, for: .alice)
+            var notices: [String] = []
+            for gone in [[Self.id(1)], [Self.id(1), Self.id(2)]] {
+                knowledge.lose(Set(gone))
+                let turn = try await orchestrator.ask(in: chat)
+                notices += try await orchestrator.outcome(of: turn.turnID).notices
+            }
+            #expect(knowledge.requests.map(\.collectionIDs) == [[Self.id(2)], []])
+            #expect(notices.count == 2 && notices.allSatisfy { $0.contains("gone") })
+            // What a request names itself has to be there.
+            let refused = await refusal {
+                _ = try await orchestrator.ask(in: chat, collections: [Self.id(1)])
+            }
+            #expect(refused?.code == .notFound)
+        }
+    }
+
     @Test("The choice is kept over a restart, listed with the chat, and nobody else's to make")
     func kept() async throws {
         let folder = try TemporaryFolder()

@@ -50,6 +50,44 @@ import Testing
         }
     }
 
+    @Test("What was held back for a mark comes before the call that ends the text")
+    func callAfterText() async throws {
+        struct Caller: ChatModel {
+            func open(_ request: ChatRequest) async throws -> ChatCall {
+                ChatCall(
+                    candidate: "scripted/caller",
+                    run: { emit in
+                        try await emit(.text("Let me check. "))
+                        try await emit(.toolCall(ToolCallPiece(index: 0, id: "1", name: "look")))
+                        return Completion(
+                            candidate: "scripted/caller", finishReason: .toolCalls,
+                            usage: TokenUsage(), firstTokenMilliseconds: 1, totalMilliseconds: 2)
+                    })
+            }
+            func models() async -> [ModelCard] { [.scripted(isLocal: false)] }
+            func countTokens(_ texts: [String], model: String) async throws -> [Int] {
+                texts.map(\.count)
+            }
+        }
+        try await withOrchestrator(
+            model: Caller(), knowledge: ScriptedKnowledge(passages: Seeds.all)
+        ) { orchestrator in
+            let opened = try await orchestrator.open(
+                Self.request(ChatMessage(.user, "How long is retrieval?")),
+                searching: Self.search(), scoreMin: 0)
+            var text = ""
+            var hasCall = false
+            _ = try await opened.call.run { event in
+                if case .text(let piece) = event {
+                    #expect(!hasCall)
+                    text += piece
+                }
+                if case .toolCall = event { hasCall = true }
+            }
+            #expect(text == "Let me check. " && hasCall)
+        }
+    }
+
     @Test("A question that goes on is searched as the conversation says")
     func followUp() async throws {
         let knowledge = ScriptedKnowledge(passages: Seeds.all)

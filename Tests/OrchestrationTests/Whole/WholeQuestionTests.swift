@@ -53,7 +53,8 @@ import Testing
     @Test("Blocks are all of a text, in their places, and none is longer than a block may be")
     func blocks() throws {
         let texts = [
-            "One.\n\nTwo is here.\n\n\n\nThree", String(repeating: "word ", count: 2000),
+            "One.\n\nTwo is here.\n\n\n\nThree\n\n" + String(repeating: "\n", count: 3000) + "x",
+            String(repeating: "word ", count: 2000),
             String(repeating: "x", count: 5000), "", "\n\n\n", "Ünï 🚢\n\nend\n\n",
         ]
         for text in texts {

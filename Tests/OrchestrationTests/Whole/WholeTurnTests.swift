@@ -58,11 +58,15 @@ extension ChatRequest {
     private static func knowledge(_ texts: [String] = [text], hits: [String] = [])
         -> ScriptedKnowledge
     {
+        knowledge(
+            texts, found: hits.enumerated().map { Passage.sample($1, number: $0 + 40) })
+    }
+
+    private static func knowledge(_ texts: [String], found: [Passage]) -> ScriptedKnowledge {
         ScriptedKnowledge(
-            hits: hits.enumerated().map { place, text in
+            hits: found.map {
                 SearchHit(
-                    passage: .sample(text, number: place + 40), score: 1, keywordRank: 1,
-                    vectorRank: 1, similarity: 0.9)
+                    passage: $0, score: 1, keywordRank: 1, vectorRank: 1, similarity: 0.9)
             },
             texts: texts.enumerated().map {
                 (DocumentSummary.whole($0 + 1, name: "doc\($0).md"), $1)
@@ -120,6 +124,11 @@ extension ChatRequest {
             #expect(outcome.completion?.cost == Picodollars(35))
             #expect(outcome.completion?.usage.freshInput == 700)
             #expect(model.requests.allSatisfy { $0.purpose == "turn" })
+            // A note is short, the answer as long as any.
+            let limits = model.requests.map { $0.sampling.outputTokensMax ?? 0 }
+            let answer = Orchestrator.outputTokens(
+                SamplingOptions(), Self.parted.hosted, .scripted(isLocal: false))
+            #expect(limits.last == answer && limits.dropLast().allSatisfy { $0 < answer })
             // The same from the log, as another device reads it.
             #expect(try await orchestrator.events(of: turn.turnID) == events)
         }
@@ -135,6 +144,44 @@ extension ChatRequest {
             let prompt = try #require(model.requests.first?.question)
             for ferry in Self.ferries { #expect(prompt.contains("ferry \(ferry)")) }
             #expect(prompt.contains("Line 10 of filler"))
+        }
+    }
+
+    @Test("A passage of a text that fits is quoted before the answer, and cited where it stands")
+    func quoteBeforeFitting() async throws {
+        let said = "The harbour has six ferries in total."
+        let text = Self.text + "\n\n" + said
+        let start = text.unicodeScalars.count - said.unicodeScalars.count
+        let document = DocumentSummary.whole(1, name: "doc0.md")
+        let found = Passage(
+            id: Passage.sample("", number: 9).id, documentID: document.id,
+            documentName: document.name, headings: [], text: said, start: start,
+            end: text.unicodeScalars.count)
+        let model = ReadingModel { _ in "Six ferries leave the pier each morning." }
+        try await withOrchestrator(
+            model: model, knowledge: Self.knowledge([text], found: [found])
+        ) { orchestrator in
+            let turn = try await orchestrator.ask("How many ferries has the harbour in total?")
+            let events = try await orchestrator.events(of: turn.turnID)
+            let texts = events.compactMap(\.kind.text)
+            let outcome = try #require(events.last?.kind.outcome)
+            #expect(model.requests.count == 1)
+            #expect(texts.first?.contains("> \(said)") == true)
+            #expect(texts.dropFirst() == ["Six ferries leave the pier each morning."])
+            #expect(outcome.text.hasPrefix(texts.first ?? "none"))
+            #expect(outcome.text.contains("Six ferries leave"))
+            let quoted = try #require(outcome.citations.first)
+            #expect(quoted.origin == .quoted && quoted.number > 1)
+            #expect(quoted.passage.text.contains(said))
+            #expect(texts.first?.contains("[\(quoted.number)]") == true)
+            let answer = outcome.text.unicodeScalars
+            for verdict in outcome.verdicts ?? [] {
+                let sentence = String(
+                    String.UnicodeScalarView(
+                        answer.dropFirst(verdict.start).prefix(verdict.end - verdict.start)))
+                #expect(sentence.hasPrefix("Six ferries"))
+            }
+            #expect(outcome.verdicts?.isEmpty == false)
         }
     }
 
@@ -288,6 +335,8 @@ extension ChatRequest {
             let outcome = try await orchestrator.outcome(of: turn.turnID)
             #expect(outcome.state == .cancelled)
             #expect(model.requests.count <= 5)
+            // What was read is on the receipt.
+            #expect(outcome.completion?.cost.rawValue ?? 0 > 0)
         }
     }
 

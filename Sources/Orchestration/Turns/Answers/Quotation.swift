@@ -83,6 +83,29 @@ struct Quotation {
             isStrong: !question.words.isEmpty && (isMatch || isSimilar))
     }
 
+    /// The same, cited by another number.
+    func cited(as number: Int) -> Quotation {
+        Quotation(
+            window: Evidence.Window(
+                number: number, range: window.range, text: window.text, words: window.words,
+                titleWords: window.titleWords, unitCount: window.unitCount, list: window.list,
+                quotable: window.quotable), passage: passage, match: match, isStrong: isStrong)
+    }
+
+    /// The same, cited by the first of these passages that has it; nil where none does.
+    func cited(from passages: [Passage]) -> Quotation? {
+        let scalars = passage.text.unicodeScalars
+        let from = scalars.distance(from: scalars.startIndex, to: window.range.lowerBound)
+        let to = scalars.distance(from: scalars.startIndex, to: window.range.upperBound)
+        return passages.firstIndex {
+            $0.documentID == passage.documentID && $0.start <= passage.start + from
+                && passage.start + to <= $0.end
+        }.map { cited(as: $0 + 1) }
+    }
+
+    /// What stands at the head of an answer that goes on after it.
+    var lead: String { markdown + "\n\n" }
+
     /// Markdown: where it is from, with its mark, and the words themselves as a block quotation.
     var markdown: String {
         let name = Title.cleaned(
