@@ -15,6 +15,7 @@ import Testing
 
     // MARK: Filters
 
+    private static let everything = ["a.txt", "b.md", "c.txt"]
     private static let filters: [(String, [String])] = [
         (#"{"type":"eq","key":"kind","value":"report"}"#, ["a.txt", "b.md"]),
         (#"{"type":"ne","key":"kind","value":"report"}"#, ["c.txt"]),
@@ -30,7 +31,10 @@ import Testing
         (#"{"type":"eq","key":"$type","value":"md"}"#, ["b.md"]),
         (#"{"type":"eq","key":"$type","value":"text/plain"}"#, ["a.txt", "c.txt"]),
         (#"{"type":"eq","key":"$name","value":"c.txt"}"#, ["c.txt"]),
-        (#"{"type":"gt","key":"$date","value":1}"#, ["a.txt", "b.md", "c.txt"]),
+        (#"{"type":"eq","key":"$owner","value":"\#(Principal.alice.userID)"}"#, everything),
+        (#"{"type":"ne","key":"$owner","value":"\#(Principal.alice.userID)"}"#, []),
+        (#"{"type":"in","key":"$owner","value":["x","\#(Principal.mallory.userID)"]}"#, []),
+        (#"{"type":"gt","key":"$date","value":1}"#, everything),
         (#"{"type":"lt","key":"$date","value":"2000-01-01T00:00:00.000Z"}"#, []),
         (
             #"{"type":"or","filters":[{"type":"eq","key":"year","value":2024},"#
@@ -85,7 +89,8 @@ import Testing
             "{}", "[]", #"{"type":"eq"}"#, #"{"type":"eq","key":"a"}"#,
             #"{"type":"like","key":"a","value":"b"}"#, #"{"type":"and","filters":[]}"#,
             #"{"type":"eq","key":"a","value":{}}"#, #"{"type":"gt","key":"a","value":true}"#,
-            #"{"type":"eq","key":"$owner","value":"a"}"#,
+            #"{"type":"eq","key":"$author","value":"a"}"#,
+            #"{"type":"gt","key":"$owner","value":"a"}"#,
             #"{"type":"eq","key":"$date","value":"soon"}"#,
             String(repeating: #"{"type":"and","filters":["#, count: 9)
                 + #"{"type":"eq","key":"a","value":1}"# + String(repeating: "]}", count: 9),

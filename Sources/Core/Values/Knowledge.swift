@@ -114,8 +114,8 @@ package struct SearchRequest: Codable, Sendable {
     package let collectionIDs: [Identifier]
     package let limit: Int
     /// What documents have to be like, as OpenAI writes it: `{"type": "eq", "key": …, "value": …}`,
-    /// and `and` and `or` of such. The keys `$tag`, `$type`, `$name` and `$date` are of the document
-    /// itself, all others are its attributes.
+    /// and `and` and `or` of such. The keys `$tag`, `$type`, `$name`, `$owner` and `$date` are of the
+    /// document itself, all others are its attributes.
     package var filter: JSONValue?
     /// Other wordings of it, looked up as well.
     package var queries: [String] = []

@@ -193,6 +193,9 @@ enum SearchFilter {
         if let types = try names("types", body) {
             parts.append(["type": "in", "key": "$type", "value": types])
         }
+        if let owners = try names("owners", body) {
+            parts.append(["type": "in", "key": "$owner", "value": owners])
+        }
         if let from = try body.string("from") {
             parts.append(["type": "gte", "key": "$date", "value": .string(from)])
         }

@@ -149,7 +149,8 @@ extension Schema {
         "SearchQuery": .record([
             "text": .string, "collectionIDs?": .array(.identifier), "limit?": .integer,
             "explain?": .boolean, "tags?": .array(.string), "types?": .array(.string),
-            "from?": .timestamp, "until?": .timestamp, "filter?": anyObject,
+            "owners?": .array(.identifier), "from?": .timestamp, "until?": .timestamp,
+            "filter?": anyObject,
         ]),
         "SearchHit": .record([
             "passage": .reference("Passage"), "score": .number, "keywordRank?": .integer,

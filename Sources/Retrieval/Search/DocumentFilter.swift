@@ -110,12 +110,15 @@ struct DocumentFilter {
             // `application/pdf`, or `pdf` as names end with it.
             guard !type.contains("/") else { return "document.media_type = \(try bind(type))" }
             return "lower(document.name) LIKE \(try bind("%." + Self.literal(type))) ESCAPE '\\'"
+        case "$owner":
+            guard sign == "=" else { throw Self.invalid("compares `$owner` by size.") }
+            return "document.owner_id = \(try bind(try text(value, key)))"
         case "$date":
             return "document.created_at \(sign) \(try bind(try time(value)))"
         default:
             throw Self.invalid(
                 "has the key `\(key.prefix(40))`; of a document itself there are $tag, $type,"
-                    + " $name and $date.")
+                    + " $name, $owner and $date.")
         }
     }
 
