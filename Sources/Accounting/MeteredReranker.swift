@@ -29,7 +29,14 @@ package struct MeteredReranker: Reranker {
                 of: [candidate])
             return reranking
         } catch {
-            await ledger.giveUp(call, hold: hold, spent: (error as? Failure)?.spent ?? [])
+            var spent = (error as? Failure)?.spent ?? []
+            // It was on its way when nobody waited any more: whoever has it charges for it.
+            if price != nil, spent.isEmpty, error is CancellationError || Task.isCancelled {
+                let usage = TokenUsage(
+                    freshInput: Self.tokens(of: request), isEstimated: true)
+                spent = [CandidateUsage(candidate, usage)]
+            }
+            await ledger.giveUp(call, hold: hold, spent: spent)
             throw error
         }
     }

@@ -64,8 +64,15 @@ extension Library: FileBatches {
         let current = try await batch(id, in: collection, for: principal)
         var taken: [Identifier] = []
         for document in current.documents where document.state == .pending {
-            _ = try await documents.attach(document.id, to: collection, false, for: principal)
-            taken.append(document.id)
+            do {
+                _ = try await documents.attach(document.id, to: collection, false, for: principal)
+                taken.append(document.id)
+            } catch let failure as Failure
+                where failure.code == .notFound || failure.code == .conflict
+            {
+                // Gone meanwhile, or at home here, where it stays.
+                continue
+            }
         }
         try await batches.cancel(id, taken, in: collection, for: principal)
         return try await batch(id, in: collection, for: principal)

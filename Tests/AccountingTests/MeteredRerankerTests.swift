@@ -6,8 +6,10 @@ import Testing
 
 private struct StagedReranker: Reranker {
     var failure: Failure?
+    var waits = false
 
     func rerank(_ request: RerankRequest) async throws -> Reranking {
+        if waits { try await Task.sleep(for: .seconds(60)) }
         if let failure { throw failure }
         return Reranking(
             scores: request.texts.map { _ in 0.5 }, usage: TokenUsage(freshInput: 100))
@@ -41,6 +43,22 @@ private struct StagedReranker: Reranker {
         let spend = try await bench.ledger.spend(of: .alice)
         #expect(ranking.cost == .zero && ranking.scores == [0.5, 0.5])
         #expect(spend.total == .zero && spend.reserved == .zero && spend.lines.count == 1)
+        try LedgerTests.expectBalanced(bench.ledger)
+    }
+
+    @Test("A call that nobody waited for to the end is booked as estimated")
+    func cancelled() async throws {
+        let bench = try Bench()
+        let reranker = MeteredReranker(
+            StagedReranker(waits: true), ledger: bench.ledger)
+        let task = Task {
+            try await reranker.rerank(Self.request("openai/text-embedding-3-small"))
+        }
+        while try await bench.ledger.spend(of: .alice).reserved == .zero { await Task.yield() }
+        task.cancel()
+        _ = await task.result
+        let spend = try await bench.ledger.spend(of: .alice)
+        #expect(spend.total > .zero && spend.reserved == .zero)
         try LedgerTests.expectBalanced(bench.ledger)
     }
 

@@ -85,6 +85,11 @@ struct ChatRoutes: Sendable {
             throw Failure(
                 .invalid, "A title has at most \(Self.titleCharactersMax) characters.")
         }
+        guard body?.collectionIDs?.count ?? 0 <= Self.collectionsMax else {
+            throw Failure(
+                .invalid,
+                "A chat looks in at most \(Self.collectionsMax) collections; choose fewer, or all.")
+        }
         var chat = try await conversations.createChat(titled: title, for: call.principal)
         if let passages = body?.passagesMax {
             try await conversations.setPassages(passages, in: chat.id, for: call.principal)
