@@ -21,7 +21,7 @@ import Testing
         "heptad": ["Appliance", "CMemory"],
         "Appliance": layers.union(telemetry).union([
             "Core", "Storage", "Egress", "LocalModels", "Yams", "ArgumentParser",
-            "ServiceLifecycle", "UnixSignals",
+            "CMemory", "ServiceLifecycle", "UnixSignals",
         ]),
         "WebChat": ["Core", "CWeb"],
         "Gateway": telemetry.union([
@@ -30,8 +30,8 @@ import Testing
         ]),
         "Orchestration": telemetry.union(["Core", "Storage", "GRDB", "ServiceLifecycle"]),
         "Retrieval": telemetry.union([
-            "Core", "OrderedJSON", "Storage", "Egress", "CKernels", "COpenBLAS", "CProcess",
-            "CXML", "CZip", "GRDB", "ServiceLifecycle",
+            "Core", "OrderedJSON", "Storage", "Egress", "CKernels", "CKeyword", "COpenBLAS",
+            "CProcess", "CXML", "CZip", "GRDB", "ServiceLifecycle",
         ]),
         "Inference": telemetry.union([
             "Core", "OrderedJSON", "Egress", "LocalModels", "ServiceLifecycle", "Storage",
