@@ -69,9 +69,7 @@ extension Library {
     package var reembedding: any JobHandler { Reembedding(library: self) }
 
     /// Goes on where it was cut off: what is there already is not made again.
-    fileprivate func reembed(
-        for principal: Principal, _ report: (JobProgress) async throws -> Void
-    ) async throws {
+    fileprivate func reembed(_ report: (JobProgress) async throws -> Void) async throws {
         let isFirst = embedding.withLock { state in
             defer { state.isReembedding = true }
             return !state.isReembedding
@@ -233,7 +231,7 @@ struct Reembedding: JobHandler {
         _ job: Job, for principal: Principal, report: (JobProgress) async throws -> Void
     ) async throws {
         try await withSpan("reembed", ofKind: .internal) { _ in
-            try await library.reembed(for: principal, report)
+            try await library.reembed(report)
         }
     }
 }

@@ -152,9 +152,10 @@ struct PassageStore: Sendable {
                 "expression": expression, "scope": scope, "limit": limit,
             ]
             // Where all may be found, it need not be looked up of each where it is.
-            let isEverything = try Bool.fetchOne(
-                database, sql: Self.isEverythingQuery, arguments: ["scope": scope])
-            if !isOfDocuments, isEverything == true {
+            if !isOfDocuments,
+                try Bool.fetchOne(
+                    database, sql: Self.isEverythingQuery, arguments: ["scope": scope]) == true
+            {
                 query = Self.matchEverywhereQuery
                 arguments = ["expression": expression, "limit": limit]
             }
