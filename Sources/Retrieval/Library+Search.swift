@@ -151,7 +151,7 @@ extension Library {
         guard let expression = KeywordQuery.expression(for: text) else { return [] }
         let began = ContinuousClock.now
         // Deeper than candidates go, for the scores of those that only the vectors find.
-        let matches = try await passages.matches(
+        let matches = try await passages.best(
             expression, in: scope, limit: configuration.candidatesMax * Self.scoresPerCandidate)
         span.attributes["heptad.retrieval.keyword_hits"] = matches.count
         span.attributes["heptad.retrieval.keyword_ms"] =

@@ -10,11 +10,9 @@ import Testing
     private let exact: VectorRows
     private let listed: VectorRows
 
-    /// Enough rows that a search reads lists and not all of them.
     init() throws {
-        clusters = try Clusters(rows: 24_000, dimensions: 32)
+        clusters = try Clusters(Clusters.trained.get())
         exact = VectorRows(file: clusters.matrix) { Int64($0 % 4 / 3 + 1) }
-        try ListTrainer(clusters.matrix).write(to: clusters.path + ".ivf")
         let lists = try #require(
             ListFile(path: clusters.path + ".ivf", of: clusters.matrix))
         listed = VectorRows(file: clusters.matrix, lists: lists) { Int64($0 % 4 / 3 + 1) }
@@ -83,7 +81,7 @@ import Testing
         case "lists": data[data.count / 4] ^= 1
         case "codes": data[data.count - 5] ^= 1
         case "garbage": data = Data(repeating: 0xA5, count: data.count)
-        default: matrix = try Clusters(rows: 24_000, dimensions: 32, stamp: 9).matrix
+        default: matrix = try Clusters(stamp: 9).matrix
         }
         try data.write(to: URL(fileURLWithPath: path), options: .atomic)
 
@@ -128,13 +126,38 @@ import Testing
     }
 }
 
-/// Unit vectors around a few middles, the same ones every time.
+/// Unit vectors around a few middles, the same ones every time; enough of them that a search reads
+/// lists and not all rows.
 private struct Clusters {
+    /// What the two files hold. Making them takes seconds.
+    struct Files {
+        var rows: Data
+        var lists: Data
+    }
+
+    static let trained = Result {
+        let clusters = try Clusters(stamp: 1)
+        try ListTrainer(clusters.matrix).write(to: clusters.path + ".ivf")
+        return Files(
+            rows: try Data(contentsOf: URL(fileURLWithPath: clusters.path)),
+            lists: try Data(contentsOf: URL(fileURLWithPath: clusters.path + ".ivf")))
+    }
+
+    private static let dimensions = 32
     let matrix: MatrixFile
     let path: String
     private let folder: TemporaryFolder
 
-    init(rows: Int, dimensions: Int, stamp: Int64 = 1) throws {
+    /// The same files once more, in a folder of their own.
+    init(_ files: Files) throws {
+        folder = try TemporaryFolder()
+        path = folder.path + "/m.f32"
+        try files.rows.write(to: URL(fileURLWithPath: path))
+        try files.lists.write(to: URL(fileURLWithPath: path + ".ivf"))
+        matrix = try #require(MatrixFile(path: path, dimensions: Self.dimensions))
+    }
+
+    init(stamp: Int64) throws {
         folder = try TemporaryFolder()
         path = folder.path + "/m.f32"
         var state: UInt64 = 5
@@ -142,8 +165,9 @@ private struct Clusters {
             state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
             return Float(state >> 40) / Float(1 << 23) - 1
         }
+        let dimensions = Self.dimensions
         let middles = (0..<150).map { _ in (0..<dimensions).map { _ in random() } }
-        let keys = (1...rows).map { MatrixFile.Key(number: Int64($0), stamp: stamp) }
+        let keys = (1...24_000).map { MatrixFile.Key(number: Int64($0), stamp: stamp) }
         try MatrixFile.write(to: path, dimensions: dimensions, keys: keys) { row in
             var vector = middles[Int(state >> 33) % 150]
             var square: Float = 0

@@ -116,7 +116,8 @@ import Testing
         ]
         let queries: [(String, StatementArguments)] = [
             (PassageStore.matchQuery, match), (PassageStore.matchInDocumentsQuery, match),
-            (PassageStore.matchEverywhereQuery, ["expression": "\"habits\"", "limit": 10]),
+            (PassageStore.bestQuery, ["phrases": "\"habits\"", "stretches": nil, "limit": 10]),
+            (PassageStore.stretchesQuery, ["scope": "[1]"]),
             (PassageStore.passagesQuery, access.arguments(["list": "[1]"])),
             (DocumentStore.guestQuery, ["collections": "[1]"]),
             (
@@ -167,6 +168,32 @@ import Testing
             }
             #expect(ranks.count >= 40)
             #expect(ranks.allSatisfy { abs($0.ours - $0.theirs) <= 1e-12 * abs($0.theirs) })
+        }
+    }
+
+    @Test("The best of a search are those that SQLite ranks first, wherever it may look")
+    func best() async throws {
+        let desk = try Desk()
+        for number in 0..<60 {
+            let words = Array(repeating: "bill", count: number * 7 % 11).joined(separator: " ")
+            try await desk.add("Habits \(number) keep it down. \(words)", as: "\(number).txt")
+        }
+        let passages = desk.library.passages
+        let numbers = [3, 4, 5, 17, 20, 21, 58].map { Int64($0) }
+        let some = SearchScope.Documents(numbers: numbers, passages: numbers.map { $0...$0 })
+        for phrases in [
+            "\"habits\"", "\"bill\" OR \"keep it\" OR \"absent\"", "\"41\" OR \"bill\"",
+        ] {
+            for documents in [nil, some] {
+                let scope = SearchScope(
+                    collections: [1], documents: documents, settings: nil, canExpire: false)
+                let all = try await passages.matches(phrases, in: scope, limit: 100)
+                for limit in [0, 1, 2, 7, 59, 100] {
+                    let best = try await passages.best(phrases, in: scope, limit: limit)
+                    #expect(best.map(\.passage) == all.prefix(limit).map(\.passage))
+                    #expect(zip(best, all).allSatisfy { abs($0.score - $1.score) < 1e-9 })
+                }
+            }
         }
     }
 

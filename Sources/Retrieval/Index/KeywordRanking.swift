@@ -2,7 +2,8 @@ import CKeyword
 import Core
 import GRDB
 
-/// `row_bm25`, the rank of a passage in the keyword index, for the connections of one database.
+/// `row_bm25` and `best_bm25`, the rank of passages in the keyword index, for the connections of one
+/// database.
 ///
 /// How long a passage is never changes, and its number is never given twice: what was looked up once
 /// is kept, two bytes each.

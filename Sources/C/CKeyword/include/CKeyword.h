@@ -11,7 +11,14 @@ keyword_lengths *keyword_lengths_new(void);
 /// After every connection that knows it is closed.
 void keyword_lengths_free(keyword_lengths *lengths);
 
-/// Makes `row_bm25(table, weight of column 0, …)` known to a connection: what FTS5's own `bm25` says
-/// (Okapi BM25, k1 1.2, b 0.75; smaller is better), several times as fast. The lengths have to be those of
-/// the one table that it is asked of. Returns zero, or a code of SQLite's.
+/// Makes two functions known to a connection. Both rank as FTS5's own `bm25` does (Okapi BM25, k1 1.2,
+/// b 0.75), several times as fast. The lengths have to be those of the one table that they are asked of.
+///
+/// - `row_bm25(table, weight of column 0, …)`: of the row at hand; smaller is better.
+/// - `best_bm25(table, limit, stretches, weight of column 0, …)`: asked of any one row of a query that is
+///   phrases with OR between them, the best rows of all, best first: a blob of pairs of row (64-bit
+///   integer) and score (double; larger is better). `stretches` is NULL, or a blob of pairs of 64-bit
+///   integers, first and last, ascending and apart: no other rows are taken.
+///
+/// Returns zero, or a code of SQLite's.
 int keyword_register(struct sqlite3 *connection, keyword_lengths *lengths);
