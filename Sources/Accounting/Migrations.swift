@@ -9,21 +9,63 @@ enum Migrations {
         migrator.registerMigration("accounts, transfers and postings") { database in
             try database.execute(sql: books)
             for table in ["accounts", "transfers", "postings"] {
-                try database.execute(
-                    sql: """
-                        CREATE TRIGGER \(table)_are_never_changed BEFORE UPDATE ON \(table)
-                        BEGIN SELECT RAISE(ABORT, '\(table) are append-only'); END;
-                        CREATE TRIGGER \(table)_are_never_removed BEFORE DELETE ON \(table)
-                        BEGIN SELECT RAISE(ABORT, '\(table) are append-only'); END;
-                        """)
+                try database.execute(sql: appendOnly(table))
             }
         }
         migrator.registerMigration("holds are kept in memory") { database in
             try endHolds(database)
             try database.execute(sql: "DROP TABLE holds")
         }
+        migrator.registerMigration("transfers without the indexes of holds") { database in
+            try database.execute(sql: plainTransfers + appendOnly("transfers"))
+        }
         return migrator
     }
+
+    private static func appendOnly(_ table: String) -> String {
+        """
+        CREATE TRIGGER \(table)_are_never_changed BEFORE UPDATE ON \(table)
+        BEGIN SELECT RAISE(ABORT, '\(table) are append-only'); END;
+        CREATE TRIGGER \(table)_are_never_removed BEFORE DELETE ON \(table)
+        BEGIN SELECT RAISE(ABORT, '\(table) are append-only'); END;
+        """
+    }
+
+    // A row is written for every call. Nothing has closed or settled a hold since holds are kept in
+    // memory, and for a list of four SQLite fills a table anew at every row: both together were half of
+    // what a row cost.
+    private static let plainTransfers = """
+        CREATE TABLE plain_transfers (
+            id TEXT PRIMARY KEY,
+            kind TEXT NOT NULL CHECK (
+                kind = 'settle' OR kind = 'hold' OR kind = 'void' OR kind = 'expire'),
+            closes TEXT,
+            settles TEXT,
+            user_id TEXT NOT NULL,
+            key_id TEXT,
+            model TEXT NOT NULL,
+            candidate TEXT NOT NULL,
+            purpose TEXT NOT NULL,
+            conversation_id TEXT,
+            trace_id TEXT,
+            picodollars INTEGER NOT NULL,
+            overrun_picodollars INTEGER NOT NULL DEFAULT 0,
+            fresh_input_tokens INTEGER NOT NULL DEFAULT 0,
+            cache_read_tokens INTEGER NOT NULL DEFAULT 0,
+            cache_write_tokens INTEGER NOT NULL DEFAULT 0,
+            output_tokens INTEGER NOT NULL DEFAULT 0,
+            reasoning_tokens INTEGER NOT NULL DEFAULT 0,
+            is_estimated INTEGER NOT NULL DEFAULT 0,
+            price_as_of TEXT NOT NULL DEFAULT '',
+            created_at INTEGER NOT NULL
+        ) STRICT, WITHOUT ROWID;
+        INSERT INTO plain_transfers SELECT * FROM transfers ORDER BY id;
+        DROP TRIGGER transfers_are_never_changed;
+        DROP TRIGGER transfers_are_never_removed;
+        DROP TABLE transfers;
+        ALTER TABLE plain_transfers RENAME TO transfers;
+
+        """
 
     /// Calls that were running when the process died, or an earlier version stopped: their funds are
     /// free again. Each hold's legs are taken back by a transfer of their own.

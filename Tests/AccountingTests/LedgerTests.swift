@@ -159,6 +159,14 @@ import Testing
 
         let bench = try Bench(.pricing(budget: "1"), folder: folder)
         try Self.expectBalanced(bench.ledger)
+        let transfers = try bench.ledger.read { database in
+            try Row.fetchAll(
+                database, sql: "SELECT kind, closes FROM transfers ORDER BY closes, id"
+            ).map { [$0[0], $0[1]] as [String?] }
+        }
+        #expect(
+            transfers == Array(repeating: ["hold", nil], count: 3)
+                + (0..<3).map { ["expire", "hold-\($0)"] })
         let left = try bench.ledger.read { database in
             try Int64.fetchAll(
                 database,
