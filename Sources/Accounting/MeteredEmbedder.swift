@@ -31,22 +31,30 @@ package struct MeteredEmbedder: Embedder {
                 embeddings.parts.isEmpty
                 ? [CandidateUsage(embeddings.candidate, usage)] : embeddings.parts
             embeddings.cost = noteCosts(
-                await ledger.settle(call, hold: hold, parts), of: parts.map(\.candidate))
+                await ledger.settle(call, hold: hold?.hold, parts), of: parts.map(\.candidate))
             return embeddings
         } catch {
-            await ledger.giveUp(call, hold: hold, spent: (error as? Failure)?.spent ?? [])
+            var spent = (error as? Failure)?.spent ?? []
+            // It was on its way when nobody waited any more: whoever has it charges for it.
+            if let hold, spent.isEmpty, error is CancellationError || Task.isCancelled {
+                spent = [CandidateUsage(hold.candidate, Self.usage(of: request.texts))]
+            }
+            await ledger.giveUp(call, hold: hold?.hold, spent: spent)
             throw error
         }
     }
 
-    private func reserve(_ request: EmbeddingRequest, _ call: CallDetails) async throws -> Hold? {
+    /// Nil where nobody knows yet who will answer, or it costs nothing.
+    private func reserve(
+        _ request: EmbeddingRequest, _ call: CallDetails
+    ) async throws -> (hold: Hold, candidate: String)? {
         guard let candidate = request.candidate ?? answered.candidate(for: request.model)
         else { return nil }
         let price = try ledger.prices.price(of: candidate, now: ledger.environment.now())
         guard !price.isFree else { return nil }
         let tokens = Self.usage(of: request.texts).freshInput
         let ceiling = try price.ceiling(input: tokens, output: 0)
-        return try await ledger.reserve(call, most: ceiling, least: ceiling)
+        return (try await ledger.reserve(call, most: ceiling, least: ceiling), candidate)
     }
 
     /// From above: no tokenizer of today makes more than a token of two bytes, on the average.

@@ -10,11 +10,15 @@ private final class StagedEmbedder: Embedder {
     let usage: TokenUsage
     let fails: Bool
     let parts: [CandidateUsage]
+    /// Before every answer but the first.
+    let waits: Bool
+    private let calls = Atomic(0)
 
     init(
         candidate: String, usage: TokenUsage = TokenUsage(freshInput: 100), fails: Bool = false,
-        parts: [CandidateUsage] = []
+        parts: [CandidateUsage] = [], waits: Bool = false
     ) {
+        self.waits = waits
         self.parts = parts
         self.candidate = candidate
         self.usage = usage
@@ -22,6 +26,8 @@ private final class StagedEmbedder: Embedder {
     }
 
     func embed(_ request: EmbeddingRequest) async throws -> Embeddings {
+        let isFirst = calls.add(1, ordering: .relaxed).oldValue == 0
+        if waits, !isFirst { try await Task.sleep(for: .seconds(60)) }
         if fails {
             var failure = Failure(.upstream, "No.")
             failure.spent = parts
@@ -70,6 +76,22 @@ private final class StagedEmbedder: Embedder {
             }
             #expect(try await bench.ledger.spend(of: .alice).total == cost)
         }
+    }
+
+    @Test("A call that nobody waited for to the end is booked as estimated")
+    func cancelled() async throws {
+        let bench = try Bench()
+        let embedder = MeteredEmbedder(
+            StagedEmbedder(candidate: "openai/text-embedding-3-small", waits: true),
+            ledger: bench.ledger)
+        let first = try await embedder.embed(Self.request)
+        let task = Task { try await embedder.embed(Self.request) }
+        while try await bench.ledger.spend(of: .alice).reserved == .zero { await Task.yield() }
+        task.cancel()
+        _ = await task.result
+        let spend = try await bench.ledger.spend(of: .alice)
+        #expect(spend.total > first.cost && spend.reserved == .zero)
+        try LedgerTests.expectBalanced(bench.ledger)
     }
 
     @Test("A local embedder is free, from the first call on, even with the budget used up")
