@@ -3,7 +3,7 @@
 
 import {
   beginTurn, createChat, explainSearch, jobEvents, listCollections, listDocuments, renewDocument,
-  setPassages,
+  session, setPassages,
 } from "./api.js";
 import { announce, button, element, failureMessage, sevenDots } from "./dom.js";
 import { count, number, percent, titleOf } from "./format.js";
@@ -34,6 +34,11 @@ class SearchPage {
   #documents = element("select", { id: "search-document" },
     element("option", { value: "" }, "None in particular"));
   #collections = element("select", { id: "search-collection" });
+  #tags = element("input", { id: "search-tags", placeholder: "report, 2026", maxlength: "400" });
+  #types = element("input", { id: "search-types", placeholder: "pdf, md", maxlength: "400" });
+  #from = element("input", { id: "search-from", type: "date" });
+  #until = element("input", { id: "search-until", type: "date" });
+  #isMine = element("input", { type: "checkbox" });
 
   constructor(main, query, signal) {
     [this.turnID, this.chatID] = [query.get("turn"), query.get("chat")];
@@ -47,6 +52,12 @@ class SearchPage {
     field("Question", this.#question),
     field("Which document should have been found?", this.#documents),
     field("Search in", this.#collections),
+    element("details", { class: "filters" },
+      element("summary", {}, "Only some documents"),
+      element("div", {},
+        field("With any of these tags", this.#tags), field("Of any of these types", this.#types),
+        field("Added from", this.#from), field("Added until", this.#until),
+        element("label", { class: "check" }, this.#isMine, "Only my own"))),
     button("Search", { class: "button primary", type: "submit" }));
     this.#drawCollections([]);
     main.replaceChildren(element("div", { class: "page wide" },
@@ -94,7 +105,23 @@ class SearchPage {
     if (this.turnID) query.turnID = this.turnID;
     if (collection !== "turn") query.collectionIDs = collection ? [collection] : [];
     if (passagesMax) query.passagesMax = passagesMax;
-    return this.#explain(query);
+    return this.#explain(Object.assign(query, this.#filter()));
+  }
+
+  // Days are the reader's: the last one counts to its end.
+  #filter() {
+    const filter = {};
+    const [tags, types] = [words(this.#tags.value), words(this.#types.value)];
+    if (tags.length) filter.tags = tags;
+    if (types.length) filter.types = types;
+    if (this.#isMine.checked) filter.owners = [session.user.id];
+    if (this.#from.value) filter.from = new Date(`${this.#from.value}T00:00`).toISOString();
+    if (this.#until.value) {
+      const end = new Date(`${this.#until.value}T00:00`);
+      end.setDate(end.getDate() + 1);
+      filter.until = end.toISOString();
+    }
+    return filter;
   }
 
   async #explain(query) {
@@ -152,6 +179,8 @@ class SearchPage {
       return this.#search();
     case "searchAll":
       this.#collections.value = "";
+      for (const input of [this.#tags, this.#types, this.#from, this.#until]) input.value = "";
+      this.#isMine.checked = false;
       return this.#search();
     default:
       location.hash = "#/documents";
@@ -194,6 +223,10 @@ class SearchPage {
 
 function field(label, control) {
   return element("div", { class: "field" }, element("label", { for: control.id }, label), control);
+}
+
+function words(text) {
+  return text.split(",").map((word) => word.trim()).filter(Boolean);
 }
 
 function settings({ search, model, passageTokensMax, shape, vectorShare, hasVectors }) {

@@ -378,6 +378,16 @@ def test_a_search_is_tried_in_a_collection_and_a_document_read_again(signed_in, 
     page.get_by_role("button", name="Search all collections").click()
     expect(page.locator(".finding").first).to_contain_text("It was found")
 
+    page.get_by_text("Only some documents").click()
+    page.get_by_label("Of any of these types").fill("xlsx, csv")
+    page.get_by_label("Only my own").check()
+    page.get_by_role("button", name="Search", exact=True).click()
+    expect(page.locator(".finding").first).to_contain_text("the filter, or the choice of a collection")
+    trip.screenshot("search-filtered")
+    page.get_by_role("button", name="Search all documents").click()
+    expect(page.locator(".finding").first).to_contain_text("It was found")
+    expect(page.get_by_label("Of any of these types")).to_have_value("")
+
     renewed = client.post(f"/api/documents/{handbook}/renew", json={"vectorsOnly": True}).json()
     assert client.job(renewed["jobID"])["state"] == "completed"
     before = client.get(f"/api/documents/{handbook}").json()["document"]["passageCount"]

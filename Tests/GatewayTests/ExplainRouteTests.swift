@@ -1,6 +1,7 @@
 import Core
 import Foundation
 import HTTPTypes
+import OrderedJSON
 import TestSupport
 import Testing
 
@@ -13,7 +14,7 @@ extension ServerTests {
             arguments: [
                 "{}", #"{"question":"  "}"#, #"{"question":"Why?","limit":0}"#,
                 #"{"question":"Why?","limit":101}"#, #"{"turnID":"x"}"#,
-                #"{"question":"Why?","documentID":7}"#,
+                #"{"question":"Why?","documentID":7}"#, #"{"question":"Why?","tags":"a"}"#,
             ])
         func refused(body: String) async throws {
             try await TestServer.run { server in
@@ -31,12 +32,14 @@ extension ServerTests {
                 let response = try await server.asAlice(
                     "POST", "/api/search/explain",
                     json: #"{"turnID":"\#(turn)","documentID":"\#(document)","collectionIDs":[],"#
-                        + #""passagesMax":9,"limit":100,"model":"tiny"}"#)
+                        + #""passagesMax":9,"limit":100,"model":"tiny","tags":["a","b"]}"#)
                 #expect(response.status == 200)
                 let request = try #require(server.layers.with { $0.explanations.last })
                 #expect(request.turnID == turn && request.documentID == document)
                 #expect(request.collectionIDs == [] && request.passagesMax == 9)
                 #expect(request.question == nil && request.limit == 100)
+                let tags: JSONValue = ["type": "in", "key": "$tag", "value": ["a", "b"]]
+                #expect(request.filter == ["type": "and", "filters": [tags]])
                 let answer = try response.json(AnswerExplanation.self)
                 #expect(answer.findings == ScriptedLayers.explanation.findings)
                 #expect(answer.expected?.missingWords == ["there"])

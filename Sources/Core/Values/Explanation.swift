@@ -1,3 +1,5 @@
+package import OrderedJSON
+
 /// A document that a search should have found, and what became of it.
 package struct DocumentExplanation: Codable, Sendable {
     package let document: DocumentSummary
@@ -32,8 +34,8 @@ package struct ExplanationRequest: Sendable {
     package var question: String?
     /// As in a turn; nil means as the turn had them, or the defaults.
     package var model: String?, collectionIDs: [Identifier]?, passagesMax: Int?
-    /// The document that should have been found.
-    package var documentID: Identifier?
+    /// The document that should have been found, and a filter as in a `SearchRequest`.
+    package var documentID: Identifier?, filter: JSONValue?
     /// How many found passages are listed.
     package var limit = 20
 

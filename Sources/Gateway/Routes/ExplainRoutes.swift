@@ -18,7 +18,8 @@ struct ExplainRoutes: Sendable {
                 .post, "/api/search/explain",
                 "Why an answer has the passages it has: of the turn `turnID`, or as `question` would"
                     + " have them. With `documentID` also what became of that document, and what"
-                    + " would let it be found.",
+                    + " would let it be found. Only documents of the tags, types, owners and dates"
+                    + " that are named are looked at, as in `/api/search`.",
                 body: .json(.reference("ExplanationQuery")),
                 answers: [.ok(.reference("AnswerExplanation"))], handler: explain),
             Route(
@@ -44,7 +45,8 @@ struct ExplainRoutes: Sendable {
     }
 
     @Sendable private func explain(_ call: Call) async throws -> Response {
-        let body = try await call.json(ExplanationBody.self)
+        let bytes = try await call.body()
+        let body = try JSON.decode(ExplanationBody.self, from: bytes)
         let isAsking = body.question?.contains { !$0.isWhitespace } == true
         guard body.turnID != nil || isAsking else {
             throw Refusal.invalid("`question` or `turnID` is needed.")
@@ -64,6 +66,7 @@ struct ExplainRoutes: Sendable {
         request.collectionIDs = body.collectionIDs
         request.passagesMax = body.passagesMax
         request.documentID = body.documentID
+        request.filter = try SearchFilter.filter(JSONFields(JSON.value(of: bytes)))
         return try .json(try await assistant.explain(request))
     }
 

@@ -21,7 +21,9 @@ extension Schema {
         "ExplanationQuery": .record([
             "question?": .string, "turnID?": .identifier, "documentID?": .identifier,
             "model?": .string, "collectionIDs?": .array(.identifier), "passagesMax?": .integer,
-            "limit?": .integer,
+            "limit?": .integer, "tags?": .array(.string), "types?": .array(.string),
+            "owners?": .array(.identifier), "from?": .timestamp, "until?": .timestamp,
+            "filter?": anyObject,
         ]),
         "AnswerExplanation": .record([
             "question": .string, "search": .reference("SearchReport"), "model": .string,

@@ -10,6 +10,8 @@ struct Diagnosis {
     let rows: [AnswerExplanation.Row]
     let shape: TurnShape
     let context: PassageContext
+    /// Whether only some documents of the collections were looked at.
+    let isFiltered: Bool
 
     var findings: [Finding] {
         let notes = found.notes.map { Finding($0) }
@@ -75,9 +77,15 @@ struct Diagnosis {
 
     private func unsearched(_ expected: DocumentExplanation) -> [Finding]? {
         guard !expected.isSearched else { return nil }
+        let name = expected.document.name
         var finding = Finding(
-            "“\(expected.document.name)” is in a collection that was not searched.")
-        (finding.action, finding.label) = (.searchAll, "Search all collections")
+            isFiltered
+                ? "“\(name)” is not among the documents that were searched: the filter, or the choice"
+                    + " of a collection, leaves it out."
+                : "“\(name)” is in a collection that was not searched.")
+        (finding.action, finding.label) = (
+            .searchAll, isFiltered ? "Search all documents" : "Search all collections"
+        )
         return [finding]
     }
 

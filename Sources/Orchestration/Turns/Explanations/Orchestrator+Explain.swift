@@ -30,10 +30,10 @@ extension Orchestrator {
             collectionIDs: request.collectionIDs ?? asked?.collectionIDs ?? [],
             passagesMax: shape.passagesMax)
         report.queries = isTurns ? asked?.queries : nil
-        let found = try await knowledge.explain(
-            report.request(
-                for: request.principal, limit: Self.hitsExplainedMax,
-                documentID: request.documentID))
+        var search = report.request(
+            for: request.principal, limit: Self.hitsExplainedMax, documentID: request.documentID)
+        search.filter = request.filter
+        let found = try await knowledge.explain(search)
         report.model = card?.name
         (report.documentCount, report.passageCount) = (found.documentCount, found.passageCount)
         report.bestSimilarity = (found.hits + found.dropped).compactMap(\.similarity).max()
@@ -41,7 +41,8 @@ extension Orchestrator {
         let context = try await context(of: question, found, base: base, card: card)
         let rows = context.rows(found, shape, given: isTurns ? turn?.passageIDs : nil)
         let diagnosis = Diagnosis(
-            question: question, found: found, rows: rows, shape: shape, context: context)
+            question: question, found: found, rows: rows, shape: shape, context: context,
+            isFiltered: request.filter != nil)
         var findings = diagnosis.findings
         if isTurns, let outcome = turn?.outcome, outcome.verdicts != nil, outcome.search == nil {
             findings.insert(.init("This answer searched no documents."), at: 0)
