@@ -89,7 +89,7 @@ let package = Package(
         module(
             "Inference",
             ["Core", "OrderedJSON", "Egress", "LocalModels", "Storage", lifecycle] + telemetry),
-        module("Observability", ["Core", "Storage", sqlite, lifecycle] + telemetry),
+        module("Observability", ["Core", "OrderedJSON", "Storage", sqlite, lifecycle] + telemetry),
         // The price book is not a resource: CPrices embeds it.
         module(
             "Accounting", ["Core", "Storage", "CPrices", sqlite, lifecycle] + telemetry,

@@ -116,14 +116,23 @@ struct JSONParser {
     private mutating func string() throws -> String {
         place += 1
         let start = place
-        while place < bytes.count, bytes[place] >= 0x20, bytes[place] != UInt8(ascii: "\\") {
-            if bytes[place] == UInt8(ascii: "\"") {
-                place += 1
-                return try text(bytes[start..<place - 1])
+        let (end, bits) = bytes.withUnsafeBufferPointer { bytes in
+            var (end, bits) = (start, UInt8(0))
+            while end < bytes.count {
+                let byte = bytes[end]
+                if byte < 0x20 || byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\\") { break }
+                bits |= byte
+                end += 1
             }
-            place += 1
+            return (end, bits)
         }
-        return try string(continuing: bytes[start..<place])
+        place = end
+        guard place < bytes.count, bytes[place] == UInt8(ascii: "\"") else {
+            return try string(continuing: bytes[start..<place])
+        }
+        place += 1
+        let units = bytes[start..<end]
+        return bits < 0x80 ? String(decoding: units, as: UTF8.self) : try text(units)
     }
 
     /// From the first escape on.

@@ -33,7 +33,10 @@ package enum JSONValue: Hashable, Sendable {
     package var string: String? { if case .string(let text) = self { text } else { nil } }
     package var bool: Bool? { if case .bool(let value) = self { value } else { nil } }
     package var double: Double? { if case .number(let text) = self { Double(text) } else { nil } }
-    package var int: Int? { double.flatMap { Int(exactly: $0) } }
+    package var int: Int? {
+        guard case .number(let text) = self else { return nil }
+        return Int(text) ?? Double(text).flatMap { Int(exactly: $0) }
+    }
 
     /// As compact as JSON is written.
     package var text: String { String(decoding: bytes, as: UTF8.self) }
@@ -51,7 +54,7 @@ package enum JSONValue: Hashable, Sendable {
         case .null: out += "null".utf8
         case .bool(let value): out += (value ? "true" : "false").utf8
         case .number(let text): out += text.utf8
-        case .string(let text): Self.quote(text, to: &out)
+        case .string(let text): JSONText.quote(text, to: &out)
         case .array(let values):
             out.append(UInt8(ascii: "["))
             for (place, value) in values.enumerated() {
@@ -63,42 +66,11 @@ package enum JSONValue: Hashable, Sendable {
             out.append(UInt8(ascii: "{"))
             for (place, member) in members.enumerated() {
                 if place > 0 { out.append(UInt8(ascii: ",")) }
-                Self.quote(member.key, to: &out)
+                JSONText.quote(member.key, to: &out)
                 out.append(UInt8(ascii: ":"))
                 member.value.write(to: &out)
             }
             out.append(UInt8(ascii: "}"))
-        }
-    }
-
-    private static func quote(_ text: String, to out: inout [UInt8]) {
-        out.append(UInt8(ascii: "\""))
-        var text = text
-        text.withUTF8 { text in
-            // Most text goes as it is, in one piece.
-            var start = text.startIndex
-            while let place = text[start...].firstIndex(where: needsEscape) {
-                out.append(contentsOf: UnsafeBufferPointer(rebasing: text[start..<place]))
-                escape(text[place], to: &out)
-                start = place + 1
-            }
-            out.append(contentsOf: UnsafeBufferPointer(rebasing: text[start...]))
-        }
-        out.append(UInt8(ascii: "\""))
-    }
-
-    private static func needsEscape(_ byte: UInt8) -> Bool {
-        byte < 0x20 || byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\\")
-    }
-
-    private static func escape(_ byte: UInt8, to out: inout [UInt8]) {
-        switch byte {
-        case UInt8(ascii: "\""): out += "\\\"".utf8
-        case UInt8(ascii: "\\"): out += "\\\\".utf8
-        case UInt8(ascii: "\n"): out += "\\n".utf8
-        case UInt8(ascii: "\r"): out += "\\r".utf8
-        case UInt8(ascii: "\t"): out += "\\t".utf8
-        default: out += "\\u00\(byte < 16 ? "0" : "")\(String(byte, radix: 16))".utf8
         }
     }
 }

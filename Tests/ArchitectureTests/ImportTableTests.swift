@@ -37,7 +37,7 @@ import Testing
             "Core", "OrderedJSON", "Egress", "LocalModels", "ServiceLifecycle", "Storage",
         ]),
         "Observability": telemetry.union([
-            "Core", "Storage", "GRDB", "ServiceLifecycle", "CoreMetrics",
+            "Core", "OrderedJSON", "Storage", "GRDB", "ServiceLifecycle", "CoreMetrics",
         ]),
         "Accounting": telemetry.union(["Core", "Storage", "CPrices", "GRDB", "ServiceLifecycle"]),
         "Core": ["OrderedJSON", "Tracing", "ServiceContextModule", "Instrumentation"],

@@ -25,6 +25,22 @@ import Testing
     }
 
     @Test(
+        "What a string cannot hold is escaped wherever it stands, and nothing else is",
+        arguments: ["\u{0}", "\u{1F}", "\"", "\\", "\n", "\u{7F}", "é", "\u{20}", "~", "\u{80}"])
+    func places(character: String) throws {
+        let isKept = ["é", " ", "~", "\u{80}"].contains(character)
+        for (before, after) in (0..<20).flatMap({ before in (0..<20).map { (before, $0) } }) {
+            let text =
+                String(repeating: "a", count: before) + character
+                + String(repeating: "b", count: after)
+            let written = JSONValue.string(text).text
+            #expect(try JSONValue(parsing: written.utf8).string == text)
+            #expect((written == "\"\(text)\"") == isKept)
+            #expect(written.utf8.allSatisfy { $0 >= 0x20 && $0 != 0x7F })
+        }
+    }
+
+    @Test(
         "What is not JSON is refused",
         arguments: [
             "", " ", "{", "[1", "[1,]", "{,}", #"{"a"}"#, #"{"a":1,"a":2}"#, "01", "1.", "+1", ".5",

@@ -1,3 +1,5 @@
+import OrderedJSON
+
 /// Writes one JSON object on one line. Strings only, escaped so that nothing in them can end the
 /// line or the string, whatever they hold.
 struct JSONLine {
@@ -27,7 +29,7 @@ struct JSONLine {
 
     mutating func field(_ key: String, _ value: String) {
         begin(key)
-        string(value)
+        JSONText.quote(value, to: &bytes)
     }
 
     /// A whole number, as a string like the others.
@@ -47,7 +49,7 @@ struct JSONLine {
 
     private mutating func begin(_ key: String) {
         if bytes.last != UInt8(ascii: "{") { bytes.append(UInt8(ascii: ",")) }
-        string(key)
+        JSONText.quote(key, to: &bytes)
         bytes.append(UInt8(ascii: ":"))
     }
 
@@ -60,38 +62,4 @@ struct JSONLine {
             unit /= 10
         }
     }
-
-    private mutating func string(_ text: String) {
-        bytes.append(UInt8(ascii: "\""))
-        var text = text
-        text.withUTF8 { text in
-            // Nearly all text goes as it is, in one piece.
-            var start = text.startIndex
-            while let place = text[start...].firstIndex(where: Self.needsEscape) {
-                bytes.append(contentsOf: UnsafeBufferPointer(rebasing: text[start..<place]))
-                escape(text[place])
-                start = place + 1
-            }
-            bytes.append(contentsOf: UnsafeBufferPointer(rebasing: text[start...]))
-        }
-        bytes.append(UInt8(ascii: "\""))
-    }
-
-    private static func needsEscape(_ byte: UInt8) -> Bool {
-        byte < 0x20 || byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\\") || byte == 0x7F
-    }
-
-    private mutating func escape(_ byte: UInt8) {
-        bytes.append(UInt8(ascii: "\\"))
-        switch byte {
-        case UInt8(ascii: "\""), UInt8(ascii: "\\"): bytes.append(byte)
-        case UInt8(ascii: "\n"): bytes.append(UInt8(ascii: "n"))
-        default:
-            bytes += "u00".utf8
-            bytes.append(Self.digits[Int(byte >> 4)])
-            bytes.append(Self.digits[Int(byte & 0xF)])
-        }
-    }
-
-    private static let digits = Array("0123456789abcdef".utf8)
 }
