@@ -37,7 +37,7 @@ extension ModelRouter: Reranker {
     {
         let now = around.environment.now
         let span = ModelSpan(
-            .rerank, candidate, purpose: "rerank", tracer: around.tracer(), meters: around.meters,
+            .rerank, candidate, purpose: "rerank", tracer: around.tracer, meters: around.meters,
             now: now)
         let place: Weather.Call
         do { place = try await around.weather.begin(candidate, for: Self.reranking) } catch {

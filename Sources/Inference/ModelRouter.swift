@@ -50,7 +50,7 @@ package final class ModelRouter: ChatModel, Embedder {
         _ configuration: InferenceConfiguration, shelf: ModelShelf, dataFolder: String? = nil,
         client: HTTPClient, environment: Environment, pricing: (any Pricing)? = nil,
         contextTokens: (String) -> Int? = { _ in nil },
-        tracer: @escaping @Sendable () -> any Tracer = { InstrumentationSystem.tracer },
+        tracer: any Tracer = InstrumentationSystem.tracer,
         wait: @escaping @Sendable (Duration) async throws -> Void = {
             try await Task.sleep(for: $0)
         }
@@ -102,7 +102,7 @@ package final class ModelRouter: ChatModel, Embedder {
     package func open(_ request: ChatRequest) async throws -> ChatCall {
         let route = try routes.route(named: request.model)
         try check(request)
-        let guarded = try guards[route.name]?.guarding(request, tracer: around.tracer())
+        let guarded = try guards[route.name]?.guarding(request, tracer: around.tracer)
         let request = guarded?.request ?? request
         let openedAt = around.environment.now()
         var search = CandidateSearch(route, request, around)

@@ -17,7 +17,7 @@ struct CacheAuditTests {
         change(&configuration)
         return CacheAudit(
             configuration, model: model, embedder: embedder, environment: .manual(clock),
-            tracer: { tracer })
+            tracer: tracer)
     }
 
     /// Asks one question in two wordings, the second of which is answered from the cache.
@@ -27,7 +27,7 @@ struct CacheAuditTests {
         configuration.cache.similarityMin = 0.6
         let cached = CachedModel(
             ScriptedModel(.says("It is Paris.")), configuration, embedder: embedder, audit: audit,
-            environment: .manual(clock), tracer: { tracer })
+            environment: .manual(clock), tracer: tracer)
         for question in ["What is the capital of France?"]
             + Array(repeating: "Tell me the capital of France", count: times)
         {

@@ -19,7 +19,7 @@ struct CachedModelTests {
         configuration.cache.bytesMax = bytesMax
         return CachedModel(
             model, configuration, embedder: ScriptedEmbedder(), audit: nil,
-            environment: .manual(clock), tracer: { tracer })
+            environment: .manual(clock), tracer: tracer)
     }
 
     private func asking(_ text: String = "Hello?", temperature: Double? = 0) -> ChatRequest {

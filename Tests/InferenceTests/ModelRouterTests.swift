@@ -27,7 +27,7 @@ struct ModelRouterTests {
         change(&configuration)
         return try ModelRouter(
             configuration, shelf: shelf, client: HTTPClient(EgressConfiguration()),
-            environment: .system, tracer: { tracer })
+            environment: .system, tracer: tracer)
     }
 
     @Test("Without configuration every file is a model, the first by alphabet the default")

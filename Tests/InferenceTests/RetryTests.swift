@@ -99,7 +99,7 @@ struct RetryTests {
         let router = try ModelRouter(
             configuration, shelf: ModelShelf(folder: "/"),
             client: HTTPClient(EgressConfiguration()),
-            environment: .system, tracer: { RecordingTracer() },
+            environment: .system, tracer: RecordingTracer(),
             wait: { _ in throw CancellationError() })
         await #expect(throws: CancellationError.self) { try await router.open(.hello()) }
         #expect(server.requests.count == 1)

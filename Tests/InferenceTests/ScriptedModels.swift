@@ -88,7 +88,7 @@ extension ModelRouter {
         return try ModelRouter(
             configuration, shelf: shelf ?? ModelShelf(folder: "/models"), dataFolder: dataFolder,
             client: HTTPClient(EgressConfiguration()), environment: environment, pricing: pricing,
-            tracer: { tracer },
+            tracer: tracer,
             wait: { duration in
                 // Holds the servers for as long as anyone may call them.
                 _ = servers

@@ -20,7 +20,7 @@ struct SemanticCacheTests {
         change(&configuration)
         return CachedModel(
             model, configuration, embedder: embedder, audit: nil, environment: .manual(clock),
-            tracer: { tracer })
+            tracer: tracer)
     }
 
     private func asking(

@@ -50,7 +50,7 @@ struct SharedCallTests {
         configuration.cache.exact = .deterministic
         return CachedModel(
             model, configuration, embedder: ScriptedEmbedder(), audit: nil,
-            environment: .manual(), tracer: { RecordingTracer() })
+            environment: .manual(), tracer: RecordingTracer())
     }
 
     private var asking: ChatRequest {

@@ -29,7 +29,7 @@ package final class CacheAudit: Sendable {
     private let model: any ChatModel
     private let embedder: any Embedder
     private let environment: Environment
-    private let tracer: @Sendable () -> any Tracer
+    private let tracer: any Tracer
     private let state = Mutex(State())
     private let bell = Bell()
     private let logger = Logger(label: "heptad.cache")
@@ -50,12 +50,12 @@ package final class CacheAudit: Sendable {
     ) {
         self.init(
             configuration, model: model, embedder: embedder, environment: environment,
-            tracer: { InstrumentationSystem.tracer })
+            tracer: InstrumentationSystem.tracer)
     }
 
     init(
         _ configuration: AuditConfiguration, model: any ChatModel, embedder: any Embedder,
-        environment: Environment, tracer: @escaping @Sendable () -> any Tracer
+        environment: Environment, tracer: any Tracer
     ) {
         self.configuration = configuration
         self.model = model
@@ -110,7 +110,7 @@ package final class CacheAudit: Sendable {
 
     private func check(_ audited: Case) async throws {
         // A trace of its own: the one of the answer has ended.
-        let span = tracer().startSpan(
+        let span = tracer.startSpan(
             "cache audit", context: ServiceContext.topLevel, ofKind: .internal)
         defer { span.end() }
         do {

@@ -18,7 +18,7 @@ package final class CachedModel: ChatModel {
     private let questions: QuestionReader
     private let audit: CacheAudit?
     private let environment: Environment
-    private let tracer: @Sendable () -> any Tracer
+    private let tracer: any Tracer
     private let logger = Logger(label: "heptad.cache")
 
     /// How often a call is joined whose opener goes away before it is open.
@@ -31,13 +31,13 @@ package final class CachedModel: ChatModel {
     ) {
         self.init(
             model, configuration, embedder: embedder, audit: audit, environment: environment,
-            tracer: { InstrumentationSystem.tracer })
+            tracer: InstrumentationSystem.tracer)
     }
 
     init(
         _ model: any ChatModel, _ configuration: InferenceConfiguration, embedder: any Embedder,
         audit: CacheAudit?, environment: Environment,
-        tracer: @escaping @Sendable () -> any Tracer
+        tracer: any Tracer
     ) {
         self.model = model
         rules = configuration.cacheRules()
@@ -241,7 +241,7 @@ package final class CachedModel: ChatModel {
         _ source: Source, _ use: CacheUse, _ request: ChatRequest, since openedAt: Timestamp,
         _ emit: ChatCall.Emit
     ) async throws -> Completion {
-        let span = tracer().startSpan("cached \(request.model)", ofKind: .internal)
+        let span = tracer.startSpan("cached \(request.model)", ofKind: .internal)
         defer { span.end() }
         span.updateAttributes { attributes in
             attributes["heptad.cache"] = use.rawValue
@@ -275,7 +275,7 @@ package final class CachedModel: ChatModel {
 
     /// On the span around the call, and counted.
     private func note(_ use: CacheUse) {
-        ServiceContext.current.flatMap { tracer().activeSpan(identifiedBy: $0) }?
+        ServiceContext.current.flatMap { tracer.activeSpan(identifiedBy: $0) }?
             .attributes["heptad.cache"] = use.rawValue
         Counter(label: "heptad_cache_lookups", dimensions: [("result", use.rawValue)])
             .increment()

@@ -34,10 +34,10 @@ struct InputGuards: Sendable {
 
     /// Throws `invalid` for what may not be sent.
     func guarding(
-        _ request: ChatRequest, tracer: @autoclosure () -> any Tracer
+        _ request: ChatRequest, tracer: any Tracer
     ) throws -> Guarded {
         guard !isOff else { return Guarded(request: request, values: nil) }
-        let span = tracer().startSpan("guard \(request.model)", ofKind: .internal)
+        let span = tracer.startSpan("guard \(request.model)", ofKind: .internal)
         defer { span.end() }
         do { try check(request) } catch let refusal as GuardRefusal {
             span.attributes["heptad.guard.refused"] = refusal.rule

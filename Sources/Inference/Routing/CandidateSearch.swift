@@ -13,7 +13,7 @@ struct CandidateSearch: Sendable {
         let environment: Environment
         let limits: AttemptBudget.Limits
         let wait: @Sendable (Duration) async throws -> Void
-        let tracer: @Sendable () -> any Tracer
+        let tracer: any Tracer
         let room: PromptRoom
         var pricing: (any Pricing)?
         let meters = ModelMeters.Shelf()
@@ -231,7 +231,7 @@ struct CandidateSearch: Sendable {
             !isDegraded
             && plan.candidates.prefix(plan.checkedCount).contains { $0.name == candidate.name }
         let span = ModelSpan(
-            .chat, candidate, purpose: request.purpose, tracer: around.tracer(),
+            .chat, candidate, purpose: request.purpose, tracer: around.tracer,
             meters: around.meters, now: environment.now)
         var sampling = request.sampling
         let outputTokensMax = min(

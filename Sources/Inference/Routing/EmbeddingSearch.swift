@@ -99,7 +99,7 @@ struct EmbeddingSearch: Sendable {
     {
         let now = around.environment.now
         let span = ModelSpan(
-            .embeddings, candidate, purpose: purpose, tracer: around.tracer(),
+            .embeddings, candidate, purpose: purpose, tracer: around.tracer,
             meters: around.meters,
             now: now)
         let place: Weather.Call

@@ -115,7 +115,8 @@ final class ModelSpan: Sendable {
             case .contentFilter: "content_filter"
             case .toolCalls: "tool_calls"
             }
-        span.attributes["gen_ai.response.finish_reasons"] = [reason]
+        // An array as it is would be tried as one of each kind.
+        span.attributes["gen_ai.response.finish_reasons"] = SpanAttribute.stringArray([reason])
         if let first = completion.firstTokenMilliseconds {
             span.attributes["gen_ai.response.time_to_first_chunk"] = first / 1000
             meters.timer("gen_ai_client_inference_time_to_first_chunk_seconds")
