@@ -12,7 +12,7 @@ const pollMilliseconds = 2000;
 
 export async function showDocuments(main, { signal }) {
   const page = new DocumentsPage(main, signal);
-  await page.refresh();
+  await page.listed;
   return { title: "Documents" };
 }
 
@@ -37,14 +37,21 @@ class DocumentsPage {
         "What Heptad may read to answer you. Nobody else can, but for collections that are shared."),
       element("div", { class: "tab-row" }, this.#tabs, this.#newCollection()),
       this.#drop(), this.#web(), this.uploads.node, this.#list);
-    acceptDrops(node, (files) => this.uploads.add(files));
+    acceptDrops(node, (files) => this.#add(files));
     main.replaceChildren(node);
+    this.listed = this.refresh();
+  }
+
+  // Which collection is shown, and takes them, is known once they are listed.
+  async #add(files) {
+    await this.listed;
+    this.uploads.add(files);
   }
 
   #drop() {
     const input = element("input", { type: "file", multiple: true, id: "files", class: "quiet",
       onchange: () => {
-        this.uploads.add([...input.files]);
+        this.#add([...input.files]);
         input.value = "";
       } });
     return element("div", {}, input, element("label", { class: "drop", for: "files" }, icon("upload"),
