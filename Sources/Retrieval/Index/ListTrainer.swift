@@ -12,7 +12,9 @@ struct ListTrainer {
     private static let listsPerRoot = 4.0
     private static let listsMax = 8192
     private static let sampleRowsPerList = 32
-    private static let rounds = 6
+    /// For each round of training the part of the sample that it sees, as one over this: the first
+    /// rounds move the middles far, for which a few rows are enough.
+    private static let rounds = [4, 4, 2, 2, 1, 1]
     /// Multiplied at once.
     private static let blockRows = 512
     /// Questions whose true neighbours say how many lists must be read, and the share of these to find.
@@ -47,22 +49,27 @@ struct ListTrainer {
             copy(sample, list * count / listCount, to: &middles, list)
         }
         normalise(&middles)
-        for _ in 0..<Self.rounds {
-            let lists = sample.withUnsafeBufferPointer { nearest($0, middles) }
+        for part in Self.rounds {
+            let seen = max(listCount, count / part) * dimensions
+            let lists = sample.withUnsafeBufferPointer { sample in
+                nearest(UnsafeBufferPointer(rebasing: sample[..<min(seen, sample.count)]), middles)
+            }
             middles = means(sample, lists)
             normalise(&middles)
         }
         return middles
     }
 
-    /// Rows from all over the matrix.
+    /// Rows from all over the matrix, in an order in which the first half of them, and of that the
+    /// first half, are from all over it too.
     private func sample() -> [Float] {
         let rows = matrix.keys.count
         let count = min(rows, listCount * Self.sampleRowsPerList)
         var sample = [Float](repeating: 0, count: count * dimensions)
         matrix.withRows { matrix in
-            for place in 0..<count {
-                let start = place * rows / count * dimensions
+            let order = [(0, 4), (2, 4), (1, 2)].flatMap { stride(from: $0, to: count, by: $1) }
+            for (place, number) in order.enumerated() {
+                let start = number * rows / count * dimensions
                 for column in 0..<dimensions {
                     let element = matrix[start + column]
                     // A row that holds no number must not spoil a middle.
