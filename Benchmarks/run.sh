@@ -15,7 +15,8 @@ done
 
 venv=.build/bench-venv
 if ! cmp -s "$here/requirements.txt" "$venv/installed.txt"; then
-    python3 -m venv "$venv" >&2
+    # Debian's Python comes first: its sqlite3 loads extensions, which sqlite-vec is.
+    PATH="/usr/bin:$PATH" python3 -m venv "$venv" >&2
     "$venv/bin/python" -m pip install --quiet -r "$here/requirements.txt" >&2
     cp "$here/requirements.txt" "$venv/installed.txt"
 fi

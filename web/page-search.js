@@ -3,22 +3,18 @@
 
 import {
   beginTurn, createChat, explainSearch, jobEvents, listCollections, listDocuments, renewDocument,
-  session, setPassages,
+  setPassages,
 } from "./api.js";
 import { announce, button, element, failureMessage, sevenDots } from "./dom.js";
 import { count, number, percent, titleOf } from "./format.js";
 import { providePage } from "./lazy.js";
-import { openPassage } from "./passage.js";
+import { field, FilterFields } from "./page-filter.js";
+import { rowTable } from "./page-ranking.js";
 import { follow } from "./sse.js";
 
 // The choice of documents is one list: more than this would not be read.
 const collectionsMax = 50;
-const excerptCharacters = 180;
 
-const fates = {
-  given: "Given to the model", pastLimit: "Further down than the model is given",
-  overBudget: "Found, no room beside the others", tooFar: "Left out: too far from the question",
-};
 const shapes = { quoted: "a question with a quotation", code: "a question with names or codes",
   prose: "a question in prose" };
 
@@ -34,11 +30,7 @@ class SearchPage {
   #documents = element("select", { id: "search-document" },
     element("option", { value: "" }, "None in particular"));
   #collections = element("select", { id: "search-collection" });
-  #tags = element("input", { id: "search-tags", placeholder: "report, 2026", maxlength: "400" });
-  #types = element("input", { id: "search-types", placeholder: "pdf, md", maxlength: "400" });
-  #from = element("input", { id: "search-from", type: "date" });
-  #until = element("input", { id: "search-until", type: "date" });
-  #isMine = element("input", { type: "checkbox" });
+  #filter = new FilterFields();
 
   constructor(main, query, signal) {
     [this.turnID, this.chatID] = [query.get("turn"), query.get("chat")];
@@ -52,12 +44,7 @@ class SearchPage {
     field("Question", this.#question),
     field("Which document should have been found?", this.#documents),
     field("Search in", this.#collections),
-    element("details", { class: "filters" },
-      element("summary", {}, "Only some documents"),
-      element("div", {},
-        field("With any of these tags", this.#tags), field("Of any of these types", this.#types),
-        field("Added from", this.#from), field("Added until", this.#until),
-        element("label", { class: "check" }, this.#isMine, "Only my own"))),
+    this.#filter.node,
     button("Search", { class: "button primary", type: "submit" }));
     this.#drawCollections([]);
     main.replaceChildren(element("div", { class: "page wide" },
@@ -105,23 +92,7 @@ class SearchPage {
     if (this.turnID) query.turnID = this.turnID;
     if (collection !== "turn") query.collectionIDs = collection ? [collection] : [];
     if (passagesMax) query.passagesMax = passagesMax;
-    return this.#explain(Object.assign(query, this.#filter()));
-  }
-
-  // Days are the reader's: the last one counts to its end.
-  #filter() {
-    const filter = {};
-    const [tags, types] = [words(this.#tags.value), words(this.#types.value)];
-    if (tags.length) filter.tags = tags;
-    if (types.length) filter.types = types;
-    if (this.#isMine.checked) filter.owners = [session.user.id];
-    if (this.#from.value) filter.from = new Date(`${this.#from.value}T00:00`).toISOString();
-    if (this.#until.value) {
-      const end = new Date(`${this.#until.value}T00:00`);
-      end.setDate(end.getDate() + 1);
-      filter.until = end.toISOString();
-    }
-    return filter;
+    return this.#explain(Object.assign(query, this.#filter.value));
   }
 
   async #explain(query) {
@@ -179,8 +150,7 @@ class SearchPage {
       return this.#search();
     case "searchAll":
       this.#collections.value = "";
-      for (const input of [this.#tags, this.#types, this.#from, this.#until]) input.value = "";
-      this.#isMine.checked = false;
+      this.#filter.clear();
       return this.#search();
     default:
       location.hash = "#/documents";
@@ -221,14 +191,6 @@ class SearchPage {
   }
 }
 
-function field(label, control) {
-  return element("div", { class: "field" }, element("label", { for: control.id }, label), control);
-}
-
-function words(text) {
-  return text.split(",").map((word) => word.trim()).filter(Boolean);
-}
-
 function settings({ search, model, passageTokensMax, shape, vectorShare, hasVectors }) {
   const nearest = search.bestSimilarity === undefined ? ""
     : ` The nearest has a cosine of ${search.bestSimilarity.toFixed(2)}.`;
@@ -257,46 +219,4 @@ function expectedSection({ expected, rows }) {
       element("summary", {}, "The text that was read"),
       element("div", { class: "document" }, excerpt, characterCount > excerpt.length ? "…" : "")) : null,
     own.length ? rowTable(own) : null);
-}
-
-const columns = [
-  ["#", "Place in the whole order"], ["Passage", ""], ["Words", "Place by words, and BM25"],
-  ["Meaning", "Place by meaning, and cosine"], ["Exact", "Holds the quoted or coded words"],
-  ["Score", "Of words and meaning together"], ["Model", "Whether the model is given it"],
-];
-
-function rowTable(rows) {
-  return element("table", { class: "sheet-table explained-rows" },
-    element("thead", {}, element("tr", {}, columns.map(([label, title]) =>
-      element("th", { scope: "col", title: title || null }, label)))),
-    element("tbody", {}, rows.map(tableRow)));
-}
-
-function tableRow({ hit, fate, tokens, wasGiven }) {
-  const { passage, rank, keywordRank, keywordScore, vectorRank, similarity, isExact, score, rerankRank } = hit;
-  const open = button("", { class: "source-link", onclick: () => openPassage(passage, open) },
-    [passage.documentName, ...passage.headings].join(" › "));
-  const text = passage.text.slice(0, excerptCharacters);
-  const cells = [
-    ["Words", lane(keywordRank, keywordScore?.toFixed(2))],
-    ["Meaning", lane(vectorRank, similarity?.toFixed(3))],
-    ["Exact", isExact ? "yes" : "–"],
-    ["Score", [rank || score ? score.toFixed(3) : "–",
-      rerankRank ? element("span", { class: "hint" }, ` reranked #${rerankRank}`) : ""]],
-  ];
-  return element("tr", { class: fate ?? "unfound" },
-    element("td", { "data-label": "Place" }, rank ? String(rank) : "–"),
-    element("th", { scope: "row" }, open,
-      element("span", { class: "hint" }, text, passage.text.length > text.length ? "…" : "")),
-    cells.map(([label, value]) => element("td", { "data-label": label }, value)),
-    element("td", { "data-label": "Model" },
-      element("span", { class: `fate ${fate ?? ""}` }, fates[fate] ?? "Not among the found"),
-      tokens ? element("span", { class: "hint" }, count(tokens, "token")) : null,
-      wasGiven === undefined ? null
-        : element("span", { class: "hint" }, wasGiven ? "The answer had it" : "The answer did not have it")));
-}
-
-function lane(rank, score) {
-  if (!rank && score === undefined) return "–";
-  return [rank ? `#${rank} ` : "", element("span", { class: "hint" }, score ?? "")];
 }

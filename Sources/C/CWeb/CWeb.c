@@ -97,6 +97,12 @@ static const unsigned char upload_js[] = {
 static const unsigned char verdicts_js[] = {
 #embed "../../../web/verdicts.js"
 };
+static const unsigned char page_filter_js[] = {
+#embed "../../../web/page-filter.js"
+};
+static const unsigned char page_ranking_js[] = {
+#embed "../../../web/page-ranking.js"
+};
 static const unsigned char page_search_css[] = {
 #embed "../../../web/page-search.css"
 };
@@ -156,6 +162,8 @@ static const CWebFile files[] = {
     FILE_AT("/sse.js", sse_js),
     FILE_AT("/upload.js", upload_js),
     FILE_AT("/verdicts.js", verdicts_js),
+    FILE_AT("/page-filter.js", page_filter_js),
+    FILE_AT("/page-ranking.js", page_ranking_js),
     FILE_AT("/page-search.css", page_search_css),
     FILE_AT("/page-search.js", page_search_js),
     FILE_AT("/page-traces.js", page_traces_js),
