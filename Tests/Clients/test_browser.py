@@ -586,8 +586,9 @@ def test_a_collection_is_shared_renamed_and_its_documents_move(signed_in, client
 
 def test_a_document_that_is_dropped_is_uploaded_to_what_is_shown(signed_in):
     trip = signed_in()
-    held = []
-    trip.page.route("**/api/collections", held.append)
+    held, is_held = [], True
+    trip.page.route("**/api/collections",
+                    lambda route: held.append(route) if is_held else route.continue_())
     trip.page.goto("/#/documents")
     trip.page.locator(".drop").wait_for()
     transfer = trip.page.evaluate_handle(
@@ -596,7 +597,7 @@ def test_a_document_that_is_dropped_is_uploaded_to_what_is_shown(signed_in):
         " return transfer; }")
     # Before the page knows any collection.
     trip.page.locator(".drop").dispatch_event("drop", {"dataTransfer": transfer})
-    trip.page.unroute("**/api/collections")
+    is_held = False
     assert held
     for route in held:
         route.continue_()
