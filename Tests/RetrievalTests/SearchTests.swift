@@ -197,6 +197,19 @@ import Testing
         }
     }
 
+    @Test("A collection without documents has no matches, whatever others hold")
+    func emptyCollection() async throws {
+        let desk = try Desk()
+        try await desk.add("Boats of Alice float.", as: "a.txt")
+        let passages = desk.library.passages
+        let scope = { (collection: Int64) in
+            SearchScope(
+                collections: [collection], documents: nil, settings: nil, canExpire: false)
+        }
+        #expect(try await passages.best("\"boats\"", in: scope(1), limit: 9).count == 1)
+        #expect(try await passages.best("\"boats\"", in: scope(99), limit: 9).isEmpty)
+    }
+
     @Test("Passages of others are not among the best where all is not the user's")
     func everything() async throws {
         let desk = try Desk()

@@ -14,7 +14,10 @@ extension PassageStore {
     /// are quoted and stand between `OR`.
     func best(_ phrases: String, in scope: SearchScope, limit: Int) async throws -> [Match] {
         try await pool.read { database in
-            let stretches = try Self.stretches(of: scope, database).map { ranges in
+            let ranges = try Self.stretches(of: scope, database)
+            // No bytes at all would be bound as null, which means everywhere.
+            if ranges?.isEmpty == true { return [] }
+            let stretches = ranges.map { ranges in
                 Data(ranges.flatMap { [$0.lowerBound, $0.upperBound] }.flatMap(Self.bytes))
             }
             let best = try Data.fetchOne(
