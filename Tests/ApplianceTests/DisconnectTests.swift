@@ -24,9 +24,11 @@ struct DisconnectTests {
         for number in 0..<Self.tries {
             let client = try RawConnection(port: port)
             try await client.send(
-                "POST \(surface.path) HTTP/1.1\r\nHost: localhost\r\n"
-                    + "Authorization: Bearer \(server.token)\r\nContent-Type: application/json\r\n"
-                    + "Content-Length: \(body.utf8.count)\r\n\r\n\(body)")
+                """
+                POST \(surface.path) HTTP/1.1\r\nHost: localhost\r\n\
+                Authorization: Bearer \(server.token)\r\nContent-Type: application/json\r\n\
+                Content-Length: \(body.utf8.count)\r\n\r\n\(body)
+                """)
             if isStreamed { _ = try await client.receive(until: "Hel") }
             #expect(await eventually(within: .seconds(10)) { upstream.requests.count > number })
             if !isStreamed { try await Task.sleep(for: .milliseconds(50)) }

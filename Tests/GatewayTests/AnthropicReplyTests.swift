@@ -58,11 +58,13 @@ struct AnthropicReplyTests {
             ])
         #expect(
             content
-                == #"[{"type":"thinking","thinking":"Hm.","signature":""},"#
-                + #"{"type":"text","text":"Hi!"},"#
-                + #"{"type":"tool_use","id":"t1","name":"f","input":{"z":1.50}},"#
-                + #"{"type":"tool_use","id":"t2","name":"g","input":{}},"#
-                + #"{"type":"text","text":"So."}]"#)
+                == #"""
+                [{"type":"thinking","thinking":"Hm.","signature":""},\#
+                {"type":"text","text":"Hi!"},\#
+                {"type":"tool_use","id":"t1","name":"f","input":{"z":1.50}},\#
+                {"type":"tool_use","id":"t2","name":"g","input":{}},\#
+                {"type":"text","text":"So."}]
+                """#)
     }
 
     @Test("Calls that come in turn wait for each other, and none of their pieces is lost")
@@ -108,10 +110,12 @@ struct AnthropicReplyTests {
             ])
         #expect(
             content
-                == #"[{"type":"thinking","thinking":"Hm.","signature":"EqQB"},"#
-                + #"{"type":"redacted_thinking","data":"c2Vj"},"#
-                + #"{"type":"thinking","thinking":"So.","signature":""},"#
-                + #"{"type":"text","text":"Yes"}]"#)
+                == #"""
+                [{"type":"thinking","thinking":"Hm.","signature":"EqQB"},\#
+                {"type":"redacted_thinking","data":"c2Vj"},\#
+                {"type":"thinking","thinking":"So.","signature":""},\#
+                {"type":"text","text":"Yes"}]
+                """#)
         // Who wants none of its text gets what goes back to the model all the same.
         #expect(
             try run(events, .stop, thoughts: .sealed).content
@@ -190,8 +194,10 @@ struct AnthropicReplyTests {
         #expect(whole["usage"]?.text == last[0].data["usage"]?.text)
         #expect(
             whole["usage"]?.text
-                == #"{"input_tokens":1,"cache_creation_input_tokens":3,"#
-                + #""cache_read_input_tokens":2,"output_tokens":4,"#
-                + #""output_tokens_details":{"thinking_tokens":1}}"#)
+                == #"""
+                {"input_tokens":1,"cache_creation_input_tokens":3,\#
+                "cache_read_input_tokens":2,"output_tokens":4,\#
+                "output_tokens_details":{"thinking_tokens":1}}
+                """#)
     }
 }

@@ -41,10 +41,12 @@ extension ServerTests {
                 let response = try await Self.asAlice(
                     server,
                     json: Self.json(
-                        #""system":[{"type":"text","text":"Be","cache_control":{"type":"ephemeral"}},"#
-                            + #"{"type":"text","text":"brief."}],"temperature":0.5,"top_p":0.9,"#
-                            + #""top_k":4,"stop_sequences":["END"],"metadata":{"user_id":"u"},"#
-                            + #""tools":[],"stream":false,"service_tier":"auto","container":null"#))
+                        #"""
+                        "system":[{"type":"text","text":"Be","cache_control":{"type":"ephemeral"}},\#
+                        {"type":"text","text":"brief."}],"temperature":0.5,"top_p":0.9,\#
+                        "top_k":4,"stop_sequences":["END"],"metadata":{"user_id":"u"},\#
+                        "tools":[],"stream":false,"service_tier":"auto","container":null
+                        """#))
                 #expect(response.status == 200)
                 #expect(response.headers["x-heptad-cost"] == "1234")
                 #expect(response.headers["content-type"] == "application/json")
@@ -56,9 +58,11 @@ extension ServerTests {
                         #"type="message""#, #"role="assistant""#, #"model="tiny""#,
                         #"content=[{"type":"text","text":"Hello, world"}]"#,
                         #"stop_reason="end_turn""#, "stop_sequence=null",
-                        #"usage={"input_tokens":7,"cache_creation_input_tokens":0,"#
-                            + #""cache_read_input_tokens":2,"output_tokens":3,"#
-                            + #""output_tokens_details":{"thinking_tokens":0}}"#,
+                        #"""
+                        usage={"input_tokens":7,"cache_creation_input_tokens":0,\#
+                        "cache_read_input_tokens":2,"output_tokens":3,\#
+                        "output_tokens_details":{"thinking_tokens":0}}
+                        """#,
                     ])
                 let request = try #require(server.layers.with { $0.chatRequests.first })
                 #expect(request.purpose == "api" && request.principal.keyID != nil)
@@ -226,22 +230,24 @@ extension ServerTests {
             try await TestServer.run { server in
                 let schema = #"{"type":"object","properties":{"z":{"const":1.50},"a":{}}}"#
                 let json =
-                    #"{"model":"tiny","max_tokens":5,"tools":[{"name":"f","description":"d","#
-                    + #""strict":true,"input_schema":\#(schema)},"#
-                    + #"{"type":"custom","name":"g","input_schema":{}}],"tool_choice":"#
-                    + #"{"type":"tool","name":"f","disable_parallel_tool_use":true},"#
-                    + #""output_config":{"effort":"low","format":{"type":"json_schema","schema":\#(schema)}},"#
-                    + #""messages":[{"role":"user","content":"Hi"},{"role":"assistant","content":["#
-                    + #"{"type":"thinking","thinking":"Hm.","signature":"s"},"#
-                    + #"{"type":"redacted_thinking","data":"x"},{"type":"text","text":"Well."},"#
-                    + #"{"type":"tool_use","id":"t1","name":"f","input":{"z":1.50,"a":2}},"#
-                    + #"{"type":"tool_use","id":"t2","name":"g","input":{}}]},"#
-                    + #"{"role":"user","content":[{"type":"tool_result","tool_use_id":"t1","#
-                    + #""content":"ok"},{"type":"tool_result","tool_use_id":"t2","is_error":true,"#
-                    + #""content":[{"type":"text","text":"no"},{"type":"image","source":"#
-                    + #"{"type":"base64","media_type":"image/png","data":"AAAA"}}]},"#
-                    + #"{"type":"text","text":"And"},{"type":"image","source":{"type":"url","#
-                    + #""url":"https://example.org/a.png"}}]}]}"#
+                    #"""
+                    {"model":"tiny","max_tokens":5,"tools":[{"name":"f","description":"d",\#
+                    "strict":true,"input_schema":\#(schema)},\#
+                    {"type":"custom","name":"g","input_schema":{}}],"tool_choice":\#
+                    {"type":"tool","name":"f","disable_parallel_tool_use":true},\#
+                    "output_config":{"effort":"low","format":{"type":"json_schema","schema":\#(schema)}},\#
+                    "messages":[{"role":"user","content":"Hi"},{"role":"assistant","content":[\#
+                    {"type":"thinking","thinking":"Hm.","signature":"s"},\#
+                    {"type":"redacted_thinking","data":"x"},{"type":"text","text":"Well."},\#
+                    {"type":"tool_use","id":"t1","name":"f","input":{"z":1.50,"a":2}},\#
+                    {"type":"tool_use","id":"t2","name":"g","input":{}}]},\#
+                    {"role":"user","content":[{"type":"tool_result","tool_use_id":"t1",\#
+                    "content":"ok"},{"type":"tool_result","tool_use_id":"t2","is_error":true,\#
+                    "content":[{"type":"text","text":"no"},{"type":"image","source":\#
+                    {"type":"base64","media_type":"image/png","data":"AAAA"}}]},\#
+                    {"type":"text","text":"And"},{"type":"image","source":{"type":"url",\#
+                    "url":"https://example.org/a.png"}}]}]}
+                    """#
                 #expect(try await Self.asAlice(server, json: json).status == 200)
                 let request = try #require(server.layers.with { $0.chatRequests.first })
                 #expect(request.tools.map(\.parameters?.text) == [schema, "{}"])
@@ -283,17 +289,19 @@ extension ServerTests {
                 let mark = #""cache_control":{"type":"ephemeral","ttl":"1h"}"#
                 let response = try await server.asAlice(
                     "POST", "/v1/messages",
-                    json: #"{"model":"tiny","max_tokens":2000,"#
-                        + #""thinking":{"type":"enabled","budget_tokens":1024},"#
-                        + #""system":[{"type":"text","text":"Be brief.",\#(mark)}],"#
-                        + #""tools":[{"name":"f","input_schema":{},\#(mark)}],"messages":["#
-                        + #"{"role":"user","content":"Hi"},{"role":"assistant","content":["#
-                        + #"{"type":"thinking","thinking":"Hm.","signature":"EqQB"},"#
-                        + #"{"type":"text","text":"So."},"#
-                        + #"{"type":"redacted_thinking","data":"c2Vj"},"#
-                        + #"{"type":"tool_use","id":"t","name":"f","input":{}}]},"#
-                        + #"{"role":"user","content":[{"type":"tool_result","tool_use_id":"t","#
-                        + #""content":"1",\#(mark)},{"type":"text","text":"Go on."}]}]}"#)
+                    json: #"""
+                        {"model":"tiny","max_tokens":2000,\#
+                        "thinking":{"type":"enabled","budget_tokens":1024},\#
+                        "system":[{"type":"text","text":"Be brief.",\#(mark)}],\#
+                        "tools":[{"name":"f","input_schema":{},\#(mark)}],"messages":[\#
+                        {"role":"user","content":"Hi"},{"role":"assistant","content":[\#
+                        {"type":"thinking","thinking":"Hm.","signature":"EqQB"},\#
+                        {"type":"text","text":"So."},\#
+                        {"type":"redacted_thinking","data":"c2Vj"},\#
+                        {"type":"tool_use","id":"t","name":"f","input":{}}]},\#
+                        {"role":"user","content":[{"type":"tool_result","tool_use_id":"t",\#
+                        "content":"1",\#(mark)},{"type":"text","text":"Go on."}]}]}
+                        """#)
                 #expect(response.status == 200, "\(response.text)")
                 let request = try #require(server.layers.with { $0.chatRequests.first })
                 #expect(request.reasoning == ReasoningRequest(budgetTokens: 1024))

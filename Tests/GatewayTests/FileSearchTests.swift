@@ -193,11 +193,13 @@ extension ServerTests {
         func replayed() async throws {
             try await TestServer.run { server in
                 let input =
-                    #"[{"role":"user","content":"When?"},{"type":"file_search_call","id":"fs_1","#
-                    + #""status":"completed","queries":["When?"],"results":null},"#
-                    + #"{"type":"message","role":"assistant","content":[{"type":"output_text","#
-                    + #""text":"At nine.","annotations":[{"type":"file_citation","index":8,"#
-                    + #""file_id":"file-1","filename":"a"}]}]},{"role":"user","content":"Why?"}]"#
+                    #"""
+                    [{"role":"user","content":"When?"},{"type":"file_search_call","id":"fs_1",\#
+                    "status":"completed","queries":["When?"],"results":null},\#
+                    {"type":"message","role":"assistant","content":[{"type":"output_text",\#
+                    "text":"At nine.","annotations":[{"type":"file_citation","index":8,\#
+                    "file_id":"file-1","filename":"a"}]}]},{"role":"user","content":"Why?"}]
+                    """#
                 let response = try await server.asAlice(
                     "POST", Self.path, json: #"{"model":"tiny","input":\#(input)}"#)
                 #expect(response.status == 200, "\(response.text)")

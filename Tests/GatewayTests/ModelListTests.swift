@@ -15,9 +15,11 @@ extension ServerTests {
             try await TestServer.run { server in
                 let list = try await server.asAlice("GET", "/v1/models", headers: Self.header)
                 let model =
-                    #"{"type":"model","id":"tiny","display_name":"tiny","#
-                    + #""created_at":"1970-01-01T00:00:00Z","max_input_tokens":2048,"#
-                    + #""max_tokens":512}"#
+                    #"""
+                    {"type":"model","id":"tiny","display_name":"tiny",\#
+                    "created_at":"1970-01-01T00:00:00Z","max_input_tokens":2048,\#
+                    "max_tokens":512}
+                    """#
                 #expect(
                     list.text
                         == #"{"data":[\#(model)],"has_more":false,"first_id":"tiny","#

@@ -8,11 +8,13 @@ import Testing
     private static let type = "multipart/form-data; boundary=XyZ"
 
     private static let form =
-        "preamble\r\n--XyZ\r\nContent-Disposition: form-data; name=\"collectionID\"\r\n\r\nc1\r\n"
-        + "--XyZ  \r\ncontent-disposition: form-data; name=\"file\"; filename=\"a \\\"b\\\".md\"\r\n"
-        + "Content-Type: text/markdown\r\n\r\nline\r\n--XyY\r\n\r\n--XyZ\r\n"
-        + "Content-Disposition: form-data; name=file; filename*=UTF-8''na%C3%AFve.txt\r\n\r\n\r\n"
-        + "--XyZ--\r\nepilogue"
+        """
+        preamble\r\n--XyZ\r\nContent-Disposition: form-data; name=\"collectionID\"\r\n\r\nc1\r\n\
+        --XyZ  \r\ncontent-disposition: form-data; name=\"file\"; filename=\"a \\\"b\\\".md\"\r\n\
+        Content-Type: text/markdown\r\n\r\nline\r\n--XyY\r\n\r\n--XyZ\r\n\
+        Content-Disposition: form-data; name=file; filename*=UTF-8''na%C3%AFve.txt\r\n\r\n\r\n\
+        --XyZ--\r\nepilogue
+        """
 
     private static let expected: [(Multipart.Part, String)] = [
         (Multipart.Part(name: "collectionID", fileName: nil, mediaType: ""), "c1"),

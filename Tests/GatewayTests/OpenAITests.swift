@@ -22,9 +22,11 @@ extension ServerTests {
                 let response = try await server.asAlice(
                     "POST", Self.path,
                     json: Self.json(
-                        #""max_tokens":9,"max_completion_tokens":5,"temperature":0.5,"top_p":0.9,"#
-                            + #""stop":"END","seed":-1,"user":"u","tools":[],"n":1,"store":true,"#
-                            + #""response_format":{"type":"text"},"presence_penalty":null"#))
+                        #"""
+                        "max_tokens":9,"max_completion_tokens":5,"temperature":0.5,"top_p":0.9,\#
+                        "stop":"END","seed":-1,"user":"u","tools":[],"n":1,"store":true,\#
+                        "response_format":{"type":"text"},"presence_penalty":null
+                        """#))
                 #expect(response.status == 200)
                 #expect(response.headers["x-heptad-cost"] == "1234")
                 let body = try response.json(JSONValue.self)
@@ -198,15 +200,17 @@ extension ServerTests {
             try await TestServer.run { server in
                 let schema = #"{"type":"object","properties":{"z":{"const":1.50},"a":{}}}"#
                 let json =
-                    #"{"model":"tiny","n":2,"seed":7,"logprobs":true,"top_logprobs":2,"#
-                    + #""presence_penalty":1,"frequency_penalty":-1,"logit_bias":{"5":-100},"#
-                    + #""parallel_tool_calls":false,"truncation":"auto","tool_choice":"auto","#
-                    + #""tools":[{"type":"function","function":{"name":"f","description":"d","#
-                    + #""strict":true,"parameters":\#(schema)}}],"response_format":{"type":"#
-                    + #""json_schema","json_schema":{"name":"n","strict":true,"schema":\#(schema)}},"#
-                    + #""messages":[{"role":"user","content":"Hi"},{"role":"assistant","content":"#
-                    + #"null,"tool_calls":[{"id":"c","type":"function","function":{"name":"f","#
-                    + #""arguments":"{}"}}]},{"role":"tool","tool_call_id":"c","content":"ok"}]}"#
+                    #"""
+                    {"model":"tiny","n":2,"seed":7,"logprobs":true,"top_logprobs":2,\#
+                    "presence_penalty":1,"frequency_penalty":-1,"logit_bias":{"5":-100},\#
+                    "parallel_tool_calls":false,"truncation":"auto","tool_choice":"auto",\#
+                    "tools":[{"type":"function","function":{"name":"f","description":"d",\#
+                    "strict":true,"parameters":\#(schema)}}],"response_format":{"type":\#
+                    "json_schema","json_schema":{"name":"n","strict":true,"schema":\#(schema)}},\#
+                    "messages":[{"role":"user","content":"Hi"},{"role":"assistant","content":\#
+                    null,"tool_calls":[{"id":"c","type":"function","function":{"name":"f",\#
+                    "arguments":"{}"}}]},{"role":"tool","tool_call_id":"c","content":"ok"}]}
+                    """#
                 let response = try await server.asAlice("POST", Self.path, json: json)
                 #expect(response.status == 200)
                 let requests = server.layers.with { $0.chatRequests }

@@ -17,18 +17,20 @@ extension ServerTests {
         func input() async throws {
             try await TestServer.run { server in
                 let items =
-                    #"[{"role":"developer","content":"Rules."},"#
-                    + #"{"type":"message","role":"user","content":["#
-                    + #"{"type":"input_text","text":"Look:"},{"type":"input_image","#
-                    + #""image_url":"https://example.com/a.png","detail":"low"}]},"#
-                    + #"{"type":"reasoning","id":"rs_1","summary":[],"encrypted_content":"x"},"#
-                    + #"{"type":"message","id":"msg_1","role":"assistant","status":"completed","#
-                    + #""content":[{"type":"output_text","text":"Wait.","annotations":[]}]},"#
-                    + #"{"type":"function_call","id":"fc_1","call_id":"c","name":"f","arguments":"{}"},"#
-                    + #"{"type":"function_call","call_id":"d","name":"g","arguments":"[]"},"#
-                    + #"{"type":"function_call_output","call_id":"c","output":"one"},"#
-                    + #"{"type":"function_call_output","call_id":"d","output":"#
-                    + #"[{"type":"input_text","text":"two"}]}]"#
+                    #"""
+                    [{"role":"developer","content":"Rules."},\#
+                    {"type":"message","role":"user","content":[\#
+                    {"type":"input_text","text":"Look:"},{"type":"input_image",\#
+                    "image_url":"https://example.com/a.png","detail":"low"}]},\#
+                    {"type":"reasoning","id":"rs_1","summary":[],"encrypted_content":"x"},\#
+                    {"type":"message","id":"msg_1","role":"assistant","status":"completed",\#
+                    "content":[{"type":"output_text","text":"Wait.","annotations":[]}]},\#
+                    {"type":"function_call","id":"fc_1","call_id":"c","name":"f","arguments":"{}"},\#
+                    {"type":"function_call","call_id":"d","name":"g","arguments":"[]"},\#
+                    {"type":"function_call_output","call_id":"c","output":"one"},\#
+                    {"type":"function_call_output","call_id":"d","output":\#
+                    [{"type":"input_text","text":"two"}]}]
+                    """#
                 let response = try await server.asAlice(
                     "POST", Self.path, json: #"{"input":\#(items)}"#)
                 #expect(response.status == 200)
@@ -65,9 +67,11 @@ extension ServerTests {
                 let response = try await server.asAlice(
                     "POST", Self.path,
                     json: Self.json(
-                        tools + #","tool_choice":{"type":"function","name":"g"},"include":"#
-                            + #"["message.output_text.logprobs"],"top_logprobs":2,"text":{"format":"#
-                            + #"{"type":"json_schema","name":"n","strict":true,"schema":\#(schema)}}"#
+                        tools + #"""
+                            ,"tool_choice":{"type":"function","name":"g"},"include":\#
+                            ["message.output_text.logprobs"],"top_logprobs":2,"text":{"format":\#
+                            {"type":"json_schema","name":"n","strict":true,"schema":\#(schema)}}
+                            """#
                     ))
                 #expect(response.status == 200)
                 let request = try #require(server.layers.with { $0.chatRequests.first })

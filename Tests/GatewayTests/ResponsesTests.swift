@@ -30,9 +30,11 @@ extension ServerTests {
                 let response = try await server.asAlice(
                     "POST", Self.path,
                     json: Self.json(
-                        #""instructions":"Be brief.","max_output_tokens":5,"temperature":0.5,"#
-                            + #""top_p":0.9,"metadata":{"b":"1","a":"2"},"store":false,"#
-                            + #""truncation":"auto","parallel_tool_calls":false,"user":"u","seed":3"#
+                        #"""
+                        "instructions":"Be brief.","max_output_tokens":5,"temperature":0.5,\#
+                        "top_p":0.9,"metadata":{"b":"1","a":"2"},"store":false,\#
+                        "truncation":"auto","parallel_tool_calls":false,"user":"u","seed":3
+                        """#
                     ))
                 #expect(response.status == 200)
                 #expect(response.headers["x-heptad-cost"] == "1234")
@@ -294,9 +296,11 @@ extension ServerTests {
                 let body = Self.json(isStreamed ? #""stream":true"# : "")
                 let connection = try RawConnection(port: server.port)
                 try await connection.send(
-                    "POST \(Self.path) HTTP/1.1\r\nHost: localhost\r\nContent-Length: "
-                        + "\(body.utf8.count)\r\nAuthorization: Bearer \(server.aliceKey)"
-                        + "\r\n\r\n\(body)")
+                    """
+                    POST \(Self.path) HTTP/1.1\r\nHost: localhost\r\nContent-Length: \
+                    \(body.utf8.count)\r\nAuthorization: Bearer \(server.aliceKey)\
+                    \r\n\r\n\(body)
+                    """)
                 if isStreamed { _ = try await connection.receive(until: "world") }
                 while server.layers.with({ $0.chatRequests.isEmpty }) {
                     try await Task.sleep(for: .milliseconds(5))

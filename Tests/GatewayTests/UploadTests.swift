@@ -152,9 +152,11 @@ extension ServerTests {
             try await TestServer.run { server in
                 let connection = try RawConnection(port: server.port)
                 try await connection.send(
-                    "POST /api/documents?name=a.md HTTP/1.1\r\nHost: localhost\r\n"
-                        + "Authorization: Bearer \(server.aliceKey)\r\n"
-                        + "Expect: 100-continue\r\nContent-Length: 4\r\n\r\n")
+                    """
+                    POST /api/documents?name=a.md HTTP/1.1\r\nHost: localhost\r\n\
+                    Authorization: Bearer \(server.aliceKey)\r\n\
+                    Expect: 100-continue\r\nContent-Length: 4\r\n\r\n
+                    """)
                 #expect(try await connection.receive(until: "\r\n\r\n").hasPrefix("HTTP/1.1 100"))
                 try await connection.send("text")
                 #expect(try await connection.receive(until: "}").hasPrefix("HTTP/1.1 202"))

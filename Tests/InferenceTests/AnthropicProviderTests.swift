@@ -54,11 +54,13 @@ struct AnthropicProviderTests {
         #expect(seen.headers["anthropic-version"] == "2023-06-01")
         #expect(
             seen.text
-                == #"{"model":"model","max_tokens":50,"stream":true,"system":["#
-                + #"{"type":"text","text":"Be \"brief\"."},{"type":"text","text":"Be kind."}],"#
-                + #""messages":[{"role":"user","content":"#
-                + #"[{"type":"text","text":"Hello?"}]}],"temperature":1.0,"top_p":0.9,"top_k":5,"#
-                + #""stop_sequences":["END"]}"#)
+                == #"""
+                {"model":"model","max_tokens":50,"stream":true,"system":[\#
+                {"type":"text","text":"Be \"brief\"."},{"type":"text","text":"Be kind."}],\#
+                "messages":[{"role":"user","content":\#
+                [{"type":"text","text":"Hello?"}]}],"temperature":1.0,"top_p":0.9,"top_k":5,\#
+                "stop_sequences":["END"]}
+                """#)
     }
 
     struct Sampling: Sendable, CustomTestStringConvertible {
@@ -141,18 +143,20 @@ struct AnthropicProviderTests {
         request.messages += results + [question]
         #expect(
             try await body(request)["messages"]?.text
-                == #"[{"role":"user","content":[{"type":"text","text":"Hi"}]},"#
-                + #"{"role":"assistant","content":[{"type":"text","text":"Let me see."},"#
-                + #"{"type":"tool_use","id":"call_1","name":"f","input":{"z":1.50,"a":[]}},"#
-                + #"{"type":"tool_use","id":"c2","name":"g","input":{}},"#
-                + #"{"type":"tool_use","id":"c3","name":"g","input":{"arguments":"{\"cut"}}]},"#
-                + #"{"role":"user","content":[{"type":"tool_result","tool_use_id":"call_1","#
-                + #""content":[{"type":"text","text":"one"}]},"#
-                + #"{"type":"tool_result","tool_use_id":"c2"},"#
-                + #"{"type":"tool_result","tool_use_id":"c3","content":[{"type":"text","text":"three"}]},"#
-                + #"{"type":"text","text":"And this?"},{"type":"image","source":{"type":"base64","#
-                + #""media_type":"image/png","data":"AAAA"}},{"type":"image","source":"#
-                + #"{"type":"url","url":"https://example.org/a.png"}}]}]"#)
+                == #"""
+                [{"role":"user","content":[{"type":"text","text":"Hi"}]},\#
+                {"role":"assistant","content":[{"type":"text","text":"Let me see."},\#
+                {"type":"tool_use","id":"call_1","name":"f","input":{"z":1.50,"a":[]}},\#
+                {"type":"tool_use","id":"c2","name":"g","input":{}},\#
+                {"type":"tool_use","id":"c3","name":"g","input":{"arguments":"{\"cut"}}]},\#
+                {"role":"user","content":[{"type":"tool_result","tool_use_id":"call_1",\#
+                "content":[{"type":"text","text":"one"}]},\#
+                {"type":"tool_result","tool_use_id":"c2"},\#
+                {"type":"tool_result","tool_use_id":"c3","content":[{"type":"text","text":"three"}]},\#
+                {"type":"text","text":"And this?"},{"type":"image","source":{"type":"base64",\#
+                "media_type":"image/png","data":"AAAA"}},{"type":"image","source":\#
+                {"type":"url","url":"https://example.org/a.png"}}]}]
+                """#)
     }
 
     private static let schema = #"{"type":"object","properties":{"z":{"const":1.50},"a":{}}}"#
@@ -387,9 +391,11 @@ struct AnthropicProviderTests {
             + #""output_tokens":50}"#
         let call = #"{"type":"tool_use","id":"t","name":"f","input":{"z":1,"a":2}}"#
         let whole = ScriptedServer.answer(
-            #"{"id":"m","type":"message","role":"assistant","model":"served","content":["#
-                + #"{"type":"thinking","thinking":"Hm.","signature":"s"},"#
-                + #"{"type":"text","text":"Hi"},\#(call)],"stop_reason":"tool_use","usage":\#(usage)}"#
+            #"""
+            {"id":"m","type":"message","role":"assistant","model":"served","content":[\#
+            {"type":"thinking","thinking":"Hm.","signature":"s"},\#
+            {"type":"text","text":"Hi"},\#(call)],"stop_reason":"tool_use","usage":\#(usage)}
+            """#
         )
         let streamed = Wire.stream(
             Messages.start(usage) + Messages.open(0, #"{"type":"thinking","thinking":"Hm."}"#)

@@ -8,14 +8,18 @@ import Testing
 /// Azure's OpenAI against scripted bytes on a real connection.
 struct AzureProviderTests {
     private static let filters =
-        #"data: {"choices":[],"created":0,"id":"","model":"","object":"","prompt_filter_results":"#
-        + #"[{"prompt_index":0,"content_filter_results":{"hate":{"filtered":false,"severity":"#
-        + #""safe"}}}]}"# + "\n\n"
+        #"""
+        data: {"choices":[],"created":0,"id":"","model":"","object":"","prompt_filter_results":\#
+        [{"prompt_index":0,"content_filter_results":{"hate":{"filtered":false,"severity":\#
+        "safe"}}}]}
+        """# + "\n\n"
 
     private static func text(_ text: String) -> String {
-        #"data: {"choices":[{"content_filter_results":{"hate":{"filtered":false}},"delta":"#
-            + #"{"content":"\#(text)"},"finish_reason":null,"index":0,"logprobs":null}],"#
-            + #""model":"gpt-4o-2024-11-20","usage":null}"# + "\n\n"
+        #"""
+        data: {"choices":[{"content_filter_results":{"hate":{"filtered":false}},"delta":\#
+        {"content":"\#(text)"},"finish_reason":null,"index":0,"logprobs":null}],\#
+        "model":"gpt-4o-2024-11-20","usage":null}
+        """# + "\n\n"
     }
 
     private static let hello =
@@ -97,9 +101,11 @@ struct AzureProviderTests {
     static let refusals: [Refusal] = [
         Refusal(
             testDescription: "a blocked prompt", status: 400,
-            body: #"{"error":{"message":"The response was filtered.","type":null,"param":"prompt","#
-                + #""code":"content_filter","status":400,"innererror":{"code":"#
-                + #""ResponsibleAIPolicyViolation","content_filter_result":{}}}}"#, code: .invalid),
+            body: #"""
+                {"error":{"message":"The response was filtered.","type":null,"param":"prompt",\#
+                "code":"content_filter","status":400,"innererror":{"code":\#
+                "ResponsibleAIPolicyViolation","content_filter_result":{}}}}
+                """#, code: .invalid),
         Refusal(
             testDescription: "an error in a stream with 200",
             body: filters + #"data: {"error":{"code":"429","message":"Too many requests"}}"#

@@ -84,26 +84,30 @@ struct BedrockProviderTests {
         let body = try server.body()
         #expect(
             body["messages"]?.text
-                == #"[{"role":"user","content":[{"text":"What is this?"},"#
-                + #"{"image":{"format":"png","source":{"bytes":"iVBORw=="}}}]},"#
-                + #"{"role":"assistant","content":[{"text":"Wait."},"#
-                + #"{"toolUse":{"toolUseId":"call_1","name":"weather","input":{"city":"Oslo"}}},"#
-                + #"{"toolUse":{"toolUseId":"b","name":"time","input":{}}}]},"#
-                + #"{"role":"user","content":[{"toolResult":{"toolUseId":"call_1","content":"#
-                + #"[{"text":"{\"degrees\":7}"}]}},"#
-                + #"{"toolResult":{"toolUseId":"b","content":[{"text":"noon"}]}},"#
-                + #"{"text":"Go on."}]}]"#)
+                == #"""
+                [{"role":"user","content":[{"text":"What is this?"},\#
+                {"image":{"format":"png","source":{"bytes":"iVBORw=="}}}]},\#
+                {"role":"assistant","content":[{"text":"Wait."},\#
+                {"toolUse":{"toolUseId":"call_1","name":"weather","input":{"city":"Oslo"}}},\#
+                {"toolUse":{"toolUseId":"b","name":"time","input":{}}}]},\#
+                {"role":"user","content":[{"toolResult":{"toolUseId":"call_1","content":\#
+                [{"text":"{\"degrees\":7}"}]}},\#
+                {"toolResult":{"toolUseId":"b","content":[{"text":"noon"}]}},\#
+                {"text":"Go on."}]}]
+                """#)
         #expect(body["system"]?.text == #"[{"text":"Be brief."}]"#)
         #expect(
             body["inferenceConfig"]?.text
                 == #"{"maxTokens":50,"temperature":0.5,"topP":0.9,"stopSequences":["END"]}"#)
         #expect(
             body["toolConfig"]?.text
-                == #"{"tools":[{"toolSpec":{"name":"weather","description":"d","inputSchema":"#
-                + #"{"json":"# + ChatRequest.schema + #"},"strict":true}},"#
-                + #"{"toolSpec":{"name":"time","inputSchema":"#
-                + #"{"json":{"type":"object","properties":{}}}}}],"#
-                + #""toolChoice":{"tool":{"name":"time"}}}"#)
+                == #"""
+                {"tools":[{"toolSpec":{"name":"weather","description":"d","inputSchema":\#
+                {"json":\#(ChatRequest.schema)},"strict":true}},\#
+                {"toolSpec":{"name":"time","inputSchema":\#
+                {"json":{"type":"object","properties":{}}}}}],\#
+                "toolChoice":{"tool":{"name":"time"}}}
+                """#)
         #expect(
             body["outputConfig"]?.text
                 == #"{"textFormat":{"type":"json_schema","structure":{"jsonSchema":"#
@@ -168,22 +172,21 @@ struct BedrockProviderTests {
 
     @Test("Calls come in pieces, counted among themselves")
     func calls() async throws {
-        let bytes =
-            Frames.event("messageStart", #"{"role":"assistant"}"#)
-            + Frames.text("Hi")
-            + Frames.event("contentBlockStop", #"{"contentBlockIndex":0}"#)
-            + [(1, "a"), (2, "b")].flatMap { block, name in
-                Frames.event(
-                    "contentBlockStart",
-                    #"{"contentBlockIndex":\#(block),"start":{"toolUse":{"toolUseId":"t\#(block)","#
-                        + #""name":"\#(name)"}}}"#)
-                    + Frames.event(
-                        "contentBlockDelta",
-                        #"{"contentBlockIndex":\#(block),"delta":{"toolUse":{"input":"{\"x\":"}}}"#)
-                    + Frames.event(
-                        "contentBlockDelta",
-                        #"{"contentBlockIndex":\#(block),"delta":{"toolUse":{"input":"1}"}}}"#)
-            } + Frames.stop("tool_use") + Frames.usage
+        var bytes = Frames.event("messageStart", #"{"role":"assistant"}"#)
+        bytes += Frames.text("Hi")
+        bytes += Frames.event("contentBlockStop", #"{"contentBlockIndex":0}"#)
+        for (block, name) in [(1, "a"), (2, "b")] {
+            let tool = #"{"toolUse":{"toolUseId":"t\#(block)","name":"\#(name)"}}"#
+            bytes += Frames.event(
+                "contentBlockStart", #"{"contentBlockIndex":\#(block),"start":\#(tool)}"#)
+            for piece in [#"{\"x\":"#, "1}"] {
+                let delta = #"{"toolUse":{"input":"\#(piece)"}}"#
+                bytes += Frames.event(
+                    "contentBlockDelta", #"{"contentBlockIndex":\#(block),"delta":\#(delta)}"#)
+            }
+        }
+        bytes += Frames.stop("tool_use")
+        bytes += Frames.usage
         let server = try ScriptedServer(Frames.stream(bytes))
         let (events, completion) = try await router(server).everything()
         #expect(
@@ -228,10 +231,12 @@ struct BedrockProviderTests {
     func whole() async throws {
         let server = try ScriptedServer(
             ScriptedServer.answer(
-                #"{"output":{"message":{"role":"assistant","content":[{"reasoningContent":"#
-                    + #"{"reasoningText":{"text":"Hm."}}},{"text":"Hello"},{"toolUse":"#
-                    + #"{"toolUseId":"t","name":"f","input":{"x":1}}}]}},"stopReason":"tool_use","#
-                    + #""usage":{"inputTokens":5,"outputTokens":1,"totalTokens":6}}"#))
+                #"""
+                {"output":{"message":{"role":"assistant","content":[{"reasoningContent":\#
+                {"reasoningText":{"text":"Hm."}}},{"text":"Hello"},{"toolUse":\#
+                {"toolUseId":"t","name":"f","input":{"x":1}}}]}},"stopReason":"tool_use",\#
+                "usage":{"inputTokens":5,"outputTokens":1,"totalTokens":6}}
+                """#))
         let (events, completion) = try await router(server).everything()
         #expect(
             events == [

@@ -45,25 +45,31 @@ struct GeminiProviderTests {
         let body = try server.body()
         #expect(
             body["contents"]?.text
-                == #"[{"role":"user","parts":[{"text":"What is this?"},"#
-                + #"{"inlineData":{"mimeType":"image/png","data":"iVBORw=="}}]},"#
-                + #"{"role":"model","parts":[{"text":"Wait."},"#
-                + #"{"functionCall":{"id":"call.1","name":"weather","args":{"city":"Oslo"}}},"#
-                + #"{"functionCall":{"id":"b","name":"time","args":{}}}]},"#
-                + #"{"role":"user","parts":[{"functionResponse":{"id":"call.1","name":"weather","#
-                + #""response":{"degrees":7}}},"#
-                + #"{"functionResponse":{"id":"b","name":"time","response":{"output":"noon"}}},"#
-                + #"{"text":"Go on."}]}]"#)
+                == #"""
+                [{"role":"user","parts":[{"text":"What is this?"},\#
+                {"inlineData":{"mimeType":"image/png","data":"iVBORw=="}}]},\#
+                {"role":"model","parts":[{"text":"Wait."},\#
+                {"functionCall":{"id":"call.1","name":"weather","args":{"city":"Oslo"}}},\#
+                {"functionCall":{"id":"b","name":"time","args":{}}}]},\#
+                {"role":"user","parts":[{"functionResponse":{"id":"call.1","name":"weather",\#
+                "response":{"degrees":7}}},\#
+                {"functionResponse":{"id":"b","name":"time","response":{"output":"noon"}}},\#
+                {"text":"Go on."}]}]
+                """#)
         #expect(body["systemInstruction"]?.text == #"{"parts":[{"text":"Be brief."}]}"#)
         #expect(
             body["tools"]?.text
-                == #"[{"functionDeclarations":[{"name":"weather","description":"d","#
-                + #""parametersJsonSchema":"# + ChatRequest.schema + #"},{"name":"time"}]}]"#)
+                == #"""
+                [{"functionDeclarations":[{"name":"weather","description":"d",\#
+                "parametersJsonSchema":\#(ChatRequest.schema)},{"name":"time"}]}]
+                """#)
         let expected =
-            #"{"maxOutputTokens":50,"temperature":0.5,"topP":1,"topK":40,"seed":2147483647,"#
-            + #""presencePenalty":1,"frequencyPenalty":-0.5,"stopSequences":["END"],"#
-            + #""responseLogprobs":true,"logprobs":2,"responseMimeType":"application/json","#
-            + #""responseJsonSchema":"# + ChatRequest.schema + "}"
+            #"""
+            {"maxOutputTokens":50,"temperature":0.5,"topP":1,"topK":40,"seed":2147483647,\#
+            "presencePenalty":1,"frequencyPenalty":-0.5,"stopSequences":["END"],\#
+            "responseLogprobs":true,"logprobs":2,"responseMimeType":"application/json",\#
+            "responseJsonSchema":\#(ChatRequest.schema)
+            """# + "}"
         #expect(body["generationConfig"]?.text == expected)
     }
 
@@ -148,9 +154,11 @@ struct GeminiProviderTests {
                 #"[{"functionCall":{"id":"g1","name":"f","args":{}},"thoughtSignature":"c2ln"}]"#,
                 #"[{"functionResponse":{"id":"g1","name":"f","response":{"output":"ok"}}},"#
                     + #"{"text":"?"}]"#,
-                #"[{"functionCall":{"name":"f","args":{"arguments":"[1]"}},"#
-                    + #""thoughtSignature":"skip_thought_signature_validator"},"#
-                    + #"{"functionCall":{"id":"x","name":"f","args":{}}}]"#,
+                #"""
+                [{"functionCall":{"name":"f","args":{"arguments":"[1]"}},\#
+                "thoughtSignature":"skip_thought_signature_validator"},\#
+                {"functionCall":{"id":"x","name":"f","args":{}}}]
+                """#,
             ])
     }
 
@@ -199,9 +207,11 @@ struct GeminiProviderTests {
     @Test("Log probabilities, a whole answer and a list of answers are understood")
     func shapes() async throws {
         let chunk =
-            #"{"candidates":[{"content":{"parts":[{"text":"Hi"}]},"finishReason":"STOP","#
-            + #""logprobsResult":{"chosenCandidates":[{"token":"Hi","logProbability":-0.5}],"#
-            + #""topCandidates":[{"candidates":[{"token":"Hi","logProbability":-0.5}]}]}}]}"#
+            #"""
+            {"candidates":[{"content":{"parts":[{"text":"Hi"}]},"finishReason":"STOP",\#
+            "logprobsResult":{"chosenCandidates":[{"token":"Hi","logProbability":-0.5}],\#
+            "topCandidates":[{"candidates":[{"token":"Hi","logProbability":-0.5}]}]}}]}
+            """#
         let token = TokenLogprob(token: "Hi", bytes: [72, 105], logprob: -0.5)
         for body in [chunk, "[\(chunk)]"] {
             let server = try ScriptedServer(ScriptedServer.answer(body))
@@ -252,9 +262,11 @@ struct GeminiProviderTests {
             testDescription: "too many calls a minute",
             steps: Gemini.failure(
                 429, "RESOURCE_EXHAUSTED",
-                details: #"{"@type":"type.googleapis.com/google.rpc.QuotaFailure","violations":"#
-                    + #"[{"quotaId":"GenerateRequestsPerMinutePerProjectPerModel-FreeTier"}]},"#
-                    + #"{"@type":"type.googleapis.com/google.rpc.RetryInfo","retryDelay":"22s"}"#),
+                details: #"""
+                    {"@type":"type.googleapis.com/google.rpc.QuotaFailure","violations":\#
+                    [{"quotaId":"GenerateRequestsPerMinutePerProjectPerModel-FreeTier"}]},\#
+                    {"@type":"type.googleapis.com/google.rpc.RetryInfo","retryDelay":"22s"}
+                    """#),
             code: .rateLimited, retryAfter: .seconds(22), words: "too many calls"),
         Refusal(
             testDescription: "a delay that is none",
@@ -264,9 +276,11 @@ struct GeminiProviderTests {
             testDescription: "used up for the day",
             steps: Gemini.failure(
                 429, "RESOURCE_EXHAUSTED",
-                details: #"{"@type":"type.googleapis.com/google.rpc.QuotaFailure","violations":"#
-                    + #"[{"quotaId":"GenerateRequestsPerDayPerProjectPerModel-FreeTier"}]},"#
-                    + #"{"@type":"type.googleapis.com/google.rpc.RetryInfo","retryDelay":"22s"}"#),
+                details: #"""
+                    {"@type":"type.googleapis.com/google.rpc.QuotaFailure","violations":\#
+                    [{"quotaId":"GenerateRequestsPerDayPerProjectPerModel-FreeTier"}]},\#
+                    {"@type":"type.googleapis.com/google.rpc.RetryInfo","retryDelay":"22s"}
+                    """#),
             code: .unavailable, words: "nothing left"),
         Refusal(
             testDescription: "internal", steps: Gemini.failure(500, "INTERNAL"), code: .upstream),
@@ -344,10 +358,12 @@ struct GeminiProviderTests {
     func wrongTypes() async throws {
         let server = try ScriptedServer(
             Wire.stream(
-                #"data: {"candidates":[{"content":{"parts":[{"text":7},{"text":"Hello"},"#
-                    + #"{"functionCall":{"name":3}},{"inlineData":{}},8]},"finishReason":"STOP"}],"#
-                    + #""usageMetadata":{"promptTokenCount":"many","candidatesTokenCount":-4},"#
-                    + #""modelVersion":[]}"# + "\n\n" + "data: {\"candidates\":{}}\n\n"))
+                #"""
+                data: {"candidates":[{"content":{"parts":[{"text":7},{"text":"Hello"},\#
+                {"functionCall":{"name":3}},{"inlineData":{}},8]},"finishReason":"STOP"}],\#
+                "usageMetadata":{"promptTokenCount":"many","candidatesTokenCount":-4},\#
+                "modelVersion":[]}
+                """# + "\n\n" + "data: {\"candidates\":{}}\n\n"))
         let (events, completion) = try await router(server).everything()
         #expect(events == [.text("Hello")])
         #expect(completion.usage == TokenUsage(freshInput: 10, output: 0, isEstimated: true))
@@ -405,18 +421,22 @@ struct GeminiProviderTests {
 /// The bytes of a Gemini stream.
 enum Gemini {
     static func parts(_ parts: String) -> String {
-        #"data: {"candidates":[{"content":{"parts":[\#(parts)],"role":"model"},"index":0}],"#
-            + #""usageMetadata":{"promptTokenCount":100,"totalTokenCount":101},"#
-            + #""modelVersion":"served"}"# + "\r\n\r\n"
+        #"""
+        data: {"candidates":[{"content":{"parts":[\#(parts)],"role":"model"},"index":0}],\#
+        "usageMetadata":{"promptTokenCount":100,"totalTokenCount":101},\#
+        "modelVersion":"served"}
+        """# + "\r\n\r\n"
     }
 
     static func text(_ text: String) -> String { parts(#"{"text":"\#(text)"}"#) }
 
     static func finish(_ reason: String = "STOP") -> String {
-        #"data: {"candidates":[{"content":{"parts":[{"text":""}],"role":"model"},"#
-            + #""finishReason":"\#(reason)","index":0}],"usageMetadata":{"promptTokenCount":100,"#
-            + #""cachedContentTokenCount":60,"toolUsePromptTokenCount":9,"#
-            + #""candidatesTokenCount":5,"thoughtsTokenCount":20,"totalTokenCount":134}}"#
+        #"""
+        data: {"candidates":[{"content":{"parts":[{"text":""}],"role":"model"},\#
+        "finishReason":"\#(reason)","index":0}],"usageMetadata":{"promptTokenCount":100,\#
+        "cachedContentTokenCount":60,"toolUsePromptTokenCount":9,\#
+        "candidatesTokenCount":5,"thoughtsTokenCount":20,"totalTokenCount":134}}
+        """#
             + "\r\n\r\n"
     }
 

@@ -168,9 +168,11 @@ struct OpenAIProviderTests {
             testDescription: "usage null before, cached and reasoning parts",
             stream: #"data: {"choices":[{"delta":{"content":"Hello"}}],"usage":null}"# + "\n\n"
                 + Wire.finish()
-                + #"data: {"choices":[],"usage":{"prompt_tokens":100,"completion_tokens":50,"#
-                + #""prompt_tokens_details":{"cached_tokens":60,"cache_write_tokens":10},"#
-                + #""completion_tokens_details":{"reasoning_tokens":40}}}"# + "\n\n" + Wire.done,
+                    + #"""
+                    data: {"choices":[],"usage":{"prompt_tokens":100,"completion_tokens":50,\#
+                    "prompt_tokens_details":{"cached_tokens":60,"cache_write_tokens":10},\#
+                    "completion_tokens_details":{"reasoning_tokens":40}}}
+                    """# + "\n\n" + Wire.done,
             usage: TokenUsage(
                 freshInput: 30, cacheRead: 60, cacheWrite: 10, output: 50, reasoning: 40)),
         Shape(
@@ -238,9 +240,11 @@ struct OpenAIProviderTests {
     func notAStream() async throws {
         let server = try ScriptedServer(
             ScriptedServer.answer(
-                #"{"model":"served","choices":[{"message":{"role":"assistant","content":"Hello"},"#
-                    + #""finish_reason":"stop"}],"#
-                    + #""usage":{"prompt_tokens":5,"completion_tokens":1}}"#))
+                #"""
+                {"model":"served","choices":[{"message":{"role":"assistant","content":"Hello"},\#
+                "finish_reason":"stop"}],\#
+                "usage":{"prompt_tokens":5,"completion_tokens":1}}
+                """#))
         let (pieces, completion) = try await ModelRouter.hosted([server]).answer()
         #expect(pieces == ["Hello"])
         #expect(completion.usage == TokenUsage(freshInput: 5, output: 1))

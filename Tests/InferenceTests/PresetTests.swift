@@ -30,18 +30,22 @@ struct PresetTests {
     static let rows: [Row] = [
         Row(
             preset: "ollama",
-            stream: #"data: {"id":"chatcmpl-71","object":"chat.completion.chunk","created":1,"#
-                + #""model":"llama3.2","system_fingerprint":"fp_ollama","choices":[{"index":0,"#
-                + #""delta":{"role":"assistant","content":"Hello"},"finish_reason":null}]}"#
-                + "\n\n"
-                + #"data: {"id":"chatcmpl-71","choices":[{"index":0,"delta":{"role":"assistant","#
-                + #""content":"","tool_calls":[{"id":"call_x","index":0,"type":"function","#
-                + #""function":{"name":"time","arguments":"{}"}}]},"finish_reason":null}]}"#
-                + "\n\n"
-                + #"data: {"id":"chatcmpl-71","choices":[{"index":0,"delta":{"role":"assistant","#
-                + #""content":""},"finish_reason":"tool_calls"}]}"# + "\n\n"
-                + #"data: {"id":"chatcmpl-71","choices":[],"usage":{"prompt_tokens":26,"#
-                + #""completion_tokens":8,"total_tokens":34}}"# + "\n\n" + Wire.done,
+            stream: #"""
+                data: {"id":"chatcmpl-71","object":"chat.completion.chunk","created":1,\#
+                "model":"llama3.2","system_fingerprint":"fp_ollama","choices":[{"index":0,\#
+                "delta":{"role":"assistant","content":"Hello"},"finish_reason":null}]}
+                """#
+                    + "\n\n"
+                        + #"""
+                        data: {"id":"chatcmpl-71","choices":[{"index":0,"delta":{"role":"assistant",\#
+                        "content":"","tool_calls":[{"id":"call_x","index":0,"type":"function",\#
+                        "function":{"name":"time","arguments":"{}"}}]},"finish_reason":null}]}
+                        """#
+                    + "\n\n"
+                    + #"data: {"id":"chatcmpl-71","choices":[{"index":0,"delta":{"role":"assistant","#
+                    + #""content":""},"finish_reason":"tool_calls"}]}"# + "\n\n"
+                    + #"data: {"id":"chatcmpl-71","choices":[],"usage":{"prompt_tokens":26,"#
+                    + #""completion_tokens":8,"total_tokens":34}}"# + "\n\n" + Wire.done,
             events: [
                 .text("Hello"),
                 .toolCall(ToolCallPiece(index: 0, id: "call_x", name: "time", arguments: "{}")),
@@ -50,48 +54,60 @@ struct PresetTests {
             parts: ["tools": #"[{"function":{"name":"time"},"type":"function"}]"#]),
         Row(
             preset: "vllm",
-            stream: #"data: {"id":"cmpl-1","object":"chat.completion.chunk","model":"m","choices":"#
-                + #"[{"index":0,"delta":{"role":"assistant","content":""},"logprobs":null,"#
-                + #""finish_reason":null}],"prompt_token_ids":null}"# + "\n\n"
-                + #"data: {"id":"cmpl-1","choices":[{"index":0,"delta":{"reasoning_content":"Hm."}}],"#
-                + #""usage":{"prompt_tokens":9,"total_tokens":10,"completion_tokens":1}}"# + "\n\n"
-                + #"data: {"id":"cmpl-1","choices":[{"index":0,"delta":{"content":"Hello"},"#
-                + #""finish_reason":"stop","stop_reason":null}]}"# + "\n\n"
-                + #"data: {"id":"cmpl-1","choices":[],"usage":{"prompt_tokens":9,"total_tokens":14,"#
-                + #""completion_tokens":5,"prompt_tokens_details":{"cached_tokens":4}}}"# + "\n\n"
-                + Wire.done,
+            stream: #"""
+                data: {"id":"cmpl-1","object":"chat.completion.chunk","model":"m","choices":\#
+                [{"index":0,"delta":{"role":"assistant","content":""},"logprobs":null,\#
+                "finish_reason":null}],"prompt_token_ids":null}
+                """# + "\n\n"
+                    + #"data: {"id":"cmpl-1","choices":[{"index":0,"delta":{"reasoning_content":"Hm."}}],"#
+                    + #""usage":{"prompt_tokens":9,"total_tokens":10,"completion_tokens":1}}"#
+                    + "\n\n"
+                    + #"data: {"id":"cmpl-1","choices":[{"index":0,"delta":{"content":"Hello"},"#
+                    + #""finish_reason":"stop","stop_reason":null}]}"# + "\n\n"
+                    + #"data: {"id":"cmpl-1","choices":[],"usage":{"prompt_tokens":9,"total_tokens":14,"#
+                    + #""completion_tokens":5,"prompt_tokens_details":{"cached_tokens":4}}}"#
+                    + "\n\n"
+                    + Wire.done,
             events: [.reasoning("Hm."), .text("Hello")],
             usage: TokenUsage(freshInput: 5, cacheRead: 4, output: 5),
             fields: "logit_bias logprobs max_tokens min_p parallel_tool_calls repetition_penalty"
                 + " seed stream_options tool_choice top_k top_logprobs"),
         Row(
             preset: "llama.cpp",
-            stream: #"data: {"choices":[{"finish_reason":null,"index":0,"delta":{"role":"#
-                + #""assistant","content":null}}],"created":1,"id":"chatcmpl-a","model":"m","#
-                + #""system_fingerprint":"b6000","object":"chat.completion.chunk"}"# + "\n\n"
-                + #"data: {"choices":[{"finish_reason":null,"index":0,"delta":{"content":"Hello"}}]}"#
-                + "\n\n"
-                + #"data: {"choices":[{"finish_reason":"stop","index":0,"delta":{}}],"usage":"#
-                + #"{"completion_tokens":3,"prompt_tokens":11,"total_tokens":14},"timings":"#
-                + #"{"prompt_n":11,"prompt_ms":3.1,"predicted_n":3,"predicted_per_second":90.5}}"#
-                + "\n\n" + Wire.done,
+            stream: #"""
+                data: {"choices":[{"finish_reason":null,"index":0,"delta":{"role":\#
+                "assistant","content":null}}],"created":1,"id":"chatcmpl-a","model":"m",\#
+                "system_fingerprint":"b6000","object":"chat.completion.chunk"}
+                """# + "\n\n"
+                    + #"data: {"choices":[{"finish_reason":null,"index":0,"delta":{"content":"Hello"}}]}"#
+                    + "\n\n"
+                        + #"""
+                        data: {"choices":[{"finish_reason":"stop","index":0,"delta":{}}],"usage":\#
+                        {"completion_tokens":3,"prompt_tokens":11,"total_tokens":14},"timings":\#
+                        {"prompt_n":11,"prompt_ms":3.1,"predicted_n":3,"predicted_per_second":90.5}}
+                        """#
+                    + "\n\n" + Wire.done,
             usage: TokenUsage(freshInput: 11, output: 3),
             fields: "logit_bias logprobs max_tokens min_p parallel_tool_calls repeat_penalty seed"
                 + " stream_options tool_choice top_k top_logprobs",
             parts: ["repeat_penalty": "1.1"]),
         Row(
             preset: "mistral",
-            stream: #"data: {"id":"cmpl-1","object":"chat.completion.chunk","model":"magistral","#
-                + #""choices":[{"index":0,"delta":{"role":"assistant","content":""},"#
-                + #""finish_reason":null}]}"# + "\n\n"
-                + #"data: {"id":"cmpl-1","choices":[{"index":0,"delta":{"content":[{"type":"#
-                + #""thinking","thinking":[{"type":"text","text":"Hm."}]}]}}]}"# + "\n\n"
-                + #"data: {"id":"cmpl-1","choices":[{"index":0,"delta":{"content":"Hello"}}]}"#
-                + "\n\n"
-                + #"data: {"id":"cmpl-1","choices":[{"index":0,"delta":{"content":"","tool_calls":"#
-                + #"[{"id":"D681PevKs","function":{"name":"time","arguments":"{}"},"index":0}]},"#
-                + #""finish_reason":"tool_calls"}],"usage":{"prompt_tokens":94,"total_tokens":123,"#
-                + #""completion_tokens":29}}"# + "\n\n" + Wire.done,
+            stream: #"""
+                data: {"id":"cmpl-1","object":"chat.completion.chunk","model":"magistral",\#
+                "choices":[{"index":0,"delta":{"role":"assistant","content":""},\#
+                "finish_reason":null}]}
+                """# + "\n\n"
+                    + #"data: {"id":"cmpl-1","choices":[{"index":0,"delta":{"content":[{"type":"#
+                    + #""thinking","thinking":[{"type":"text","text":"Hm."}]}]}}]}"# + "\n\n"
+                    + #"data: {"id":"cmpl-1","choices":[{"index":0,"delta":{"content":"Hello"}}]}"#
+                    + "\n\n"
+                        + #"""
+                        data: {"id":"cmpl-1","choices":[{"index":0,"delta":{"content":"","tool_calls":\#
+                        [{"id":"D681PevKs","function":{"name":"time","arguments":"{}"},"index":0}]},\#
+                        "finish_reason":"tool_calls"}],"usage":{"prompt_tokens":94,"total_tokens":123,\#
+                        "completion_tokens":29}}
+                        """# + "\n\n" + Wire.done,
             events: [
                 .reasoning("Hm."), .text("Hello"),
                 .toolCall(ToolCallPiece(index: 0, id: "D681PevKs", name: "time", arguments: "{}")),
@@ -100,56 +116,72 @@ struct PresetTests {
             parts: [
                 "random_seed": "3",
                 "messages":
-                    #"[{"content":"Hello?","role":"user"},{"role":"assistant","#
-                    + #""tool_calls":[{"function":{"arguments":"{}","name":"time"},"id":"call00001","#
-                    + #""type":"function"}]},{"content":"noon","role":"tool","#
-                    + #""tool_call_id":"call00001"}]"#,
+                    #"""
+                [{"content":"Hello?","role":"user"},{"role":"assistant",\#
+                "tool_calls":[{"function":{"arguments":"{}","name":"time"},"id":"call00001",\#
+                "type":"function"}]},{"content":"noon","role":"tool",\#
+                "tool_call_id":"call00001"}]
+                """#,
             ]),
         Row(
             preset: "deepseek",
             stream: ": keep-alive\n\n"
-                + #"data: {"id":"1","object":"chat.completion.chunk","model":"deepseek-reasoner","#
-                + #""choices":[{"index":0,"delta":{"role":"assistant","content":null,"#
-                + #""reasoning_content":"Hm."},"logprobs":null,"finish_reason":null}]}"# + "\n\n"
+                + #"""
+                data: {"id":"1","object":"chat.completion.chunk","model":"deepseek-reasoner",\#
+                "choices":[{"index":0,"delta":{"role":"assistant","content":null,\#
+                "reasoning_content":"Hm."},"logprobs":null,"finish_reason":null}]}
+                """# + "\n\n"
                 + #"data: {"id":"1","choices":[{"index":0,"delta":{"content":"Hello","#
                 + #""reasoning_content":null},"finish_reason":null}]}"# + "\n\n"
-                + #"data: {"id":"1","choices":[{"index":0,"delta":{"content":"","#
-                + #""reasoning_content":null},"finish_reason":"stop"}],"usage":{"prompt_tokens":20,"#
-                + #""completion_tokens":10,"total_tokens":30,"completion_tokens_details":"#
-                + #"{"reasoning_tokens":6},"prompt_cache_hit_tokens":12,"#
-                + #""prompt_cache_miss_tokens":8}}"# + "\n\n" + Wire.done,
+                    + #"""
+                    data: {"id":"1","choices":[{"index":0,"delta":{"content":"",\#
+                    "reasoning_content":null},"finish_reason":"stop"}],"usage":{"prompt_tokens":20,\#
+                    "completion_tokens":10,"total_tokens":30,"completion_tokens_details":\#
+                    {"reasoning_tokens":6},"prompt_cache_hit_tokens":12,\#
+                    "prompt_cache_miss_tokens":8}}
+                    """# + "\n\n" + Wire.done,
             events: [.reasoning("Hm."), .text("Hello")],
             usage: TokenUsage(freshInput: 8, cacheRead: 12, output: 10, reasoning: 6),
             fields: "logprobs max_tokens stream_options tool_choice top_logprobs",
             parts: ["response_format": #"{"type":"json_object"}"#]),
         Row(
             preset: "groq",
-            stream: #"data: {"id":"c","object":"chat.completion.chunk","model":"m","choices":"#
-                + #"[{"index":0,"delta":{"role":"assistant","content":""},"finish_reason":null}],"#
-                + #""x_groq":{"id":"req_01"}}"# + "\n\n"
-                + #"data: {"id":"c","choices":[{"index":0,"delta":{"reasoning":"Hm."}}]}"# + "\n\n"
-                + #"data: {"id":"c","choices":[{"index":0,"delta":{"content":"Hello"}}]}"# + "\n\n"
-                + #"data: {"id":"c","choices":[{"index":0,"delta":{},"finish_reason":"stop"}],"#
-                + #""x_groq":{"id":"req_01","usage":{"queue_time":0.03,"prompt_tokens":20,"#
-                + #""completion_tokens":10,"total_time":0.05,"total_tokens":30}}}"# + "\n\n"
-                + Wire.done,
+            stream: #"""
+                data: {"id":"c","object":"chat.completion.chunk","model":"m","choices":\#
+                [{"index":0,"delta":{"role":"assistant","content":""},"finish_reason":null}],\#
+                "x_groq":{"id":"req_01"}}
+                """# + "\n\n"
+                    + #"data: {"id":"c","choices":[{"index":0,"delta":{"reasoning":"Hm."}}]}"#
+                    + "\n\n"
+                    + #"data: {"id":"c","choices":[{"index":0,"delta":{"content":"Hello"}}]}"#
+                    + "\n\n"
+                        + #"""
+                        data: {"id":"c","choices":[{"index":0,"delta":{},"finish_reason":"stop"}],\#
+                        "x_groq":{"id":"req_01","usage":{"queue_time":0.03,"prompt_tokens":20,\#
+                        "completion_tokens":10,"total_time":0.05,"total_tokens":30}}}
+                        """# + "\n\n"
+                    + Wire.done,
             events: [.reasoning("Hm."), .text("Hello")],
             usage: TokenUsage(freshInput: 20, output: 10),
             fields: "max_completion_tokens parallel_tool_calls seed stream_options tool_choice"),
         Row(
             preset: "openrouter",
             stream: ": OPENROUTER PROCESSING\n\n"
-                + #"data: {"id":"gen-1","provider":"DeepInfra","model":"m","object":"#
-                + #""chat.completion.chunk","choices":[{"index":0,"delta":{"role":"assistant","#
-                + #""content":"","reasoning":"Hm.","reasoning_details":[{"type":"reasoning.text","#
-                + #""text":"Hm."}]},"finish_reason":null,"native_finish_reason":null}]}"# + "\n\n"
+                + #"""
+                data: {"id":"gen-1","provider":"DeepInfra","model":"m","object":\#
+                "chat.completion.chunk","choices":[{"index":0,"delta":{"role":"assistant",\#
+                "content":"","reasoning":"Hm.","reasoning_details":[{"type":"reasoning.text",\#
+                "text":"Hm."}]},"finish_reason":null,"native_finish_reason":null}]}
+                """# + "\n\n"
                 + #"data: {"id":"gen-1","choices":[{"index":0,"delta":{"content":"Hello"},"#
                 + #""finish_reason":"stop","native_finish_reason":"STOP"}]}"# + "\n\n"
-                + #"data: {"id":"gen-1","choices":[{"index":0,"delta":{"role":"assistant","#
-                + #""content":""},"finish_reason":null}],"usage":{"prompt_tokens":30,"#
-                + #""completion_tokens":12,"total_tokens":42,"cost":0.00014,"is_byok":false,"#
-                + #""prompt_tokens_details":{"cached_tokens":10},"cost_details":{},"#
-                + #""completion_tokens_details":{"reasoning_tokens":5}}}"# + "\n\n" + Wire.done,
+                    + #"""
+                    data: {"id":"gen-1","choices":[{"index":0,"delta":{"role":"assistant",\#
+                    "content":""},"finish_reason":null}],"usage":{"prompt_tokens":30,\#
+                    "completion_tokens":12,"total_tokens":42,"cost":0.00014,"is_byok":false,\#
+                    "prompt_tokens_details":{"cached_tokens":10},"cost_details":{},\#
+                    "completion_tokens_details":{"reasoning_tokens":5}}}
+                    """# + "\n\n" + Wire.done,
             events: [.reasoning("Hm."), .text("Hello")],
             usage: TokenUsage(freshInput: 20, cacheRead: 10, output: 12, reasoning: 5),
             fields: "logit_bias logprobs max_tokens min_p parallel_tool_calls repetition_penalty"
@@ -157,14 +189,18 @@ struct PresetTests {
             parts: ["usage": #"{"include":true}"#]),
         Row(
             preset: "together",
-            stream: #"data: {"id":"o","object":"chat.completion.chunk","choices":[{"index":0,"#
-                + #""text":"Hello","logprobs":null,"finish_reason":null,"seed":null,"#
-                + #""delta":{"token_id":9906,"role":"assistant","content":"Hello"}}],"#
-                + #""model":"m","usage":null}"# + "\n\n"
-                + #"data: {"id":"o","choices":[{"index":0,"text":"","finish_reason":"eos","#
-                + #""delta":{"token_id":128009,"content":"","tool_calls":null}}],"usage":"#
-                + #"{"prompt_tokens":16,"completion_tokens":2,"total_tokens":18,"cached_tokens":6}}"#
-                + "\n\n" + Wire.done,
+            stream: #"""
+                data: {"id":"o","object":"chat.completion.chunk","choices":[{"index":0,\#
+                "text":"Hello","logprobs":null,"finish_reason":null,"seed":null,\#
+                "delta":{"token_id":9906,"role":"assistant","content":"Hello"}}],\#
+                "model":"m","usage":null}
+                """# + "\n\n"
+                    + #"""
+                    data: {"id":"o","choices":[{"index":0,"text":"","finish_reason":"eos",\#
+                    "delta":{"token_id":128009,"content":"","tool_calls":null}}],"usage":\#
+                    {"prompt_tokens":16,"completion_tokens":2,"total_tokens":18,"cached_tokens":6}}
+                    """#
+                    + "\n\n" + Wire.done,
             usage: TokenUsage(freshInput: 10, cacheRead: 6, output: 2),
             fields: "logit_bias max_tokens min_p repetition_penalty seed stream_options"
                 + " tool_choice top_k"),
@@ -282,9 +318,11 @@ struct PresetTests {
             code: .tooLarge),
         Refusal(
             testDescription: "Mistral's validation", preset: "mistral", status: 422,
-            body: #"{"object":"error","message":{"detail":[{"type":"extra_forbidden","loc":"#
-                + #"["body","top_k"],"msg":"Extra inputs are not permitted"}]},"type":"#
-                + #""invalid_request_error","param":null,"code":null}"#, code: .invalid),
+            body: #"""
+                {"object":"error","message":{"detail":[{"type":"extra_forbidden","loc":\#
+                ["body","top_k"],"msg":"Extra inputs are not permitted"}]},"type":\#
+                "invalid_request_error","param":null,"code":null}
+                """#, code: .invalid),
         Refusal(
             testDescription: "Mistral's wrong key", preset: "mistral", status: 401,
             body: #"{"detail":"Unauthorized"}"#, code: .unavailable),
@@ -322,9 +360,11 @@ struct PresetTests {
         Refusal(
             testDescription: "OpenRouter's error in a stream", preset: "openrouter",
             body: ": OPENROUTER PROCESSING\n\n"
-                + #"data: {"id":"gen-1","object":"chat.completion.chunk","error":{"code":429,"#
-                + #""message":"Rate limit exceeded"},"choices":[{"index":0,"delta":{"content":""},"#
-                + #""finish_reason":"error"}]}"# + "\n\n", code: .rateLimited),
+                + #"""
+                data: {"id":"gen-1","object":"chat.completion.chunk","error":{"code":429,\#
+                "message":"Rate limit exceeded"},"choices":[{"index":0,"delta":{"content":""},\#
+                "finish_reason":"error"}]}
+                """# + "\n\n", code: .rateLimited),
         Refusal(
             testDescription: "OpenRouter's error in a choice, with 200", preset: "openrouter",
             status: 200,
@@ -333,9 +373,11 @@ struct PresetTests {
             code: .upstream),
         Refusal(
             testDescription: "Together's context, with 422", preset: "together", status: 422,
-            body: #"{"id":"o","error":{"message":"Input validation error: `inputs` tokens +"#
-                + #" `max_new_tokens` must be <= 4097.","type":"invalid_request_error","#
-                + #""param":"max_tokens","code":null}}"#, code: .tooLarge),
+            body: #"""
+                {"id":"o","error":{"message":"Input validation error: `inputs` tokens +\#
+                 `max_new_tokens` must be <= 4097.","type":"invalid_request_error",\#
+                "param":"max_tokens","code":null}}
+                """#, code: .tooLarge),
         Refusal(
             testDescription: "Together's context, with 403", preset: "together", status: 403,
             body: #"{"error":{"message":"Input token count + max_tokens must be less than the"#

@@ -128,9 +128,11 @@ struct ReasoningTests {
             ])
         #expect(
             try server.body()["messages"]?.array?[1]["content"]?.text
-                == #"[{"type":"thinking","thinking":"Hm.","signature":"EqQB+/="},"#
-                + #"{"type":"text","text":"Yes."},{"type":"redacted_thinking","data":"c2Vj"},"#
-                + #"{"type":"text","text":"\nSo."}]"#)
+                == #"""
+                [{"type":"thinking","thinking":"Hm.","signature":"EqQB+/="},\#
+                {"type":"text","text":"Yes."},{"type":"redacted_thinking","data":"c2Vj"},\#
+                {"type":"text","text":"\nSo."}]
+                """#)
     }
 
     @Test("The text that ended an answer is told")

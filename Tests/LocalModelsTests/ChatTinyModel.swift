@@ -92,10 +92,12 @@ enum TinyModel {
         (0...255).map { String(ByteAlphabet.scalar(of: UInt8($0))) }
         + ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "he", "ll", "hell"]
     static let template =
-        "{% for message in messages %}{% if loop.first and messages[0]['role'] != 'system' %}"
-        + "{{ '<|im_start|>system\nBe kind.<|im_end|>\n' }}{% endif %}{{'<|im_start|>' + "
-        + "message['role'] + '\n' + message['content'] + '<|im_end|>' + '\n'}}{% endfor %}"
-        + "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
+        """
+        {% for message in messages %}{% if loop.first and messages[0]['role'] != 'system' %}\
+        {{ '<|im_start|>system\nBe kind.<|im_end|>\n' }}{% endif %}{{'<|im_start|>' + \
+        message['role'] + '\n' + message['content'] + '<|im_end|>' + '\n'}}{% endfor %}\
+        {% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}
+        """
 
     static func model(threads: Int = 2, seed: UInt64 = 1) throws -> LocalChatModel {
         try LocalChatModel(

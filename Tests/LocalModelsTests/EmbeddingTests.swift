@@ -67,9 +67,9 @@ struct EmbeddingTests {
     @Test("A text has the same vector of length 1 alone, in company, and on any number of threads")
     func packing() async throws {
         let folder = try EncoderFolder()
+        let pieces = ["a", "b", "c", "hello", "."]
         let texts = (0..<40).map { index in
-            (0..<index % 14).map { ["a", "b", "c", "hello", "."][$0 * $0 % 5] }
-                .joined(separator: " ")
+            (0..<index % 14).map { pieces[$0 * $0 % 5] }.joined(separator: " ")
         }
         for threads in [1, 2, 5] {
             let embedder = try folder.embedder(threads: threads)

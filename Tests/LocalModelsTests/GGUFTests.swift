@@ -106,11 +106,13 @@ struct GGUFTests {
         Refusal(
             description: "all that is missing", code: .unsupported,
             says:
-                "x.gguf cannot be run: its architecture is \"jamba\" (gemma3, llama, phi3, qwen2, "
-                + "qwen3 or smollm3 would do), its tensor blk.0.attn_norm.weight has the type "
-                + "IQ1_S, and 1 more like it (a file with weights of F32, F16, Q4_0, Q4_1, Q5_0, "
-                + "Q5_1, Q8_0, Q2_K, Q3_K, Q4_K, Q5_K, Q6_K, IQ4_NL, IQ4_XS, BF16 would do) and it "
-                + "has 8 experts (jamba.expert_count) (a model without would do)."
+                """
+                x.gguf cannot be run: its architecture is \"jamba\" (gemma3, llama, phi3, qwen2, \
+                qwen3 or smollm3 would do), its tensor blk.0.attn_norm.weight has the type \
+                IQ1_S, and 1 more like it (a file with weights of F32, F16, Q4_0, Q4_1, Q5_0, \
+                Q5_1, Q8_0, Q2_K, Q3_K, Q4_K, Q5_K, Q6_K, IQ4_NL, IQ4_XS, BF16 would do) and it \
+                has 8 experts (jamba.expert_count) (a model without would do).
+                """
         ) {
             set("general.architecture", .text("jamba"), &$0)
             set("jamba.expert_count", .integer(8), &$0)

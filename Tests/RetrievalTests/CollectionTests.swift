@@ -37,9 +37,11 @@ import Testing
         (#"{"type":"gt","key":"$date","value":1}"#, everything),
         (#"{"type":"lt","key":"$date","value":"2000-01-01T00:00:00.000Z"}"#, []),
         (
-            #"{"type":"or","filters":[{"type":"eq","key":"year","value":2024},"#
-                + #"{"type":"and","filters":[{"type":"eq","key":"$tag","value":"harbour"},"#
-                + #"{"type":"ne","key":"kind","value":"report"}]}]}"#, ["b.md", "c.txt"]
+            #"""
+            {"type":"or","filters":[{"type":"eq","key":"year","value":2024},\#
+            {"type":"and","filters":[{"type":"eq","key":"$tag","value":"harbour"},\#
+            {"type":"ne","key":"kind","value":"report"}]}]}
+            """#, ["b.md", "c.txt"]
         ),
         (#"{"type":"eq","key":"kind\" OR 1=1 --","value":"x' OR 'a'='a"}"#, []),
     ]

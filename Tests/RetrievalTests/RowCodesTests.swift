@@ -6,7 +6,10 @@ import Testing
 @Suite struct RowCodesTests {
     /// Numbers that look random and are the same every time.
     private func floats(_ count: Int) -> [Float] {
-        (0..<count).map { Float(($0 * 7919 + $0 * $0 * 31) % 2003) / 1000 - 1 }
+        (0..<count).map { (index: Int) -> Float in
+            let number = (index * 7919 + index * index * 31) % 2003
+            return Float(number) / 1000 - 1
+        }
     }
 
     @Test("Every set of kernels scores codes alike", arguments: [1, 7, 32, 100, 384], [1, 4, 6])

@@ -1,3 +1,5 @@
+import TestSupport
+
 /// Writes a ZIP archive, as few bytes of it as readers need.
 struct ZipSample {
     struct File {
@@ -20,7 +22,7 @@ struct ZipSample {
             let packed = file.isDeflated ? deflated(file.bytes) : file.bytes
             let head =
                 two(20) + two(file.flags) + two(file.isDeflated ? 8 : 0) + four(0)
-                + four(checksum(file.bytes)) + four(UInt32(packed.count))
+                + four(crc32(file.bytes)) + four(UInt32(packed.count))
                 + four(UInt32(file.claims ?? file.bytes.count)) + two(UInt16(file.name.utf8.count))
                 + two(0)
             directory += four(0x0201_4B50) + two(20) + head + two(0) + two(0) + two(0) + four(0)
@@ -45,13 +47,5 @@ struct ZipSample {
 
     private static func four(_ number: UInt32) -> [UInt8] {
         two(UInt16(number & 0xFFFF)) + two(UInt16(number >> 16))
-    }
-
-    private static func checksum(_ bytes: [UInt8]) -> UInt32 {
-        ~bytes.reduce(~0) { sum, byte in
-            (0..<8).reduce(sum ^ UInt32(byte)) { sum, _ in
-                sum & 1 == 1 ? sum >> 1 ^ 0xEDB8_8320 : sum >> 1
-            }
-        }
     }
 }

@@ -96,10 +96,7 @@ struct Likeness: Equatable, Sendable {
     }
 
     private var data: Data {
-        Data(
-            minima.flatMap {
-                [UInt8($0 >> 24), UInt8($0 >> 16 & 255), UInt8($0 >> 8 & 255), UInt8($0 & 255)]
-            })
+        Data(minima.flatMap { minimum in withUnsafeBytes(of: minimum.bigEndian, Array.init) })
     }
 
     private init?(_ data: Data) {

@@ -20,16 +20,20 @@ enum ChatSurface: String, CaseIterable, Sendable {
         let rest =
             switch self {
             case .chat:
-                #""messages":[{"role":"user","content":"Hi"}],"#
-                    + #""stream_options":{"include_usage":true},"tools":[{"type":"function","#
-                    + #""function":{"name":"weather","parameters":\#(schema)}}]"#
+                #"""
+                "messages":[{"role":"user","content":"Hi"}],\#
+                "stream_options":{"include_usage":true},"tools":[{"type":"function",\#
+                "function":{"name":"weather","parameters":\#(schema)}}]
+                """#
             case .responses:
                 #""input":"Hi","tools":[{"type":"function","name":"weather","#
                     + #""parameters":\#(schema)}]"#
             case .messages:
-                #""messages":[{"role":"user","content":"Hi"}],"max_tokens":2000,"#
-                    + #""thinking":{"type":"enabled","budget_tokens":1024},"#
-                    + #""tools":[{"name":"weather","input_schema":\#(schema)}]"#
+                #"""
+                "messages":[{"role":"user","content":"Hi"}],"max_tokens":2000,\#
+                "thinking":{"type":"enabled","budget_tokens":1024},\#
+                "tools":[{"name":"weather","input_schema":\#(schema)}]
+                """#
             }
         return #"{"model":"\#(model)","stream":\#(isStreamed),\#(rest)}"#
     }

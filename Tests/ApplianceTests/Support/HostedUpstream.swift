@@ -50,9 +50,11 @@ struct HostedUpstream: Sendable, CustomTestStringConvertible {
     // MARK: Protocols
 
     private static let chatUsage =
-        #"{"prompt_tokens":4200,"completion_tokens":77,"total_tokens":4277,"#
-        + #""prompt_tokens_details":{"cached_tokens":3000,"cache_write_tokens":200},"#
-        + #""completion_tokens_details":{"reasoning_tokens":40}}"#
+        #"""
+        {"prompt_tokens":4200,"completion_tokens":77,"total_tokens":4277,\#
+        "prompt_tokens_details":{"cached_tokens":3000,"cache_write_tokens":200},\#
+        "completion_tokens_details":{"reasoning_tokens":40}}
+        """#
     private static let chatFunction =
         #""type":"function","function":{"name":"weather","arguments":"#
 
@@ -80,11 +82,13 @@ struct HostedUpstream: Sendable, CustomTestStringConvertible {
         return HostedUpstream(
             testDescription: name, settings: settings, tokens: tokens,
             mediaType: "text/event-stream", events: events.map { Array("data: \($0)\n\n".utf8) },
-            whole: #"{"id":"c","object":"chat.completion","created":1,"model":"served","choices":"#
-                + #"[{"index":0,"message":{"role":"assistant","content":"Hello","#
-                + #""\#(thought)":"Hm.","tool_calls":[{"id":"call_1","#
-                + #"\#(chatFunction)"{\"city\":\"Oslo\"}"}}]},"#
-                + #""finish_reason":"tool_calls"}],"usage":\#(usage)}"#,
+            whole: #"""
+                {"id":"c","object":"chat.completion","created":1,"model":"served","choices":\#
+                [{"index":0,"message":{"role":"assistant","content":"Hello",\#
+                "\#(thought)":"Hm.","tool_calls":[{"id":"call_1",\#
+                \#(chatFunction)"{\"city\":\"Oslo\"}"}}]},\#
+                "finish_reason":"tool_calls"}],"usage":\#(usage)}
+                """#,
             streamMark: #""stream":true"#)
     }
 
@@ -98,9 +102,11 @@ struct HostedUpstream: Sendable, CustomTestStringConvertible {
     static let deepSeek = chat(
         "deepseek", "{kind: openai, preset: deepseek}",
         tokens: Tokens(fresh: 1200, written: 0),
-        usage: #"{"prompt_tokens":4200,"completion_tokens":77,"total_tokens":4277,"#
-            + #""prompt_cache_hit_tokens":3000,"prompt_cache_miss_tokens":1200,"#
-            + #""completion_tokens_details":{"reasoning_tokens":40}}"#)
+        usage: #"""
+            {"prompt_tokens":4200,"completion_tokens":77,"total_tokens":4277,\#
+            "prompt_cache_hit_tokens":3000,"prompt_cache_miss_tokens":1200,\#
+            "completion_tokens_details":{"reasoning_tokens":40}}
+            """#)
 
     static let anthropic: HostedUpstream = {
         let input =
@@ -141,10 +147,12 @@ struct HostedUpstream: Sendable, CustomTestStringConvertible {
                 let name = event.split(separator: "\"").dropFirst(3).first ?? ""
                 return Array("event: \(name)\ndata: \(event)\n\n".utf8)
             },
-            whole: #"{\#(message),"content":[{"type":"thinking","thinking":"Hm.","#
-                + #""signature":"EqQB"},{"type":"text","text":"Hello"},{"type":"tool_use","#
-                + #""id":"toolu_1","name":"weather","input":{"city":"Oslo"}}],"#
-                + #""stop_reason":"tool_use","stop_sequence":null,"usage":{\#(input),\#(output)}}"#,
+            whole: #"""
+                {\#(message),"content":[{"type":"thinking","thinking":"Hm.",\#
+                "signature":"EqQB"},{"type":"text","text":"Hello"},{"type":"tool_use",\#
+                "id":"toolu_1","name":"weather","input":{"city":"Oslo"}}],\#
+                "stop_reason":"tool_use","stop_sequence":null,"usage":{\#(input),\#(output)}}
+                """#,
             streamMark: #""stream":true"#)
     }()
 
@@ -200,10 +208,12 @@ struct HostedUpstream: Sendable, CustomTestStringConvertible {
             testDescription: "bedrock", settings: "{kind: bedrock, region: eu-north-1}",
             tokens: Tokens(reasoning: 0), mediaType: "application/vnd.amazon.eventstream",
             events: events.map { AWSFrame.event($0, $1) },
-            whole: #"{"output":{"message":{"role":"assistant","content":["#
-                + #"{"reasoningContent":{"reasoningText":{"text":"Hm.","signature":"c2ln"}}},"#
-                + #"{"text":"Hello"},{"toolUse":{"toolUseId":"t1","name":"weather","#
-                + #""input":{"city":"Oslo"}}}]}},"stopReason":"tool_use",\#(usage)}"#,
+            whole: #"""
+                {"output":{"message":{"role":"assistant","content":[\#
+                {"reasoningContent":{"reasoningText":{"text":"Hm.","signature":"c2ln"}}},\#
+                {"text":"Hello"},{"toolUse":{"toolUseId":"t1","name":"weather",\#
+                "input":{"city":"Oslo"}}}]}},"stopReason":"tool_use",\#(usage)}
+                """#,
             streamMark: "/converse-stream")
     }()
 }
@@ -221,19 +231,11 @@ private enum AWSFrame {
         }
         let body = head + Array(payload.utf8)
         let lengths = number(UInt32(body.count + 16)) + number(UInt32(head.count))
-        let content = lengths + number(crc(lengths)) + body
-        return content + number(crc(content))
+        let content = lengths + number(crc32(lengths)) + body
+        return content + number(crc32(content))
     }
 
     private static func number(_ number: UInt32) -> [UInt8] {
         [24, 16, 8, 0].map { UInt8(truncatingIfNeeded: number >> $0) }
-    }
-
-    private static func crc(_ bytes: [UInt8]) -> UInt32 {
-        ~bytes.reduce(UInt32.max) { sum, byte in
-            (0..<8).reduce(sum ^ UInt32(byte)) { sum, _ in
-                sum & 1 == 1 ? sum >> 1 ^ 0xEDB8_8320 : sum >> 1
-            }
-        }
     }
 }

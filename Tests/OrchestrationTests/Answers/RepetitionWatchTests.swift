@@ -23,9 +23,11 @@ import Testing
             ("no no no no no no no ", "no"),
             ("la lune, la nuit, la nuit, la nuit, la nuit, la nuit, la", "la lune, la nuit"),
             (
-                "It ends. We manage all of the data that flows in and out of it daily and so on."
-                    + " It is we manage all of the data that flows in and out of it daily or so."
-                    + " He says we manage all of the data that flows in and out of it daily",
+                """
+                It ends. We manage all of the data that flows in and out of it daily and so on.\
+                 It is we manage all of the data that flows in and out of it daily or so.\
+                 He says we manage all of the data that flows in and out of it daily
+                """,
                 "It ends. We manage all of the data that flows in and out of it daily and so on."
                     + " It is we manage all of the data that flows in and out of it daily or so."
             ),

@@ -55,9 +55,11 @@ import Testing
         #expect(outcome.text == "Hello!")
         #expect(
             outcome.notices == [
-                "Nothing in your documents fits this question, so the model answers alone. Looked"
-                    + " for “Hello there, friend?” in 1 document (1 passage); the closest is alike"
-                    + " by 10 %."
+                """
+                Nothing in your documents fits this question, so the model answers alone. Looked\
+                 for “Hello there, friend?” in 1 document (1 passage); the closest is alike\
+                 by 10 %.
+                """
             ])
         // Who has no documents is not told about them.
         let without = try await withOrchestrator(model: ScriptedModel(.says("Hello!"))) {
