@@ -3,7 +3,8 @@ import Glibc
 import Synchronization
 
 /// An HTTP server on loopback that plays scripted bytes, whatever they are, and keeps what it was
-/// asked. One thread for each connection; gone when the last reference is.
+/// asked. One thread for each connection; gone some seconds after the last reference is, since a test
+/// that asks it nothing more lets go of it while a client still speaks to it.
 package final class ScriptedServer: Sendable {
     /// What happens on a connection after a request has arrived, in order. Then the connection
     /// closes, unless the last step says otherwise.
@@ -87,15 +88,20 @@ package final class ScriptedServer: Sendable {
         }
     }
 
+    private static let lingerSeconds = 10.0
+
     deinit {
-        let descriptors = state.value.withLock { state in
-            state.isStopped = true
-            return state.openDescriptors
+        let (state, listener) = (state, listener)
+        DispatchQueue.global().asyncAfter(deadline: .now() + Self.lingerSeconds) {
+            let descriptors = state.value.withLock { state in
+                state.isStopped = true
+                return state.openDescriptors
+            }
+            // Wakes the threads, which close their own.
+            for descriptor in descriptors { shutdown(descriptor, Int32(SHUT_RDWR)) }
+            shutdown(listener, Int32(SHUT_RDWR))
+            close(listener)
         }
-        // Wakes the threads, which close their own.
-        for descriptor in descriptors { shutdown(descriptor, Int32(SHUT_RDWR)) }
-        shutdown(listener, Int32(SHUT_RDWR))
-        close(listener)
     }
 
     package var url: String { "http://127.0.0.1:\(port)" }
