@@ -9,7 +9,7 @@ struct ListTrainer {
     private let listCount: Int
 
     /// Lists for each square root of the rows: more make a search read fewer rows, and training slower.
-    private static let listsPerRoot = 4.0
+    private static let listsPerRoot = 3.0
     private static let listsMax = 8192
     private static let sampleRowsPerList = 32
     /// For each round of training the part of the sample that it sees, as one over this: the first
