@@ -1,4 +1,5 @@
 import Core
+import TestSupport
 import Testing
 
 @testable import Egress
@@ -166,7 +167,7 @@ struct EventStreamFramesTests {
 
     @Test("Random bytes, and random changes of good ones, never trap")
     func hostile() {
-        var generator = Numbers(state: 5)
+        var generator = SeededGenerator(seed: 5)
         let good = Self.rows.flatMap(\.bytes)
         for _ in 0..<2000 {
             var bytes = good
@@ -198,14 +199,5 @@ struct EventStreamFramesTests {
 
     private static func bytes(_ number: UInt32) -> [UInt8] {
         [24, 16, 8, 0].map { UInt8(truncatingIfNeeded: number >> $0) }
-    }
-
-    private struct Numbers: RandomNumberGenerator {
-        var state: UInt64
-
-        mutating func next() -> UInt64 {
-            state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
-            return state ^ state >> 29
-        }
     }
 }

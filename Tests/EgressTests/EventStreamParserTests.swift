@@ -1,4 +1,5 @@
 import Core
+import TestSupport
 import Testing
 
 @testable import Egress
@@ -96,7 +97,7 @@ struct EventStreamParserTests {
 
     @Test("Random bytes are parsed the same in one piece and in many, and never trap")
     func fuzz() throws {
-        var generator = Generator(state: 42)
+        var generator = SeededGenerator(seed: 42)
         // Bytes that mean something are likelier than the rest.
         let alphabet = Array("\r\n\r\n\r\n:: dataeventidretry 0\u{0}\u{FEFF}".utf8) + [0xFF, 0xC3]
         for _ in 0..<3000 {
@@ -116,15 +117,6 @@ struct EventStreamParserTests {
             }
             try #require(events == expected, "\(bytes)")
             try #require(try pieces.finish() == last, "\(bytes)")
-        }
-    }
-
-    private struct Generator: RandomNumberGenerator {
-        var state: UInt64
-
-        mutating func next() -> UInt64 {
-            state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
-            return state ^ state >> 29
         }
     }
 }

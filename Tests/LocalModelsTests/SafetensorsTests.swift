@@ -1,4 +1,5 @@
 import Core
+import TestSupport
 import Testing
 
 @testable import LocalModels
@@ -91,7 +92,7 @@ struct SafetensorsTests {
         sample.add("second", 4) { Float($0) }
         let sound = sample.file
         let digits = Array("0123456789-[]{}\",:e.".utf8)
-        var random = Numbers(state: 7)
+        var random = SeededGenerator(seed: 7)
         for _ in 0..<4000 {
             var file = sound
             for _ in 0...Int.random(in: 0..<4, using: &random) {
@@ -140,15 +141,5 @@ func expect<Value>(
         let failure = error as? Failure
         #expect(failure?.code == code, sourceLocation: sourceLocation)
         #expect(failure?.message.contains(words) == true, sourceLocation: sourceLocation)
-    }
-}
-
-/// The same numbers in every run.
-struct Numbers: RandomNumberGenerator {
-    var state: UInt64
-
-    mutating func next() -> UInt64 {
-        state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
-        return state ^ state >> 29
     }
 }

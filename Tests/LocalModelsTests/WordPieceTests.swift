@@ -1,5 +1,6 @@
 import Core
 import Foundation
+import TestSupport
 import Testing
 
 @testable import LocalModels
@@ -100,7 +101,7 @@ struct WordPieceTests {
     @Test("Any text gives numbers of the vocabulary, as many as are counted")
     func fuzzing() throws {
         let tokenizer = WordPiece(try vocabulary(EncoderFolder.vocabulary))
-        var random = Numbers(state: 3)
+        var random = SeededGenerator(seed: 3)
         for _ in 0..<2000 {
             let bytes = (0..<Int.random(in: 0..<60, using: &random)).map { _ in
                 UInt8.random(in: 0...255, using: &random)

@@ -18,6 +18,7 @@ struct AnthropicStream: AnswerStream {
     /// What is open, by its index.
     private var blocks: [Int: Block] = [:]
     private var callCount = 0
+    private var usual = RepeatedChunk(key: "text")
 
     private enum Block {
         case text, thinking
@@ -33,9 +34,11 @@ struct AnthropicStream: AnswerStream {
 
     mutating func receive(_ event: ServerSentEvent) throws -> [ChatEvent] {
         guard !isDone else { return [] }
+        if let text = usual.text(in: event.data, read: Self.onlyText) { return said([.text(text)]) }
         guard let value = try? JSONValue(parsing: event.data), value.members != nil else {
             throw unreadable
         }
+        if Self.onlyText(value) == nil { usual.forget() } else { usual.remember(event.data) }
         switch value["type"]?.string ?? event.name {
         case "message_start":
             take(model: value["message"]?["model"])
@@ -58,6 +61,18 @@ struct AnthropicStream: AnswerStream {
         default: break  // Pings, and what is not known yet.
         }
         return []
+    }
+
+    private static func onlyText(_ data: [UInt8]) -> String? {
+        (try? JSONValue(parsing: data)).flatMap(onlyText)
+    }
+
+    /// The text of an event that is a piece of text.
+    private static func onlyText(_ event: JSONValue) -> String? {
+        guard event["type"]?.string == "content_block_delta", event["index"]?.int != nil,
+            event["delta"]?["type"]?.string == "text_delta"
+        else { return nil }
+        return event["delta"]?["text"]?.string
     }
 
     mutating func receive(whole body: [UInt8]) throws -> [ChatEvent] {

@@ -50,13 +50,22 @@ struct OpenAIChunk {
     let hasError: Bool
 
     /// Nil for what is no object.
-    init?(_ value: JSONValue) {
-        guard value.members != nil else { return nil }
+    init?(parsing bytes: [UInt8]) {
+        guard let value = try? JSONValue(parsing: bytes), value.members != nil else { return nil }
         model = value["model"]?.string ?? ""
         choices = (value["choices"]?.array ?? []).map(Choice.init)
         // Groq has a place of its own for the usage of a stream.
         usage = OpenAIUsage(value["usage"]) ?? OpenAIUsage(value["x_groq"]?["usage"])
         hasError = value.holds("error") || choices.contains(where: \.hasError)
+    }
+
+    /// The text of a chunk in which nothing else is said.
+    var onlyText: String? {
+        guard !hasError, usage == nil, let choice = choices.first, choice.finishReason == nil,
+            choice.logprobs.isEmpty, let delta = choice.delta, !delta.content.isEmpty,
+            delta.reasoning.isEmpty, delta.toolCalls.isEmpty
+        else { return nil }
+        return delta.content
     }
 }
 

@@ -14,6 +14,7 @@ struct OpenAIStream: AnswerStream {
 
     private let statesCost: Bool
     private var tally = UsageTally()
+    private var usual = RepeatedChunk(key: "content")
 
     /// - Parameter statesCost: the usage has what the call cost, in dollars.
     init(statesCost: Bool = false) { self.statesCost = statesCost }
@@ -24,7 +25,10 @@ struct OpenAIStream: AnswerStream {
             isDone = true
             return []
         }
-        guard let chunk = (try? JSONValue(parsing: event.data)).flatMap(OpenAIChunk.init) else {
+        if let text = usual.text(in: event.data, read: { OpenAIChunk(parsing: $0)?.onlyText }) {
+            return [said(text)]
+        }
+        guard let chunk = OpenAIChunk(parsing: event.data) else {
             throw CandidateFailure(
                 .broken, Failure(.upstream, "The provider sent an event that cannot be read."))
         }
@@ -32,6 +36,7 @@ struct OpenAIStream: AnswerStream {
             let error = OpenAIError(body: event.data)
             throw ProviderError(error, status: error?.status ?? 0)
         }
+        if chunk.onlyText == nil { usual.forget() } else { usual.remember(event.data) }
         return try take(chunk)
     }
 
@@ -77,8 +82,7 @@ struct OpenAIStream: AnswerStream {
         guard let choice = chunk.choices.first else { return events }
         if !choice.logprobs.isEmpty { events.append(.logprobs(choice.logprobs)) }
         if let delta = choice.delta {
-            if !delta.content.isEmpty { events.append(.text(delta.content)) }
-            textBytes += delta.content.utf8.count
+            if !delta.content.isEmpty { events.append(said(delta.content)) }
             if !delta.reasoning.isEmpty { events.append(.reasoning(delta.reasoning)) }
             for piece in delta.toolCalls {
                 textBytes += piece.arguments.utf8.count + (piece.name?.utf8.count ?? 0)
@@ -88,6 +92,12 @@ struct OpenAIStream: AnswerStream {
         if let reason = choice.finishReason { finishReason = try Self.reason(reason) }
         if !events.isEmpty || finishReason != nil { hasBegun = true }
         return events
+    }
+
+    private mutating func said(_ text: String) -> ChatEvent {
+        textBytes += text.utf8.count
+        hasBegun = true
+        return .text(text)
     }
 
     /// Nil for what is no amount.

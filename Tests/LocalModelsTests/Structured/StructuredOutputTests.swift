@@ -1,5 +1,6 @@
 import Core
 import OrderedJSON
+import TestSupport
 import Testing
 
 @testable import LocalModels
@@ -221,7 +222,7 @@ struct StructuredOutputTests {
 private struct RandomSchema {
     private var generator: SeededGenerator
 
-    init(seed: UInt64) { generator = SeededGenerator(state: seed) }
+    init(seed: UInt64) { generator = SeededGenerator(seed: seed) }
 
     mutating func root() -> JSONValue {
         let child = object(depth: 1)
