@@ -58,9 +58,9 @@ struct AnthropicRoutes: Sendable {
     }
 
     private func chat(_ call: Call, isAnswered: Bool) async throws -> AnthropicChat {
-        let body = try JSON.value(of: try await call.body())
         var chat = try AnthropicChat(
-            body, of: try call.principal, purpose: OpenAIRoutes.purpose, isAnswered: isAnswered)
+            try await call.fields(), of: try call.principal, purpose: OpenAIRoutes.purpose,
+            isAnswered: isAnswered)
         chat.request.model = try await model.name(asked: chat.request.model)
         return chat
     }

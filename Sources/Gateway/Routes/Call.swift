@@ -33,6 +33,11 @@ struct Call: Sendable {
         try JSON.decode(type, from: try await body())
     }
 
+    /// The object that is the body of a JSON request, its members in their order.
+    func fields() async throws -> JSONFields {
+        try JSONFields(try JSON.value(of: try await body()))
+    }
+
     /// The body of a JSON request.
     func body() async throws -> ByteBuffer {
         if let contentType = request.headers.text(.contentType),

@@ -81,7 +81,7 @@ struct ExplainRoutes: Sendable {
 
     @Sendable private func change(_ call: Call) async throws -> Response {
         let (chat, principal) = (try call.id(), try call.principal)
-        let body = try JSONFields(JSON.value(of: try await call.body()))
+        let body = try await call.fields()
         // What is not named stays as it is; null takes a choice back.
         if let named = body.value["collectionIDs"] {
             var collections: [Identifier]?

@@ -33,7 +33,7 @@ struct FileBatchRoutes: Sendable {
 
     @Sendable private func create(_ call: Call) async throws -> Response {
         let (store, principal) = (try store(call), try call.principal)
-        let body = try JSONFields(try JSON.value(of: try await call.body()))
+        let body = try await call.fields()
         let batch = try await batches.createBatch(
             of: try Self.files(body), in: store, for: principal)
         return .json(OpenAIVectorStore.batch(batch, in: store))

@@ -152,7 +152,7 @@ struct KnowledgeRoutes: Sendable {
 
     @Sendable private func search(_ call: Call) async throws -> Response {
         let principal = try call.principal
-        let body = try JSONFields(JSON.value(of: try await call.body()))
+        let body = try await call.fields()
         let text = try body.required("text", try body.string("text"))
         guard text.contains(where: { !$0.isWhitespace }) else {
             throw Refusal.invalid("`text` is empty.")

@@ -67,12 +67,11 @@ struct OpenAIRoutes: Sendable {
 
     @Sendable private func complete(_ call: Call) async throws -> Response {
         let principal = try call.principal
-        let json = try JSON.value(of: try await call.body())
-        let body = try OpenAIChatRequest(try JSONFields(json))
+        let fields = try await call.fields()
+        let body = try OpenAIChatRequest(fields)
         let name = try await model.name(asked: body.model)
         let request = try body.call(
-            of: principal, model: name, body: json,
-            purpose: Self.purpose)
+            of: principal, model: name, body: fields.value, purpose: Self.purpose)
         let events = body.stream == true ? try streams.stream(for: principal.userID) : nil
         let count = body.choiceCount
         let calls =
@@ -184,7 +183,7 @@ struct OpenAIRoutes: Sendable {
 
     @Sendable private func embed(_ call: Call) async throws -> Response {
         let principal = try call.principal
-        let body = try await call.json(OpenAIEmbeddingsRequest.self)
+        let body = try OpenAIEmbeddingsRequest(try await call.fields())
         let texts = try body.texts()
         let name = body.model.flatMap { $0.isEmpty ? nil : $0 }
         let embeddings: Embeddings

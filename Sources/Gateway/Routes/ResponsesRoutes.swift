@@ -32,17 +32,14 @@ struct ResponsesRoutes: Sendable {
 
     @Sendable private func respond(_ call: Call) async throws -> Response {
         let principal = try call.principal
-        let bytes = try await call.body()
-        let body = try JSON.decode(ResponsesRequest.self, from: bytes)
-        let json = try JSON.value(of: bytes)
+        let body = try ResponsesRequest(try await call.fields())
         let name = try await model.name(asked: body.model)
-        let request = try body.call(
-            of: principal, model: name, body: json, purpose: OpenAIRoutes.purpose)
-        let tool = try body.fileSearch(json)
+        let request = try body.call(of: principal, model: name, purpose: OpenAIRoutes.purpose)
+        let tool = try body.fileSearch()
         var answer = ResponsesAnswer(
             key: environment.identifier().compact,
             createdAt: environment.now(), request: request,
-            metadata: try ResponsesRequest.metadata(json["metadata"]),
+            metadata: try body.metadata(),
             instructions: body.instructions)
         answer.fileSearch = tool
         let events = body.stream == true ? try streams.stream(for: principal.userID) : nil

@@ -19,9 +19,8 @@ struct AnthropicChat {
     /// - Parameter isAnswered: whether an answer is wanted; what only counts tokens has no limit of
     ///   its length.
     init(
-        _ body: JSONValue, of principal: Principal, purpose: String, isAnswered: Bool = true
+        _ fields: JSONFields, of principal: Principal, purpose: String, isAnswered: Bool = true
     ) throws {
-        let fields = try JSONFields(body)
         for key in Self.unsupported where !Self.isEmpty(fields[key]) {
             throw fields.refusal(key, "is not supported here; leave it out.")
         }

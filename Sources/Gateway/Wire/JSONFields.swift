@@ -47,6 +47,16 @@ struct JSONFields {
         }
     }
 
+    /// `"a"` or `["a", "b"]`; none where the field is left out.
+    func oneOrMany(_ key: String) throws -> [String] {
+        guard let value = self[key] else { return [] }
+        if let text = value.string { return [text] }
+        guard value.array != nil else {
+            throw refusal(key, "has to be a string or an array of strings.")
+        }
+        return try strings(key) ?? []
+    }
+
     /// The objects of an array, each with its place in its name.
     func list(_ key: String) throws -> [JSONFields]? {
         try array(key)?.enumerated().map { place, value in

@@ -42,8 +42,7 @@ struct OpenAIChatRequest {
         topP = try fields.number("top_p")
         topK = try fields.int("top_k")
         minP = try fields.number("min_p")
-        let only = fields["stop"]?.string
-        stop = try only.map { [$0] } ?? fields.strings("stop") ?? []
+        stop = try fields.oneOrMany("stop")
         seed = try fields.int("seed")
         choices = try fields.int("n")
         hasFunctions = try fields.array("functions")?.isEmpty == false

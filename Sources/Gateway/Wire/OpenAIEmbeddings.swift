@@ -1,40 +1,31 @@
 import Core
 import Foundation
+import OrderedJSON
 
 /// `POST /v1/embeddings`.
-struct OpenAIEmbeddingsRequest: Decodable {
-    enum Input: Decodable {
-        case texts([String])
-        case tokens
-
-        init(from decoder: any Decoder) throws {
-            let container = try decoder.singleValueContainer()
-            if let text = try? container.decode(String.self) {
-                self = .texts([text])
-            } else if let texts = try? container.decode([String].self) {
-                self = .texts(texts)
-            } else {
-                _ = try container.decode([UnreadJSON].self)
-                self = .tokens
-            }
-        }
-    }
-
-    let input: Input
+struct OpenAIEmbeddingsRequest {
     let model: String?
     let encodingFormat: String?
     let dimensions: Int?
+    /// Nil for the numbers of tokens.
+    private let input: [String]?
 
-    enum CodingKeys: String, CodingKey {
-        case input, model, dimensions
-        case encodingFormat = "encoding_format"
+    /// Throws a refusal that names the field.
+    init(_ fields: JSONFields) throws {
+        model = try fields.string("model")
+        encodingFormat = try fields.string("encoding_format")
+        dimensions = try fields.int("dimensions")
+        let given = try fields.required("input", fields["input"])
+        let first = given.array?.first
+        let isTokens = first?.int != nil || first?.array != nil
+        input = isTokens ? nil : try fields.oneOrMany("input")
     }
 
     static let textsMax = 2048
 
     /// Throws a refusal that names the parameter.
     func texts() throws -> [String] {
-        guard case .texts(let texts) = input else {
+        guard let texts = input else {
             throw OpenAIChatRequest.unsupported(
                 "input", "Send texts: token arrays mean different words to each model.")
         }

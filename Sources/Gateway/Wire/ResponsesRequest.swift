@@ -4,36 +4,48 @@ import OrderedJSON
 /// `POST /v1/responses`, as far as it is spoken here. Answers are not kept: each request brings the
 /// whole conversation. Fields that are not named are ignored; those that would change the answer and
 /// cannot be honoured are refused.
-struct ResponsesRequest: Decodable {
+struct ResponsesRequest {
     let model: String?
     let instructions: String?
     let stream: Bool?
-    let maxOutputTokens: Int?
+    let outputTokensMax: Int?
     let temperature: Double?
     let topP: Double?
     /// The next four are not in OpenAI's API; they are what Chat Completions has.
     let topK: Int?
     let minP: Double?
-    let seed: Int64?
-    let stop: OneOrMany?
+    let seed: Int?
+    let stop: [String]
     let topLogprobs: Int?
-    let include: [String]?
+    let include: [String]
     let parallelToolCalls: Bool?
     let truncation: String?
     let store: Bool?
     let background: Bool?
     let previousResponseID: String?
+    /// The request in the order of its keys, which schemas are answered in.
+    private let body: JSONValue
 
-    enum CodingKeys: String, CodingKey {
-        case model, instructions, stream, temperature, seed, stop, include, truncation, store
-        case background
-        case maxOutputTokens = "max_output_tokens"
-        case topP = "top_p"
-        case topK = "top_k"
-        case minP = "min_p"
-        case topLogprobs = "top_logprobs"
-        case parallelToolCalls = "parallel_tool_calls"
-        case previousResponseID = "previous_response_id"
+    /// Throws a refusal that names the field.
+    init(_ fields: JSONFields) throws {
+        model = try fields.string("model")
+        instructions = try fields.string("instructions")
+        stream = try fields.bool("stream")
+        outputTokensMax = try fields.int("max_output_tokens")
+        temperature = try fields.number("temperature")
+        topP = try fields.number("top_p")
+        topK = try fields.int("top_k")
+        minP = try fields.number("min_p")
+        seed = try fields.int("seed")
+        stop = try fields.oneOrMany("stop")
+        topLogprobs = try fields.int("top_logprobs")
+        include = try fields.strings("include") ?? []
+        parallelToolCalls = try fields.bool("parallel_tool_calls")
+        truncation = try fields.string("truncation")
+        store = try fields.bool("store")
+        background = try fields.bool("background")
+        previousResponseID = try fields.string("previous_response_id")
+        body = fields.value
     }
 
     private static let metadataMax = 16
@@ -41,12 +53,10 @@ struct ResponsesRequest: Decodable {
     private static let metadataValueMax = 512
 
     /// The call that is asked for. Throws a refusal that names the parameter.
-    ///
-    /// - Parameter body: the request in the order of its keys, which schemas are answered in.
     func call(
-        of principal: Principal, model: String, body: JSONValue, purpose: String
+        of principal: Principal, model: String, purpose: String
     ) throws -> ChatRequest {
-        try refuseUnsupported(body)
+        try refuseUnsupported()
         var messages = try ResponsesInput.messages(body["input"])
         if let instructions { messages.insert(ChatMessage(.system, instructions), at: 0) }
         var call = ChatRequest(
@@ -67,24 +77,24 @@ struct ResponsesRequest: Decodable {
     }
 
     /// The search that is asked for; nil where none is, or `tool_choice` rules it out.
-    func fileSearch(_ body: JSONValue) throws -> FileSearchTool? {
+    func fileSearch() throws -> FileSearchTool? {
         try FileSearchTool.tool(
-            in: body, includesResults: include?.contains("file_search_call.results") == true)
+            in: body, includesResults: include.contains("file_search_call.results"))
     }
 
     /// What the answer repeats. Throws `invalid` for anything but a few short texts.
-    static func metadata(_ value: JSONValue?) throws -> JSONValue {
-        guard let value, value != .null else { return .object([]) }
-        guard let members = value.members, members.count <= metadataMax,
+    func metadata() throws -> JSONValue {
+        guard let value = body["metadata"], value != .null else { return .object([]) }
+        guard let members = value.members, members.count <= Self.metadataMax,
             members.allSatisfy({ member in
-                member.key.utf8.count <= metadataKeyMax
-                    && member.value.string.map { $0.utf8.count <= metadataValueMax } ?? false
+                member.key.utf8.count <= Self.metadataKeyMax
+                    && member.value.string.map { $0.utf8.count <= Self.metadataValueMax } ?? false
             })
         else {
             throw OpenAIChatRequest.refusal(
                 "metadata",
-                "has to be an object of at most \(metadataMax) texts, their keys of"
-                    + " \(metadataKeyMax) bytes and they of \(metadataValueMax) at most.")
+                "has to be an object of at most \(Self.metadataMax) texts, their keys of"
+                    + " \(Self.metadataKeyMax) bytes and they of \(Self.metadataValueMax) at most.")
         }
         return value
     }
@@ -92,14 +102,14 @@ struct ResponsesRequest: Decodable {
     private func sampling() throws -> SamplingOptions {
         var options = SamplingOptions(
             temperature: temperature, topK: topK, topP: topP, minP: minP,
-            seed: seed.map { UInt64(bitPattern: $0) }, stop: stop?.texts ?? [],
-            outputTokensMax: maxOutputTokens)
+            seed: seed.map { UInt64(bitPattern: Int64($0)) }, stop: stop,
+            outputTokensMax: outputTokensMax)
         try options.validate(naming: .responses)
         guard (0...SamplingOptions.topLogprobsMax).contains(topLogprobs ?? 0) else {
             throw OpenAIChatRequest.refusal(
                 "top_logprobs", "has to be 0 to \(SamplingOptions.topLogprobsMax).")
         }
-        let wantsLogprobs = include?.contains("message.output_text.logprobs") == true
+        let wantsLogprobs = include.contains("message.output_text.logprobs")
         options.topLogprobs =
             wantsLogprobs ? topLogprobs ?? 0 : topLogprobs.flatMap { $0 > 0 ? $0 : nil }
         return options
@@ -125,7 +135,7 @@ struct ResponsesRequest: Decodable {
         return mode == "required" ? .required : .auto
     }
 
-    private func refuseUnsupported(_ body: JSONValue) throws {
+    private func refuseUnsupported() throws {
         guard previousResponseID == nil else {
             throw OpenAIChatRequest.unsupported(
                 "previous_response_id",
