@@ -19,6 +19,9 @@ package struct InferenceConfiguration: Codable, Sendable, Equatable {
     /// Others that serve the very same model, each as `provider/model`, in the order they are asked
     /// when the first fails. The documents' vectors stay those of `embedding_model`.
     package var embeddingFallbacks: [String] = []
+    /// The most that one call for embeddings may cost in dollars, all its texts and attempts together,
+    /// such as `0.05`. Empty for no limit but the budget.
+    package var embeddingCostMaxDollars = ""
     /// Seals the providers' keys that are set on the page: 64 hexadecimal digits. Write it as
     /// `${VARIABLE}` or `file:PATH`; empty keeps one in `master.key` of the data folder.
     package var masterKey = ""
@@ -38,6 +41,14 @@ package struct InferenceConfiguration: Codable, Sendable, Equatable {
     package func check(_ candidate: String, key: String) throws {
         guard !candidate.isEmpty else { return }
         try CandidateName.check(candidate, key: key, providers: providers)
+    }
+
+    /// Throws `invalid` where a limit of costs is there and no amount.
+    static func check(_ dollars: String, key: String) throws {
+        guard !dollars.isEmpty else { return }
+        guard let limit = Picodollars(dollars: dollars), limit > .zero else {
+            throw Failure(.invalid, "\(key) must be an amount above 0, such as \"0.05\".")
+        }
     }
 
     /// Throws `invalid` with the key that is wrong.
@@ -65,6 +76,8 @@ package struct InferenceConfiguration: Codable, Sendable, Equatable {
             try CandidateName.check(
                 name, key: "inference.embedding_fallbacks", providers: providers)
         }
+        try Self.check(
+            embeddingCostMaxDollars, key: "inference.embedding_cost_max_dollars")
         guard masterKey.isEmpty || SecretBox.isKey(masterKey) else {
             throw Failure(
                 .invalid, "inference.master_key must be 64 hexadecimal digits (32 bytes).")
@@ -277,10 +290,7 @@ package struct ModelConfiguration: Codable, Sendable, Equatable {
         guard contextTokens >= 0, outputTokensMax >= 0 else {
             throw Failure(.invalid, "\(key): counts of tokens cannot be negative.")
         }
-        guard costMaxDollars.isEmpty || costMax.map({ $0 > .zero }) == true else {
-            throw Failure(
-                .invalid, "\(key).cost_max_dollars must be an amount above 0, such as \"0.05\".")
-        }
+        try InferenceConfiguration.check(costMaxDollars, key: "\(key).cost_max_dollars")
         try validatePolicy(key)
     }
 

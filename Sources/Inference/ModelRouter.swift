@@ -154,7 +154,7 @@ package final class ModelRouter: ChatModel, Embedder {
             throw Failure(
                 .tooLarge, "At most \(Self.textsMax) texts can be embedded by one call.")
         }
-        let search = EmbeddingSearch(route, purpose: request.purpose, around)
+        var search = EmbeddingSearch(route, purpose: request.purpose, around)
         let size = route.candidates.map(\.provider.embeddingsPerCall).min() ?? Self.textsMax
         var vectors = EmbeddingBatches(candidate: first.name)
         var texts = request.texts[...]
@@ -162,7 +162,7 @@ package final class ModelRouter: ChatModel, Embedder {
             let batch = Array(texts.prefix(size))
             texts = texts.dropFirst(size)
             do {
-                let (candidate, made) = try await search.embed(batch)
+                let (candidate, made) = try await search.embed(batch, beside: texts)
                 try vectors.add(made, by: candidate.name)
             } catch let error as CancellationError {
                 throw vectors.isEmpty ? error : vectors.failure(error)

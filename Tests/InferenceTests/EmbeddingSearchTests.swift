@@ -10,13 +10,14 @@ import Testing
 @Suite struct EmbeddingSearchTests {
     /// As many rows as there are inputs, each `[3, 4]`.
     private static func rows(
-        _ request: ScriptedServer.Request, row: String = "[3,4]"
+        _ request: ScriptedServer.Request, row: String = "[3,4]", tokens: Int? = nil
     ) -> [ScriptedServer.Step] {
         let value = try? JSONValue(parsing: request.body)
         let count = value?["input"]?.array?.count ?? 0
         let data = (0..<count).map { #"{"index":\#($0),"embedding":\#(row)}"# }
         return ScriptedServer.answer(
-            #"{"data":[\#(data.joined(separator: ","))],"usage":{"prompt_tokens":\#(count)}}"#)
+            #"{"data":[\#(data.joined(separator: ","))],"usage":{"prompt_tokens":\#(tokens ?? count)}}"#
+        )
     }
 
     private static func request(_ count: Int = 1) -> EmbeddingRequest {
@@ -159,6 +160,51 @@ import Testing
                 CandidateUsage("p0/embedder", TokenUsage(freshInput: 128)),
                 CandidateUsage("p1/same", TokenUsage(freshInput: 2)),
             ])
+    }
+
+    // MARK: What a call may cost
+
+    private func priced(
+        _ servers: [ScriptedServer], _ candidates: String...
+    ) throws -> ModelRouter {
+        try .hosted(servers, pricing: SpentTests.Prices()) {
+            $0.embeddingModel = candidates[0]
+            $0.embeddingFallbacks = Array(candidates.dropFirst())
+            $0.embeddingCostMaxDollars = "0.0005"
+        }
+    }
+
+    @Test("Who could cost more than a call may is not asked, and a cheaper one is")
+    func tooDear() async throws {
+        let servers = try (0..<2).map { _ in try ScriptedServer { Self.rows($0) } }
+        let made = try await priced(servers, "p1/dear", "p0/cheap").embed(Self.request(90))
+        #expect(made.parts.map(\.candidate) == ["p0/cheap"] && servers[1].requests.isEmpty)
+        let onlyDear = try priced(servers, "p1/dear")
+        let failure = await #expect(throws: Failure.self) {
+            try await onlyDear.embed(Self.request(90))
+        }
+        #expect(failure?.code == .budgetExceeded && servers[1].requests.isEmpty)
+        #expect(failure?.message.contains("inference.embedding_cost_max_dollars") == true)
+        #expect(try await onlyDear.embed(Self.request(1)).count == 1)
+    }
+
+    @Test("All texts of a call are in its cost, those that are asked for later too")
+    func wholeCall() async throws {
+        let server = try ScriptedServer { Self.rows($0) }
+        let failure = await #expect(throws: Failure.self) {
+            try await priced([server], "p0/cheap").embed(Self.request(1000))
+        }
+        #expect(failure?.code == .budgetExceeded && server.requests.isEmpty)
+    }
+
+    @Test("A part that took more than it was thought to leaves less for the rest")
+    func dearPart() async throws {
+        let server = try ScriptedServer { Self.rows($0, tokens: 1000) }
+        let failure = await #expect(throws: Failure.self) {
+            try await priced([server], "p0/cheap").embed(Self.request(130))
+        }
+        #expect(failure?.code == .budgetExceeded && server.requests.count == 1)
+        #expect(failure?.spent == [CandidateUsage("p0/cheap", TokenUsage(freshInput: 1000))])
     }
 
     @Test("Fallbacks without a model, and of unknown providers, are refused at the start")

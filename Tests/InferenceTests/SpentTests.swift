@@ -8,7 +8,7 @@ import Testing
 /// request may cost.
 @Suite struct SpentTests {
     /// A dollar for a million tokens in, ten for as many out; ten times that at `p1`.
-    private struct Prices: Pricing {
+    struct Prices: Pricing {
         func ceiling(of candidate: String, input: Int, output: Int) throws -> Picodollars {
             cost(of: CandidateUsage(candidate, TokenUsage(freshInput: input, output: output)))
         }

@@ -15,13 +15,20 @@ struct CostAllowance: Sendable {
 
     /// Throws `invalid` where no price is known and such calls are refused.
     func covers(_ request: ChatRequest, at candidate: Candidate) throws -> Bool {
-        guard let most, let pricing else { return true }
+        guard most != nil else { return true }
         let output = min(
             request.sampling.outputTokensMax ?? candidate.limits.outputTokensMax,
             candidate.limits.outputTokensMax)
+        return try covers(
+            input: TokenCounter.estimate(request, model: candidate.name.model), output: output,
+            at: candidate)
+    }
+
+    /// The same of so many tokens.
+    func covers(input: Int, output: Int = 0, at candidate: Candidate) throws -> Bool {
+        guard let most, let pricing else { return true }
         let quote = try pricing.ceiling(
-            of: candidate.name.description,
-            input: TokenCounter.estimate(request, model: candidate.name.model), output: output)
+            of: candidate.name.description, input: input, output: output)
         return try spent.adding(quote) <= most
     }
 
@@ -33,10 +40,11 @@ struct CostAllowance: Sendable {
     /// A candidate had the prompt and said nothing of what it took: its prompt is counted.
     mutating func tookPrompt(_ request: ChatRequest, at candidate: Candidate) {
         guard most != nil else { return }
-        took(
-            CandidateUsage(
-                candidate.name.description,
-                TokenUsage(
-                    freshInput: TokenCounter.estimate(request, model: candidate.name.model))))
+        tookPrompt(
+            tokens: TokenCounter.estimate(request, model: candidate.name.model), at: candidate)
+    }
+
+    mutating func tookPrompt(tokens: Int, at candidate: Candidate) {
+        took(CandidateUsage(candidate.name.description, TokenUsage(freshInput: tokens)))
     }
 }

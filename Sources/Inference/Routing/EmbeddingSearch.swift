@@ -9,21 +9,28 @@ struct EmbeddingSearch: Sendable {
     private let route: Route
     private let around: CandidateSearch.Surroundings
     private let purpose: String
+    private var allowance: CostAllowance
     private let logger = Logger(label: "heptad.inference")
 
     init(_ route: Route, purpose: String, _ around: CandidateSearch.Surroundings) {
         self.route = route
         self.purpose = purpose
         self.around = around
+        allowance = CostAllowance(route.rules.costMax, around.pricing)
     }
 
     /// Throws the last failure when nobody embeds them.
-    func embed(_ texts: [String]) async throws -> (Candidate, ProviderEmbeddings) {
+    ///
+    /// - Parameter rest: texts of the same call that are embedded later. They are in its cost.
+    mutating func embed(
+        _ texts: [String], beside rest: some Sequence<String>
+    ) async throws -> (Candidate, ProviderEmbeddings) {
+        let tokens = (own: Self.tokens(texts), all: Self.tokens(texts) + Self.tokens(rest))
         var budget = AttemptBudget(around.limits)
         var round = Round()
         var asked = route.candidates
         while !asked.isEmpty {
-            if let made = try await ask(asked, texts, &budget, &round) { return made }
+            if let made = try await ask(asked, texts, tokens, &budget, &round) { return made }
             guard !round.again.isEmpty,
                 let wait = budget.nextRound(
                     least: round.waits.min(), random: around.environment.random())
@@ -33,14 +40,27 @@ struct EmbeddingSearch: Sendable {
             try await around.wait(wait)
             asked = round.again
         }
-        var failure =
-            round.failure
-            ?? Failure(
-                .unavailable,
-                "Everyone who makes embeddings has failed too often or has had too many calls, and is"
-                    + " left alone for a moment.", retryAfter: round.rests.min())
+        var failure = round.failure ?? nobodyAsked(round)
         failure.hasBeenRetried = budget.attempts > 1
         throw failure
+    }
+
+    private func nobodyAsked(_ round: Round) -> Failure {
+        if round.isTooDear, let most = route.rules.costMax {
+            return Failure(
+                .budgetExceeded,
+                "A call for embeddings may cost \(most) at most, and nobody is left who would"
+                    + " certainly stay below it. Send fewer texts at once, or raise"
+                    + " inference.embedding_cost_max_dollars.")
+        }
+        return Failure(
+            .unavailable,
+            "Everyone who makes embeddings has failed too often or has had too many calls, and is"
+                + " left alone for a moment.", retryAfter: round.rests.min())
+    }
+
+    private static func tokens(_ texts: some Sequence<String>) -> Int {
+        TokenEstimate.tokens(bytes: texts.reduce(0) { $0 + $1.utf8.count })
     }
 
     private struct Round {
@@ -49,35 +69,43 @@ struct EmbeddingSearch: Sendable {
         var rests: [Duration] = []
         var again: [Candidate] = []
         var waits: [Duration] = []
+        /// Somebody was left out since the call may not cost so much.
+        var isTooDear = false
     }
 
-    private func ask(
-        _ candidates: [Candidate], _ texts: [String], _ budget: inout AttemptBudget,
-        _ round: inout Round
+    private mutating func ask(
+        _ candidates: [Candidate], _ texts: [String], _ tokens: (own: Int, all: Int),
+        _ budget: inout AttemptBudget, _ round: inout Round
     ) async throws -> (Candidate, ProviderEmbeddings)? {
         round.again = []
         round.waits = []
-        let tokens = TokenEstimate.tokens(bytes: texts.reduce(0) { $0 + $1.utf8.count })
         for candidate in candidates {
             try Task.checkCancellation()
             if let wait = around.weather.breakerWait(candidate.name) {
                 round.rests.append(wait)
                 continue
             }
-            if let wait = candidate.provider.wait(model: candidate.name.model, tokens: tokens) {
+            if let wait = candidate.provider.wait(model: candidate.name.model, tokens: tokens.own) {
                 round.rests.append(wait)
                 round.again.append(candidate)
                 round.waits.append(wait)
                 continue
             }
+            guard try allowance.covers(input: tokens.all, at: candidate) else {
+                round.isTooDear = true
+                continue
+            }
             guard budget.begin() else { return nil }
             do {
-                return (candidate, try await embed(texts, at: candidate))
+                let made = try await embed(texts, at: candidate)
+                allowance.took(CandidateUsage(candidate.name.description, made.usage))
+                return (candidate, made)
             } catch let error as CancellationError {
                 throw error
             } catch {
                 let failure = CandidateFailure(error)
                 budget.failed(mayBeCharged: failure.mayBeCharged)
+                if failure.mayBeCharged { allowance.tookPrompt(tokens: tokens.own, at: candidate) }
                 round.failure = failure.failure
                 logger.warning(
                     "a candidate made no embeddings",

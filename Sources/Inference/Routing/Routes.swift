@@ -44,6 +44,7 @@ struct Routes: Sendable {
             ?? shelf.embedders.keys.sorted().first.map {
                 CandidateName(provider: CandidateName.local, model: $0)
             }
+        let costMax = Picodollars(dollars: configuration.embeddingCostMaxDollars)
         func candidate(_ name: CandidateName) -> Candidate? {
             Self.embeddingCandidate(name, providers, shelf)
         }
@@ -51,7 +52,7 @@ struct Routes: Sendable {
             Self.embeddingRoute(
                 [first]
                     + configuration.embeddingFallbacks.compactMap { CandidateName($0) }
-                    .compactMap(candidate))
+                    .compactMap(candidate), costMax)
         }
         let cards = ordered.compactMap(\.card)
         var problems = shelf.problems
@@ -77,9 +78,12 @@ struct Routes: Sendable {
             limits: ModelLimits(contextTokens: 0, outputTokensMax: 0))
     }
 
-    private static func embeddingRoute(_ candidates: [Candidate]) -> Route {
+    private static func embeddingRoute(
+        _ candidates: [Candidate], _ costMax: Picodollars?
+    ) -> Route {
         var route = Route(name: embeddings, candidates: candidates, missing: [])
         route.isEmbedding = true
+        route.rules.costMax = costMax
         return route
     }
 
@@ -92,7 +96,7 @@ struct Routes: Sendable {
             else {
                 throw Failure(.notFound, "The embedding model \(text.prefix(100)) is not there.")
             }
-            return (Self.embeddingRoute([candidate]), candidate)
+            return (Self.embeddingRoute([candidate], embedding?.rules.costMax), candidate)
         }
         guard let route = embedding, let first = route.candidates.first else {
             throw Failure(
