@@ -14,7 +14,7 @@ RUN swift package resolve
 COPY Sources Sources
 COPY Tests Tests
 COPY web web
-RUN swift build -c release --product heptad --static-swift-stdlib \
+RUN swift build -c release --product heptad --static-swift-stdlib -debug-info-format none \
  && install -D "$(swift build -c release --show-bin-path)/heptad" /out/heptad \
  && strip /out/heptad
 
