@@ -109,7 +109,7 @@ extension Fusion {
         let least = ranked.last?.score ?? 1
         let best = rest.reduce(0) { max($0, $1.score) }
         for place in rest.indices where best > 0 {
-            rest[place].score *= least / best
+            rest[place].score = least * (rest[place].score / best)
         }
         guard scoreMin > 0 else { return (ranked + rest, []) }
         let count = ranked.prefix { $0.score >= scoreMin }.count

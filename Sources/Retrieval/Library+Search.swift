@@ -140,6 +140,13 @@ extension Library {
                 dimensions: near.question.elements.count)
             ranking.question = near.question
         }
+        // Where none of its own words is found, others would not stand beside it but in its place.
+        if lanes == .both, kind.shape == .prose, !evidence.keywords.isEmpty {
+            let matches = try await passages.feedback(
+                of: fusion.best(evidence), among: fusion.passages(evidence))
+            evidence.feedback = Fusion.feedback(
+                matches, terms: KeywordQuery.terms(of: request.text).count)
+        }
         (ranking.kept, ranking.dropped) = fusion.candidates(evidence)
         span.attributes["heptad.retrieval.question"] = kind.shape.rawValue
         return ranking

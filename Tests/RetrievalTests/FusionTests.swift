@@ -68,6 +68,22 @@ import Testing
         #expect(kept[1].similarity == kept[2].similarity && kept[1].score > kept[2].score)
     }
 
+    @Test(
+        "The words of the best passages count beside the question's, and change no figure of its own"
+    )
+    func feedbackWords() {
+        let evidence = Fusion.Evidence(
+            keywords: Self.keywords,
+            feedback: Fusion.feedback(
+                [.init(passage: 3, score: 15), .init(passage: 7, score: 90)], terms: 10))
+        let (kept, _) = fusion(vectorShare: 0.25).candidates(evidence)
+        // A fifth of their scores, as ten words are in both.
+        #expect(kept.map(\.passage) == [1, 3, 2])
+        #expect(kept.map(\.score) == [0.75, 0.46875, 0.375])
+        #expect(kept.map(\.keywordScore) == [8, 2, 4] && kept.map(\.keywordRank) == [1, 3, 2])
+        #expect(fusion().best(evidence).map(\.passage) == [1, 2, 3])
+    }
+
     @Test("Exact words go before everything, and need no nearness")
     func exact() {
         let (kept, _) = fusion().candidates(

@@ -116,7 +116,13 @@ import Testing
         ]
         let queries: [(String, StatementArguments)] = [
             (PassageStore.matchQuery, match), (PassageStore.matchInDocumentsQuery, match),
-            (PassageStore.bestQuery, ["phrases": "\"habits\"", "stretches": nil, "limit": 10]),
+            (
+                PassageStore.bestQuery,
+                [
+                    "phrases": "\"habits\"", "stretches": nil, "limit": 10, "rowsMax": 0,
+                    "phrasesMax": 0,
+                ]
+            ),
             (PassageStore.stretchesQuery, ["scope": "[1]"]),
             (PassageStore.passagesQuery, access.arguments(["list": "[1]"])),
             (DocumentStore.guestQuery, ["collections": "[1]"]),
@@ -195,6 +201,46 @@ import Testing
                 }
             }
         }
+    }
+
+    @Test(
+        "Words of the best passages are looked up in what was found, and the common ones not at all"
+    )
+    func feedback() async throws {
+        let desk = try Desk()
+        for number in 0..<(FeedbackWords.passagesMax + 1) {
+            try await desk.add("Common \(number).", as: "\(number).txt")
+        }
+        try await desk.add("Common barnacles.", as: "first.txt")
+        try await desk.add("Rare barnacles.", as: "second.txt")
+        try await desk.add("More barnacles.", as: "third.txt")
+        let passages = desk.library.passages
+        let (first, second, third) = (502, 503, 504) as (Int64, Int64, Int64)
+        let found = try await passages.feedback(of: [(first, 1)], among: [1, first, second])
+        #expect(found.map(\.passage) == [first, second])
+        let everywhere = SearchScope(
+            collections: [1], documents: nil, settings: nil, canExpire: false)
+        let barnacles = try await passages.best("\"barnacles\"", in: everywhere, limit: 9)
+        #expect(barnacles.map(\.passage) == [first, second, third])
+        #expect(found == Array(barnacles.prefix(2)))
+        #expect(try await passages.feedback(of: [(1, 1)], among: [1, first]).isEmpty)
+        #expect(try await passages.feedback(of: [], among: [1]).isEmpty)
+        #expect(try await passages.feedback(of: [(first, 1)], among: []).isEmpty)
+    }
+
+    @Test("A passage that shares the words of the best is ahead of one that does not")
+    func related() async throws {
+        let desk = try Desk(embedder: .missing)
+        for number in 0..<3 {
+            try await desk.add("Fouling slows ships: barnacles, barnacles.", as: "\(number).txt")
+        }
+        try await desk.add("The ships of winter left early.", as: "a.txt")
+        try await desk.add("The ships of barnacles left early.", as: "b.txt")
+        let hits = try await desk.search("what slows ships by fouling")
+        #expect(hits.map(\.passage.documentName) == ["0.txt", "1.txt", "2.txt", "b.txt", "a.txt"])
+        // The numbers that are told are the question's own.
+        #expect(hits.map(\.keywordRank) == [1, 2, 3, 5, 4])
+        #expect(hits[3].keywordScore == hits[4].keywordScore)
     }
 
     @Test("A collection without documents has no matches, whatever others hold")

@@ -191,6 +191,8 @@ typedef struct {
     // depend on how rare it is.
     sqlite3_int64 rows;
     list parts;
+    // A phrase that is in more rows is left out, as soon as that is found; zero for any number.
+    sqlite3_int64 rows_max;
 } reading;
 
 static int is_allowed(reading *reading, sqlite3_int64 row) {
@@ -206,6 +208,7 @@ static int is_allowed(reading *reading, sqlite3_int64 row) {
 static int read_row(const Fts5ExtensionApi *api, Fts5Context *context, void *user) {
     reading *own = user;
     own->rows++;
+    if (own->rows_max > 0 && own->rows > own->rows_max) return SQLITE_DONE;
     sqlite3_int64 row = api->xRowid(context);
     if (!is_allowed(own, row)) return SQLITE_OK;
     int words = 0;
@@ -279,8 +282,9 @@ static size_t select_best(found *rows, size_t count, size_t limit) {
 
 static void best_bm25(const Fts5ExtensionApi *api, Fts5Context *context, sqlite3_context *result,
                       int count, sqlite3_value **values) {
-    if (count < 2) {
-        sqlite3_result_error(result, "best_bm25 wants a limit and stretches of rows", -1);
+    if (count < 4) {
+        sqlite3_result_error(
+            result, "best_bm25 wants a limit, stretches of rows, rows_max and phrases_max", -1);
         return;
     }
     sqlite3_int64 limit = sqlite3_value_int64(values[0]);
@@ -289,8 +293,10 @@ static void best_bm25(const Fts5ExtensionApi *api, Fts5Context *context, sqlite3
         .allowed = sqlite3_value_blob(values[1]),
         .allowed_count = (size_t)sqlite3_value_bytes(values[1]) / sizeof(stretch),
         .is_everywhere = sqlite3_value_type(values[1]) == SQLITE_NULL,
+        .rows_max = sqlite3_value_int64(values[2]),
     };
-    reading.weight_count = read_weights(count - 2, values + 2, reading.weights);
+    sqlite3_int64 phrases_left = sqlite3_value_int64(values[3]);
+    reading.weight_count = read_weights(count - 4, values + 4, reading.weights);
     sqlite3_int64 total = 0, words = 0;
     int code = api->xRowCount(context, &total);
     if (code == SQLITE_OK) code = api->xColumnTotalSize(context, -1, &words);
@@ -300,8 +306,9 @@ static void best_bm25(const Fts5ExtensionApi *api, Fts5Context *context, sqlite3
         reading.rows = 0;
         reading.parts.count = reading.allowed_place = 0;
         code = api->xQueryPhrase(context, i, &reading, read_row);
-        if (code == SQLITE_OK)
-            code = add(&sums, &spare, &reading.parts, idf_of(total, reading.rows));
+        if (code != SQLITE_OK || (reading.rows_max > 0 && reading.rows > reading.rows_max)) continue;
+        code = add(&sums, &spare, &reading.parts, idf_of(total, reading.rows));
+        if (--phrases_left == 0) break;
     }
     if (code == SQLITE_OK) {
         size_t kept = select_best(sums.items, sums.count, limit < 0 ? 0 : (size_t)limit);

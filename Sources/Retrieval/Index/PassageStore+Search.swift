@@ -14,21 +14,56 @@ extension PassageStore {
     /// are quoted and stand between `OR`.
     func best(_ phrases: String, in scope: SearchScope, limit: Int) async throws -> [Match] {
         try await pool.read { database in
-            let ranges = try Self.stretches(of: scope, database)
-            // No bytes at all would be bound as null, which means everywhere.
-            if ranges?.isEmpty == true { return [] }
-            let stretches = ranges.map { ranges in
-                Data(ranges.flatMap { [$0.lowerBound, $0.upperBound] }.flatMap(Self.bytes))
-            }
-            let best = try Data.fetchOne(
-                database, sql: Self.bestQuery,
-                arguments: ["phrases": phrases, "stretches": stretches, "limit": limit])
-            return best.map(Self.matches) ?? []
+            try Self.best(
+                phrases, among: Self.stretches(of: scope, database), limit: limit, database)
         }
     }
 
+    /// What passages score for the words that the best of them use most, as `FeedbackWords` has them.
+    ///
+    /// - Parameter best: passages to take words of, with how well they answer.
+    func feedback(
+        of best: [(passage: Int64, score: Double)], among passages: Set<Int64>
+    ) async throws -> [Match] {
+        try await pool.read { database in
+            let texts = try best.compactMap { passage, score in
+                try String.fetchOne(
+                    database, sql: "SELECT body FROM wording WHERE passage = ?",
+                    arguments: [passage]
+                ).map { (text: $0, score: score) }
+            }
+            let words = FeedbackWords(of: texts).words
+            guard let phrases = KeywordQuery.expression(of: words) else { return [] }
+            return try Self.best(
+                phrases, among: passages.sorted().map { $0...$0 }, limit: passages.count,
+                rowsMax: FeedbackWords.passagesMax, phrasesMax: FeedbackWords.wordsMax, database)
+        }
+    }
+
+    /// - Parameters:
+    ///   - ranges: ascending; nil for all passages.
+    ///   - rowsMax: a phrase that more passages hold is left out; 0 for none.
+    ///   - phrasesMax: of the others, as many as are looked up, from the first on; 0 for all.
+    private static func best(
+        _ phrases: String, among ranges: [ClosedRange<Int64>]?, limit: Int, rowsMax: Int = 0,
+        phrasesMax: Int = 0, _ database: Database
+    ) throws -> [Match] {
+        // No bytes at all would be bound as null, which means everywhere.
+        if ranges?.isEmpty == true { return [] }
+        let stretches = ranges.map { ranges in
+            Data(ranges.flatMap { [$0.lowerBound, $0.upperBound] }.flatMap(bytes))
+        }
+        let best = try Data.fetchOne(
+            database, sql: bestQuery,
+            arguments: [
+                "phrases": phrases, "stretches": stretches, "limit": limit, "rowsMax": rowsMax,
+                "phrasesMax": phrasesMax,
+            ])
+        return best.map(matches) ?? []
+    }
+
     static let bestQuery = """
-        SELECT best_bm25(passage_terms, :limit, :stretches, \(weights))
+        SELECT best_bm25(passage_terms, :limit, :stretches, :rowsMax, :phrasesMax, \(weights))
         FROM passage_terms WHERE passage_terms MATCH :phrases LIMIT 1
         """
 

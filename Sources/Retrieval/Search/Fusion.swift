@@ -3,8 +3,9 @@
 /// do not (Bruch, Gai and Ingber, TOIS 2023). Both lanes' scores of a passage count, also where only
 /// one lane found it.
 ///
-/// Then the best few speak for the question: its vector moves a little towards theirs, and what was
-/// found is scored once more (Rocchio's relevance feedback, here without anyone's judgement).
+/// Then the best few speak for the question: its vector moves a little towards theirs, the words that
+/// they use most join its own, and what was found is scored once more (Rocchio's relevance feedback,
+/// here without anyone's judgement).
 struct Fusion {
     /// What the lanes found.
     struct Evidence {
@@ -18,6 +19,8 @@ struct Fusion {
         var question: [Float]?
         /// The vectors of what was found, of unit length.
         var vectors: [Int64: [Float]] = [:]
+        /// What the words of the best passages add to the words of the question.
+        var feedback: [Int64: Double] = [:]
     }
 
     struct Candidate: Equatable, Sendable {
@@ -46,16 +49,30 @@ struct Fusion {
     /// Best first, and those that are too far from the question in a second list. The order does not
     /// depend on how many are asked for: the first five are the same whether five or fifty are taken.
     func candidates(_ evidence: Evidence) -> (kept: [Candidate], dropped: [Candidate]) {
-        var candidates = union(evidence)
-        score(&candidates) { $0.similarity }
-        candidates.sort(by: precedes)
-        if let moved = feedback(evidence, candidates) {
-            score(&candidates) { candidate in
-                evidence.vectors[candidate.passage].map { Self.cosine($0, moved) }
+        var candidates = scored(evidence)
+        let moved = moved(evidence, candidates)
+        if moved != nil || !evidence.feedback.isEmpty {
+            score(&candidates, evidence.feedback) { candidate in
+                guard let moved else { return candidate.similarity }
+                return evidence.vectors[candidate.passage].map { Self.cosine($0, moved) }
             }
             candidates.sort(by: precedes)
         }
         return (candidates.filter(isRelevant), candidates.filter { !isRelevant($0) })
+    }
+
+    /// The passages that speak for the question, best first.
+    func best(_ evidence: Evidence) -> [(passage: Int64, score: Double)] {
+        scored(evidence).filter(isRelevant).prefix(Self.feedbackPassages)
+            .map { ($0.passage, $0.score) }
+    }
+
+    /// Best first, as they are before any feedback.
+    private func scored(_ evidence: Evidence) -> [Candidate] {
+        var candidates = union(evidence)
+        score(&candidates, [:]) { $0.similarity }
+        candidates.sort(by: precedes)
+        return candidates
     }
 
     /// The passages that a search looks at, before any order.
@@ -90,16 +107,15 @@ struct Fusion {
 
     /// Where one lane found nothing the other decides alone.
     private func score(
-        _ candidates: inout [Candidate], _ similarity: (Candidate) -> Double?
+        _ candidates: inout [Candidate], _ feedback: [Int64: Double],
+        _ similarity: (Candidate) -> Double?
     ) {
         let similarities = candidates.map { max(0, similarity($0) ?? 0) }
-        let best = (
-            keyword: candidates.reduce(0) { max($0, $1.keywordScore ?? 0) },
-            similarity: similarities.reduce(0, max)
-        )
+        let keywords = candidates.map { ($0.keywordScore ?? 0) + (feedback[$0.passage] ?? 0) }
+        let best = (keyword: keywords.reduce(0, max), similarity: similarities.reduce(0, max))
         for place in candidates.indices {
             let candidate = candidates[place]
-            let words = best.keyword > 0 ? (candidate.keywordScore ?? 0) / best.keyword : 0
+            let words = best.keyword > 0 ? keywords[place] / best.keyword : 0
             let meaning = best.similarity > 0 ? similarities[place] / best.similarity : 0
             candidates[place].score =
                 vectorShare * meaning + (1 - vectorShare) * words
@@ -110,14 +126,22 @@ struct Fusion {
     /// Enough to even out one that is beside the point, few enough to stay with the question.
     private static let feedbackPassages = 3
     /// Small: the question has the last word.
-    private static let feedbackWeight: Float = 0.2
+    private static let feedbackWeight = 0.2
 
-    private func feedback(_ evidence: Evidence, _ candidates: [Candidate]) -> [Float]? {
+    /// What is added to the scores of a question of so many terms: all feedback words together weigh
+    /// as much beside them as the passages' vectors beside the question's own.
+    static func feedback(_ matches: [PassageStore.Match], terms: Int) -> [Int64: Double] {
+        let weight = feedbackWeight * Double(terms) / Double(FeedbackWords.wordsMax)
+        return Dictionary(
+            matches.map { ($0.passage, $0.score * weight) }, uniquingKeysWith: { $1 })
+    }
+
+    private func moved(_ evidence: Evidence, _ candidates: [Candidate]) -> [Float]? {
         guard var moved = evidence.question else { return nil }
         let best = candidates.filter(isRelevant).prefix(Self.feedbackPassages)
             .compactMap { evidence.vectors[$0.passage] }.filter { $0.count == moved.count }
         guard !best.isEmpty else { return nil }
-        let weight = Self.feedbackWeight / Float(best.count)
+        let weight = Float(Self.feedbackWeight) / Float(best.count)
         for vector in best {
             for place in moved.indices { moved[place] += weight * vector[place] }
         }

@@ -7,9 +7,11 @@ enum KeywordQuery {
 
     /// Any of the words, the rarer the better; words that are in every text only where there are no
     /// others. Nil where there is nothing to look up.
-    static func expression(for question: String) -> String? {
-        let terms = terms(of: question)
-        return terms.isEmpty ? nil : terms.map { "\"\($0)\"" }.joined(separator: " OR ")
+    static func expression(for question: String) -> String? { expression(of: terms(of: question)) }
+
+    /// Any of these words, which have letters and digits only.
+    static func expression(of terms: [String]) -> String? {
+        terms.isEmpty ? nil : terms.map { "\"\($0)\"" }.joined(separator: " OR ")
     }
 
     /// The single words that are looked up.
@@ -19,7 +21,8 @@ enum KeywordQuery {
 
     static func isStopWord(_ word: String) -> Bool { stopWords.contains(word) }
 
-    private static func terms(of question: String) -> [String] {
+    /// The words and phrases that are looked up.
+    static func terms(of question: String) -> [String] {
         let text = String(TextHygiene.cleanLine(question).prefix(charactersMax))
         var terms: [String] = []
         for token in text.split(whereSeparator: \.isWhitespace) { terms += self.terms(of: token) }
