@@ -120,7 +120,6 @@ import Testing
                 PassageStore.bestQuery,
                 [
                     "phrases": "\"habits\"", "stretches": nil, "limit": 10, "rowsMax": 0,
-                    "phrasesMax": 0,
                 ]
             ),
             (PassageStore.stretchesQuery, ["scope": "[1]"]),

@@ -282,9 +282,8 @@ static size_t select_best(found *rows, size_t count, size_t limit) {
 
 static void best_bm25(const Fts5ExtensionApi *api, Fts5Context *context, sqlite3_context *result,
                       int count, sqlite3_value **values) {
-    if (count < 4) {
-        sqlite3_result_error(
-            result, "best_bm25 wants a limit, stretches of rows, rows_max and phrases_max", -1);
+    if (count < 3) {
+        sqlite3_result_error(result, "best_bm25 wants a limit, stretches of rows and rows_max", -1);
         return;
     }
     sqlite3_int64 limit = sqlite3_value_int64(values[0]);
@@ -295,8 +294,7 @@ static void best_bm25(const Fts5ExtensionApi *api, Fts5Context *context, sqlite3
         .is_everywhere = sqlite3_value_type(values[1]) == SQLITE_NULL,
         .rows_max = sqlite3_value_int64(values[2]),
     };
-    sqlite3_int64 phrases_left = sqlite3_value_int64(values[3]);
-    reading.weight_count = read_weights(count - 4, values + 4, reading.weights);
+    reading.weight_count = read_weights(count - 3, values + 3, reading.weights);
     sqlite3_int64 total = 0, words = 0;
     int code = api->xRowCount(context, &total);
     if (code == SQLITE_OK) code = api->xColumnTotalSize(context, -1, &words);
@@ -308,7 +306,6 @@ static void best_bm25(const Fts5ExtensionApi *api, Fts5Context *context, sqlite3
         code = api->xQueryPhrase(context, i, &reading, read_row);
         if (code != SQLITE_OK || (reading.rows_max > 0 && reading.rows > reading.rows_max)) continue;
         code = add(&sums, &spare, &reading.parts, idf_of(total, reading.rows));
-        if (--phrases_left == 0) break;
     }
     if (code == SQLITE_OK) {
         size_t kept = select_best(sums.items, sums.count, limit < 0 ? 0 : (size_t)limit);

@@ -36,17 +36,16 @@ extension PassageStore {
             guard let phrases = KeywordQuery.expression(of: words) else { return [] }
             return try Self.best(
                 phrases, among: passages.sorted().map { $0...$0 }, limit: passages.count,
-                rowsMax: FeedbackWords.passagesMax, phrasesMax: FeedbackWords.wordsMax, database)
+                rowsMax: FeedbackWords.passagesMax, database)
         }
     }
 
     /// - Parameters:
     ///   - ranges: ascending; nil for all passages.
     ///   - rowsMax: a phrase that more passages hold is left out; 0 for none.
-    ///   - phrasesMax: of the others, as many as are looked up, from the first on; 0 for all.
     private static func best(
         _ phrases: String, among ranges: [ClosedRange<Int64>]?, limit: Int, rowsMax: Int = 0,
-        phrasesMax: Int = 0, _ database: Database
+        _ database: Database
     ) throws -> [Match] {
         // No bytes at all would be bound as null, which means everywhere.
         if ranges?.isEmpty == true { return [] }
@@ -57,13 +56,12 @@ extension PassageStore {
             database, sql: bestQuery,
             arguments: [
                 "phrases": phrases, "stretches": stretches, "limit": limit, "rowsMax": rowsMax,
-                "phrasesMax": phrasesMax,
             ])
         return best.map(matches) ?? []
     }
 
     static let bestQuery = """
-        SELECT best_bm25(passage_terms, :limit, :stretches, :rowsMax, :phrasesMax, \(weights))
+        SELECT best_bm25(passage_terms, :limit, :stretches, :rowsMax, \(weights))
         FROM passage_terms WHERE passage_terms MATCH :phrases LIMIT 1
         """
 

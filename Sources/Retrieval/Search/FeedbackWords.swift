@@ -2,15 +2,12 @@
 /// answer it best. The relevance model of Lavrenko and Croft (SIGIR 2001), by which words are taken
 /// that such passages use most.
 struct FeedbackWords: Equatable, Sendable {
-    /// As they are looked up, those that the passages use most first: more than `wordsMax`, since some
-    /// may be too common.
+    /// As they are looked up, those that the passages use most first.
     let words: [String]
 
-    /// So many of them count.
     static let wordsMax = 10
     /// A word that more passages hold says little of any of them, and takes long to look up.
     static let passagesMax = 500
-    private static let candidatesMax = 2 * wordsMax
     private static let lettersMin = 3
     /// One character of so many may be a program's sign in what counts as prose.
     private static let charactersPerSign = 100
@@ -27,7 +24,7 @@ struct FeedbackWords: Equatable, Sendable {
             }
         }
         let order = weights.sorted { $0.value != $1.value ? $0.value > $1.value : $0.key < $1.key }
-        words = order.prefix(Self.candidatesMax).map(\.key)
+        words = order.prefix(Self.wordsMax).map(\.key)
     }
 
     private static func isProse(_ text: String) -> Bool {
